@@ -1,0 +1,806 @@
+//! The kinds of event that a log can hold.
+//!
+//! Every type here is part of the evidence format: what is written today must be readable by the
+//! same version of the format, see [`FORMAT_VERSION`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of the evidence format that this build writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One line of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Position in the log, from 0. Events are numbered in the order in which the harness learned
+    /// of them.
+    pub seq: u64,
+    /// When the harness learned of it: milliseconds since the run began, on a monotonic clock.
+    pub t: f64,
+    /// The player that it concerns, if it concerns one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fact {
+    /// The first event of a run: what is carried out, on what.
+    Run(RunFacts),
+    /// A step of the spec began or ended.
+    Step(StepFact),
+    /// A WebSocket between a page and the target was opened through the gateway.
+    WireOpened(WireOpened),
+    /// Such a WebSocket ended.
+    WireClosed(WireClosed),
+    /// A decoded packet passed the gateway (or was made by it).
+    Wire(WireFact),
+    /// An HTTP request was answered by the gateway.
+    Http(HttpFact),
+    /// A page asked for a third-party asset that the mirror does not have.
+    MirrorMiss {
+        /// The public address that the page wanted.
+        url: String,
+    },
+    /// A rule of the gateway took effect.
+    Rule(RuleFact),
+    /// The probe reported an event of its page.
+    Page(PageEvent),
+    /// The probe was asked for the whole state of its page.
+    Snapshot(Snapshot),
+    /// The controls of the scene were hit-tested.
+    HitTest(HitTest),
+    /// The kernel's view of a player's browser.
+    Kernel(KernelFact),
+    /// A process of the stage began or ended.
+    Process(ProcessFact),
+    /// A line that the target wrote to its standard output or error.
+    ServerLog {
+        /// The line, without its end.
+        line: String,
+    },
+    /// The target finished handling a Socket.IO event (seen from inside its process).
+    ServerHandled(ServerHandled),
+    /// A barrier was reached: nothing already caused is still on its way to the player's page.
+    Barrier(BarrierFact),
+    /// A screenshot of a player's page was taken.
+    Screenshot(ScreenshotFact),
+    /// Two screenshots were compared.
+    Pixels(PixelsFact),
+    /// A data file that the target stored.
+    DataFile(DataFile),
+    /// A player did something at its browser.
+    Action(ActionFact),
+    /// An oracle could not be had in this run.
+    Absent {
+        /// The oracle's name.
+        oracle: String,
+        /// Why it could not be had.
+        reason: String,
+    },
+    /// The run could not be carried out.
+    Broken(BrokenFact),
+    /// The last event of a run.
+    Finished {},
+}
+
+/// What a run carries out, and on what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// The spec's path-like name.
+    pub spec: String,
+    /// The browsers, survivor first, as `chrome+firefox`.
+    pub pair: String,
+    /// The target's name, as `mug@0.1.3`.
+    pub target: String,
+    /// The mutant that was applied, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutant: Option<String>,
+    /// The settings of the experiment as it was served.
+    pub experiment: Value,
+    /// The version of gymcheck.
+    pub gymcheck: String,
+    /// When the run began, RFC 3339, UTC.
+    pub started_at: String,
+    /// Name and version of each browser, by player.
+    pub browsers: std::collections::BTreeMap<String, String>,
+}
+
+/// Progress of one step of the spec.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepFact {
+    /// Position in the spec, from 0.
+    pub index: usize,
+    /// The step in words, as `leave partner (kill)`.
+    pub step: String,
+    /// How far it is.
+    pub phase: StepPhase,
+    /// What was awaited in vain, for a missed step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepPhase {
+    /// It began.
+    Begun,
+    /// It was carried out.
+    Done,
+    /// The target did not do, in time, what the step awaits; all else was alive.
+    Missed,
+}
+
+/// A WebSocket was opened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WireOpened {
+    /// Number of the connection within the run.
+    pub connection: u64,
+    /// Path and query that the page asked for.
+    pub path: String,
+}
+
+/// A WebSocket ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WireClosed {
+    /// Number of the connection within the run.
+    pub connection: u64,
+    /// Whose end went first.
+    pub by: End,
+    /// Close code or error, as far as known.
+    pub detail: String,
+}
+
+/// An end of a proxied connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The player's browser.
+    Browser,
+    /// The target.
+    Target,
+    /// The gateway itself.
+    Gateway,
+}
+
+/// Which way a packet travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the browser to the target.
+    ToServer,
+    /// From the target to the browser.
+    ToClient,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::ToServer => "to-server",
+            Direction::ToClient => "to-client",
+        })
+    }
+}
+
+/// Who made a packet, and whether a real system could have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The target or the page sent it by itself.
+    Natural,
+    /// The gateway sent it in the target's name, and the target could have sent it.
+    Injected,
+    /// No real network could have done this.
+    Synthetic,
+}
+
+/// A decoded packet, recorded at the moment when the gateway passed it on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WireFact {
+    /// Number of the connection within the run.
+    pub connection: u64,
+    /// Which way it travels.
+    pub direction: Direction,
+    /// Who made it.
+    pub origin: Origin,
+    /// What it says.
+    pub packet: Packet,
+}
+
+/// An Engine.IO packet, with the Socket.IO packet that it carries.
+///
+/// Engine.IO protocol 4, Socket.IO protocol 5.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Packet {
+    /// Engine.IO `open` (0): the handshake.
+    Open {
+        /// Session id, ping interval and the rest.
+        data: Value,
+    },
+    /// Engine.IO `close` (1).
+    Close,
+    /// Engine.IO `ping` (2).
+    Ping,
+    /// Engine.IO `pong` (3).
+    Pong,
+    /// Engine.IO `upgrade` (5).
+    Upgrade,
+    /// Engine.IO `noop` (6).
+    Noop,
+    /// Socket.IO `CONNECT` (0).
+    Connect {
+        /// Socket.IO namespace, `/` by default.
+        namespace: String,
+        /// Its payload.
+        data: Value,
+    },
+    /// Socket.IO `DISCONNECT` (1).
+    Disconnect {
+        /// Socket.IO namespace.
+        namespace: String,
+    },
+    /// Socket.IO `EVENT` (2) or `BINARY_EVENT` (5).
+    Event {
+        /// Socket.IO namespace.
+        namespace: String,
+        /// The event's name.
+        name: String,
+        /// Its arguments. A binary argument is replaced by an object `{"$binary": {...}}` that
+        /// holds its length, its SHA-256 and, where it is MessagePack, its decoded value.
+        args: Vec<Value>,
+        /// The acknowledgement that the sender asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ack: Option<i64>,
+    },
+    /// Socket.IO `ACK` (3) or `BINARY_ACK` (6).
+    Ack {
+        /// Socket.IO namespace.
+        namespace: String,
+        /// Which acknowledgement.
+        id: i64,
+        /// Its arguments.
+        args: Vec<Value>,
+    },
+    /// Socket.IO `CONNECT_ERROR` (4).
+    ConnectError {
+        /// Socket.IO namespace.
+        namespace: String,
+        /// What went wrong.
+        data: Value,
+    },
+    /// Something that is none of these.
+    Unreadable {
+        /// Why it could not be read.
+        reason: String,
+        /// Its beginning, for a person.
+        start: String,
+    },
+}
+
+/// An HTTP exchange through the gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HttpFact {
+    /// Request method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Who answered: `target` or `mirror`.
+    pub by: String,
+    /// Names of the mutants and repairs that changed the body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<String>,
+}
+
+/// A rule of the gateway took effect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RuleFact {
+    /// The rule's name in the spec.
+    pub rule: String,
+    /// What it did.
+    pub effect: RuleEffect,
+    /// The event concerned.
+    pub event: String,
+}
+
+/// What a rule did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleEffect {
+    /// It holds the event, and everything behind it but Engine.IO's ping and pong.
+    Held,
+    /// What it held was let go.
+    Released,
+    /// What it held was thrown away, since an end of the connection is gone.
+    Discarded,
+    /// It sent an event in the target's name.
+    Injected,
+}
+
+/// An event of a page, as its probe told it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PageEvent {
+    /// Which page of the player, from 1: a reload or a navigation makes a new one.
+    pub page: u32,
+    /// The page's own time of it, on the run's clock: milliseconds since the run began.
+    pub page_t: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: PageFact,
+}
+
+/// What can happen in a page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PageFact {
+    /// The probe is there, before any script of the page.
+    Hello {
+        /// The page's address.
+        url: String,
+        /// `navigator.userAgent`.
+        user_agent: String,
+        /// `window.isSecureContext`.
+        secure: bool,
+    },
+    /// The page is being left (`pagehide`).
+    Bye {},
+    /// An RTCPeerConnection was made.
+    ConnectionCreated {
+        /// Number in the page's ledger.
+        id: u32,
+        /// Where in the page's code, as a stack trace.
+        stack: String,
+    },
+    /// An RTCPeerConnection changed one of its states.
+    ConnectionState {
+        /// Number in the page's ledger.
+        id: u32,
+        /// `connectionState`.
+        connection: String,
+        /// `iceConnectionState`.
+        ice: String,
+        /// `iceGatheringState`.
+        gathering: String,
+        /// `signalingState`.
+        signaling: String,
+    },
+    /// An RTCPeerConnection found a local ICE candidate; `None` marks their end.
+    IceCandidate {
+        /// Number in the page's ledger.
+        id: u32,
+        /// The candidate line.
+        candidate: Option<String>,
+    },
+    /// `close()` was called on an RTCPeerConnection. It fires no state event.
+    ConnectionClosed {
+        /// Number in the page's ledger.
+        id: u32,
+        /// Who called it, as a stack trace.
+        stack: String,
+    },
+    /// An RTCDataChannel came to be.
+    ChannelCreated {
+        /// Number in the page's ledger of channels.
+        id: u32,
+        /// The connection that it belongs to.
+        connection: u32,
+        /// Its label.
+        label: String,
+        /// True if the other side made it.
+        remote: bool,
+    },
+    /// An RTCDataChannel changed its `readyState`.
+    ChannelState {
+        /// Number in the page's ledger of channels.
+        id: u32,
+        /// `readyState`.
+        state: String,
+    },
+    /// `close()` was called on an RTCDataChannel.
+    ChannelClosed {
+        /// Number in the page's ledger of channels.
+        id: u32,
+        /// Who called it, as a stack trace.
+        stack: String,
+    },
+    /// Totals of a channel that carried something since they were last told.
+    ChannelTraffic {
+        /// Number in the page's ledger of channels.
+        id: u32,
+        /// Messages sent.
+        sent: u64,
+        /// Bytes sent.
+        sent_bytes: u64,
+        /// Messages received.
+        received: u64,
+        /// Bytes received.
+        received_bytes: u64,
+    },
+    /// A Worker was made.
+    WorkerCreated {
+        /// Number in the page's ledger.
+        id: u32,
+        /// Where in the page's code.
+        stack: String,
+    },
+    /// `terminate()` was called on a Worker.
+    WorkerTerminated {
+        /// Number in the page's ledger.
+        id: u32,
+    },
+    /// `setInterval` was called.
+    IntervalCreated {
+        /// The page's handle of it.
+        id: u32,
+        /// Its period in milliseconds.
+        period: f64,
+        /// Where in the page's code.
+        stack: String,
+    },
+    /// An interval was cleared.
+    IntervalCleared {
+        /// The page's handle of it.
+        id: u32,
+    },
+    /// A WebSocket of the page changed its state.
+    WebsocketState {
+        /// Number in the page's ledger.
+        id: u32,
+        /// Its address.
+        url: String,
+        /// `connecting`, `open`, `closed`.
+        state: String,
+    },
+    /// Something that could be an overlay came, or became visible or invisible.
+    Overlay(Overlay),
+    /// An uncaught error.
+    Error {
+        /// Its message.
+        message: String,
+        /// Its stack trace, or where it happened.
+        stack: String,
+    },
+    /// A promise was rejected and nobody handled it.
+    Rejection {
+        /// The reason.
+        message: String,
+        /// Its stack trace.
+        stack: String,
+    },
+    /// The page became visible or hidden.
+    Visibility {
+        /// `document.visibilityState`.
+        state: String,
+    },
+    /// A line on the page's console.
+    Console {
+        /// `log`, `warn`, `error`, …
+        level: String,
+        /// Its text, cut to a bearable length.
+        text: String,
+    },
+}
+
+/// Something in the DOM that could be an overlay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Number in the page's ledger of overlays: the same element keeps it.
+    pub id: u32,
+    /// The element, as `div#partnerDisconnectedContainer`.
+    pub element: String,
+    /// The element's id, where the client is known to use it for an overlay.
+    pub known: Option<String>,
+    /// Why it counts as one: `known-id`, `covers-page`, `hides-page`.
+    pub reason: String,
+    /// Whether it is (or was, for one that vanished at once) in the document.
+    pub present: bool,
+    /// Whether a user can see it now.
+    pub visible: bool,
+    /// The share of the viewport that it covers, 0 to 1.
+    pub coverage: f64,
+    /// Its text, cut to a bearable length.
+    pub text: String,
+}
+
+/// The whole state of a page at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The moment's name in the run, as `survey/settled`.
+    pub label: String,
+    /// Which page of the player, from 1.
+    pub page: u32,
+    /// The page's own time of it, on the run's clock.
+    pub page_t: f64,
+    /// What the probe's ledger held.
+    pub state: PageState,
+}
+
+/// What a probe's ledger holds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PageState {
+    /// The page's address.
+    pub url: String,
+    /// Every RTCPeerConnection ever made in this page.
+    pub connections: Vec<ConnectionState>,
+    /// Every RTCDataChannel ever made in this page.
+    pub channels: Vec<ChannelState>,
+    /// Every Worker ever made in this page.
+    pub workers: Vec<WorkerState>,
+    /// Intervals that are still set.
+    pub intervals: Vec<TimerState>,
+    /// Timeouts that are still set.
+    pub timeouts: Vec<TimerState>,
+    /// Every WebSocket ever made in this page (but for the probe's own).
+    pub websockets: Vec<WebsocketState>,
+    /// Every overlay ever seen in this page, as it is now.
+    pub overlays: Vec<Overlay>,
+    /// Number of uncaught errors and rejections so far.
+    pub errors: u32,
+    /// Text of the scene's header, where visible.
+    pub header: String,
+    /// Number of listeners by event on the client's socket, as the client's library tells it.
+    pub listeners: std::collections::BTreeMap<String, u32>,
+    /// Second opinion: what the client's own game object says, or null.
+    pub game: Value,
+}
+
+/// One RTCPeerConnection of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionState {
+    /// Number in the page's ledger.
+    pub id: u32,
+    /// When it was made, on the run's clock.
+    pub created: f64,
+    /// `connectionState`.
+    pub connection: String,
+    /// `iceConnectionState`.
+    pub ice: String,
+    /// `signalingState`.
+    pub signaling: String,
+    /// Whether it was ever `connected`.
+    pub was_connected: bool,
+    /// When `close()` was called, on the run's clock.
+    pub closed: Option<f64>,
+    /// Number of local ICE candidates that it found.
+    pub candidates: u32,
+    /// Where it was made, as a stack trace.
+    pub stack: String,
+}
+
+/// One RTCDataChannel of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ChannelState {
+    /// Number in the page's ledger.
+    pub id: u32,
+    /// The connection that it belongs to.
+    pub connection: u32,
+    /// Its label.
+    pub label: String,
+    /// `readyState`.
+    pub state: String,
+    /// Messages sent.
+    pub sent: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+}
+
+/// One Worker of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkerState {
+    /// Number in the page's ledger.
+    pub id: u32,
+    /// When it was made, on the run's clock.
+    pub created: f64,
+    /// When it was terminated, on the run's clock.
+    pub terminated: Option<f64>,
+    /// Where it was made, as a stack trace.
+    pub stack: String,
+}
+
+/// One interval or timeout that is still set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TimerState {
+    /// The page's handle of it.
+    pub id: u32,
+    /// When it was set, on the run's clock.
+    pub created: f64,
+    /// Its period or delay in milliseconds.
+    pub period: f64,
+    /// Where it was set, as a stack trace.
+    pub stack: String,
+}
+
+/// One WebSocket of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WebsocketState {
+    /// Number in the page's ledger.
+    pub id: u32,
+    /// Its address.
+    pub url: String,
+    /// `connecting`, `open`, `closing`, `closed`.
+    pub state: String,
+    /// Messages that the page has received on it.
+    pub received: u64,
+}
+
+/// The controls of a scene, each tested at its centre.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HitTest {
+    /// The moment's name in the run.
+    pub label: String,
+    /// Every control of the scene, visible or not.
+    pub controls: Vec<Control>,
+}
+
+/// One control that was hit-tested.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// The control, as `input#scale_0`.
+    pub element: String,
+    /// Whether it has a box on the page.
+    pub rendered: bool,
+    /// Whether it is what a click at its centre would reach.
+    pub on_top: bool,
+    /// What is on top of it, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered_by: Option<String>,
+}
+
+/// What the kernel says about a player's browser.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KernelFact {
+    /// The moment's name in the run.
+    pub label: String,
+    /// The processes of the browser's tree.
+    pub processes: Vec<KernelProcess>,
+    /// Their UDP sockets.
+    pub udp: Vec<UdpSocket>,
+}
+
+/// A process of a browser's tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KernelProcess {
+    /// Process id.
+    pub pid: i32,
+    /// Its name in the process table.
+    pub name: String,
+}
+
+/// A UDP socket of a browser's tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UdpSocket {
+    /// The process that holds it.
+    pub pid: i32,
+    /// Its inode in the socket table.
+    pub inode: u64,
+    /// Its local address.
+    pub local: String,
+    /// True for multicast DNS (port 5353), which is no peer connection.
+    pub multicast_dns: bool,
+}
+
+/// A process of the stage began or ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProcessFact {
+    /// Its role: `server`, `driver`, `browser`.
+    pub role: String,
+    /// Process id.
+    pub pid: i32,
+    /// What happened to it.
+    pub phase: ProcessPhase,
+    /// Exit status or signal, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What happened to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessPhase {
+    /// It runs.
+    Started,
+    /// The harness sent SIGKILL to it and all of its tree, as the spec asks.
+    Killed,
+    /// It is gone: the process table has it no more.
+    Gone,
+}
+
+/// The target finished handling a Socket.IO event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerHandled {
+    /// The event's name; `disconnect` for the end of a connection.
+    pub event: String,
+    /// The server's id of the Socket.IO session.
+    pub sid: String,
+    /// The error that its handler raised, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A barrier was reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BarrierFact {
+    /// The moment's name in the run.
+    pub label: String,
+    /// What it rests on, in words.
+    pub rests_on: Vec<String>,
+}
+
+/// A screenshot was taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScreenshotFact {
+    /// The moment's name in the run.
+    pub label: String,
+    /// File name in the run's folder.
+    pub file: String,
+}
+
+/// Two screenshots of one player were compared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PixelsFact {
+    /// Label of the earlier one.
+    pub before: String,
+    /// Label of the later one.
+    pub after: String,
+    /// Pixels that were compared (those outside the masks).
+    pub compared: u64,
+    /// Pixels that differ.
+    pub differing: u64,
+    /// What was masked, in words.
+    pub masked: Vec<String>,
+}
+
+/// A data file that the target stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DataFile {
+    /// What it is: `episode` or `answers`.
+    pub what: String,
+    /// Its path below the target's data folder.
+    pub path: String,
+    /// Column names, for a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Rows as they stand in the file, for a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Vec<String>>,
+    /// The document, for JSON.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub json: Value,
+}
+
+/// A player did something at its browser.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ActionFact {
+    /// What, as `press ArrowLeft`, `type into #user-input`.
+    pub action: String,
+    /// With what, as the text that was typed.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub value: Value,
+}
+
+/// Why a run could not be carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrokenFact {
+    /// What failed: `server`, `driver`, `browser`, `gateway`, `environment`, `harness`.
+    pub component: String,
+    /// What happened, in one sentence.
+    pub reason: String,
+    /// The last lines that the component wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
+    /// Whether carrying the run out again could help.
+    pub worth_a_retry: bool,
+}

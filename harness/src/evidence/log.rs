@@ -1,0 +1,199 @@
+//! A finished log, and questions to it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::fact::*;
+
+/// The first line of a log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the format, see [`FORMAT_VERSION`].
+    pub gymcheck_evidence: u32,
+}
+
+/// Why a log could not be read.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The file could not be opened or read.
+    #[error("cannot read the evidence {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The first line is not the header of a log.
+    #[error(
+        "{path} is not a log of evidence: its first line is no header; give an evidence.jsonl that gymcheck wrote"
+    )]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The log is of another version of the format.
+    #[error(
+        "{path} has version {found} of the evidence format, this gymcheck reads version {FORMAT_VERSION}; judge it with the gymcheck that wrote it"
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A line is no event.
+    #[error("{path}:{line} is no event of evidence")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// The events of one run, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    events: Vec<Event>,
+}
+
+impl Log {
+    /// A log of these events, which are in order.
+    #[must_use]
+    pub fn new(events: Vec<Event>) -> Log {
+        Log { events }
+    }
+
+    /// Reads a log from a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no log, or is of another version.
+    pub fn read(path: &Path) -> Result<Log, LogError> {
+        let io = |source| LogError::Io {
+            path: path.into(),
+            source,
+        };
+        let mut lines = BufReader::new(std::fs::File::open(path).map_err(io)?).lines();
+        let header: Header = lines
+            .next()
+            .transpose()
+            .map_err(io)?
+            .and_then(|line| serde_json::from_str(&line).ok())
+            .ok_or_else(|| LogError::NoHeader { path: path.into() })?;
+        if header.gymcheck_evidence != FORMAT_VERSION {
+            return Err(LogError::Version {
+                path: path.into(),
+                found: header.gymcheck_evidence,
+            });
+        }
+        let mut events = Vec::new();
+        for (index, line) in lines.enumerate() {
+            let line = line.map_err(io)?;
+            events.push(
+                serde_json::from_str(&line).map_err(|source| LogError::Line {
+                    path: path.into(),
+                    line: index + 2,
+                    source,
+                })?,
+            );
+        }
+        Ok(Log { events })
+    }
+
+    /// All events, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The events of one player, in order.
+    pub fn of<'a>(&'a self, player: &'a str) -> impl DoubleEndedIterator<Item = &'a Event> {
+        self.events
+            .iter()
+            .filter(move |event| event.player.as_deref() == Some(player))
+    }
+
+    /// What was run, if the log says so.
+    #[must_use]
+    pub fn run(&self) -> Option<&RunFacts> {
+        self.events.iter().find_map(|event| match &event.fact {
+            Fact::Run(run) => Some(run),
+            _ => None,
+        })
+    }
+
+    /// Why the run could not be carried out, if it could not.
+    #[must_use]
+    pub fn broken(&self) -> Option<(&Event, &BrokenFact)> {
+        self.events.iter().find_map(|event| match &event.fact {
+            Fact::Broken(broken) => Some((event, broken)),
+            _ => None,
+        })
+    }
+
+    /// The step that the target missed, if it missed one.
+    #[must_use]
+    pub fn missed(&self) -> Option<(&Event, &StepFact)> {
+        self.events.iter().find_map(|event| match &event.fact {
+            Fact::Step(step) if step.phase == StepPhase::Missed => Some((event, step)),
+            _ => None,
+        })
+    }
+
+    /// Socket.IO events of a player that passed the gateway, in order: the log's event, the wire's
+    /// fact, and the arguments.
+    pub fn socket_events<'a>(
+        &'a self,
+        player: &'a str,
+        direction: Direction,
+        name: &'a str,
+    ) -> impl DoubleEndedIterator<Item = (&'a Event, &'a WireFact, &'a [serde_json::Value])> {
+        self.of(player).filter_map(move |event| match &event.fact {
+            Fact::Wire(wire) if wire.direction == direction => match &wire.packet {
+                Packet::Event {
+                    name: found, args, ..
+                } if found == name => Some((event, wire, args.as_slice())),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// The snapshot of a player's page at a moment of the run.
+    #[must_use]
+    pub fn snapshot<'a>(
+        &'a self,
+        player: &'a str,
+        label: &str,
+    ) -> Option<(&'a Event, &'a Snapshot)> {
+        self.of(player).find_map(|event| match &event.fact {
+            Fact::Snapshot(snapshot) if snapshot.label == label => Some((event, snapshot)),
+            _ => None,
+        })
+    }
+
+    /// The kernel's view of a player's browser at a moment of the run.
+    #[must_use]
+    pub fn kernel<'a>(
+        &'a self,
+        player: &'a str,
+        label: &str,
+    ) -> Option<(&'a Event, &'a KernelFact)> {
+        self.of(player).find_map(|event| match &event.fact {
+            Fact::Kernel(kernel) if kernel.label == label => Some((event, kernel)),
+            _ => None,
+        })
+    }
+
+    /// The barrier of a player at a moment of the run.
+    #[must_use]
+    pub fn barrier<'a>(&'a self, player: &'a str, label: &str) -> Option<&'a Event> {
+        self.of(player)
+            .find(|event| matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == label))
+    }
+}

@@ -1,0 +1,12 @@
+//! What a run leaves behind: one log of events, from every source, on one clock.
+//!
+//! A run writes its evidence with a [`Recorder`]; verdicts are a pure function of the [`Log`] that
+//! results. The log is JSON Lines: a [`Header`] first, then one [`Event`] a line.
+
+mod fact;
+mod log;
+mod recorder;
+
+pub use fact::*;
+pub use log::{Header, Log, LogError};
+pub use recorder::{Awaited, Recorder, WaitError};
