@@ -13,3 +13,4 @@ pub mod evidence;
 pub mod gateway;
 pub mod probe;
 pub mod provision;
+pub mod spec;

@@ -1,0 +1,476 @@
+//! The parts of a spec, as its file has them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// One scenario with its checks: a file under `specs/`.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Its path-like name, as `scene-exit/partner-dies-on-survey`.
+    pub name: String,
+    /// What the file says.
+    pub body: SpecBody,
+}
+
+/// What a spec file says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SpecBody {
+    /// The scenario in one sentence.
+    pub title: String,
+    /// The pairs that it runs on unless the call names others; the first is its default pair.
+    #[serde(default = "default_pairs")]
+    pub pairs: Vec<Pair>,
+    /// The experiment that the target serves.
+    #[serde(default)]
+    pub experiment: Experiment,
+    /// Rules for the gateway that hold back an event and all behind it.
+    #[serde(default)]
+    pub holds: Vec<HoldRule>,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// What is asked of the evidence.
+    pub checks: Vec<CheckSpec>,
+}
+
+fn default_pairs() -> Vec<Pair> {
+    vec![Pair {
+        survivor: BrowserName::Chrome,
+        partner: BrowserName::Chrome,
+    }]
+}
+
+/// A browser, by the name that users write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BrowserName {
+    /// Chrome or Chromium.
+    Chrome,
+    /// Firefox.
+    Firefox,
+}
+
+impl fmt::Display for BrowserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BrowserName::Chrome => "chrome",
+            BrowserName::Firefox => "firefox",
+        })
+    }
+}
+
+/// Which browser each player uses, written `chrome+firefox`, survivor first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pair {
+    /// The survivor's browser.
+    pub survivor: BrowserName,
+    /// The partner's browser.
+    pub partner: BrowserName,
+}
+
+impl Pair {
+    /// The browser of a player.
+    #[must_use]
+    pub fn of(self, player: PlayerName) -> BrowserName {
+        match player {
+            PlayerName::Survivor => self.survivor,
+            PlayerName::Partner => self.partner,
+        }
+    }
+}
+
+impl FromStr for Pair {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Pair, String> {
+        let browser = |name: &str| match name {
+            "chrome" => Some(BrowserName::Chrome),
+            "firefox" => Some(BrowserName::Firefox),
+            _ => None,
+        };
+        let both = text
+            .split_once('+')
+            .and_then(|(survivor, partner)| Some((browser(survivor)?, browser(partner)?)));
+        match both {
+            Some((survivor, partner)) => Ok(Pair { survivor, partner }),
+            None => Err(format!(
+                "`{text}` is no pair of browsers, expected the survivor's and the partner's, as \
+                 `chrome+firefox` (known: chrome, firefox)"
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for Pair {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Pair, String> {
+        text.parse()
+    }
+}
+
+impl From<Pair> for String {
+    fn from(pair: Pair) -> String {
+        pair.to_string()
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.survivor, self.partner)
+    }
+}
+
+/// One of the two players of a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlayerName {
+    /// The one who stays.
+    Survivor,
+    /// The one who goes.
+    Partner,
+}
+
+impl PlayerName {
+    /// Both players, survivor first.
+    pub const BOTH: [PlayerName; 2] = [PlayerName::Survivor, PlayerName::Partner];
+
+    /// The name, as it stands in specs and in the evidence.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PlayerName::Survivor => "survivor",
+            PlayerName::Partner => "partner",
+        }
+    }
+}
+
+impl fmt::Display for PlayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The scenes that the target serves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Experiment {
+    /// A folder under `fixtures/experiments/`.
+    pub name: String,
+    /// How many times a game and its survey are played.
+    pub games: u32,
+    /// Episodes of each game.
+    pub episodes: u32,
+    /// Steps of each episode.
+    pub steps: u32,
+    /// Frames per second.
+    pub frame_rate: u32,
+    /// How long the client waits for a lost connection, in milliseconds.
+    pub reconnection_timeout_ms: u32,
+    /// How long a page may be in the background, in milliseconds.
+    pub focus_loss_timeout_ms: u32,
+    /// What the client tells a player whose partner has gone.
+    pub disconnect_message: String,
+}
+
+impl Default for Experiment {
+    fn default() -> Experiment {
+        Experiment {
+            name: "duet".to_owned(),
+            games: 1,
+            episodes: 1,
+            steps: 60,
+            frame_rate: 30,
+            reconnection_timeout_ms: 4000,
+            focus_loss_timeout_ms: 30_000,
+            disconnect_message: "Your partner has left the duet.".to_owned(),
+        }
+    }
+}
+
+/// A rule that holds back an event, and all behind it but Engine.IO's ping and pong.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HoldRule {
+    /// Its name, for the step that releases it and for the evidence.
+    pub name: String,
+    /// Whose connection.
+    pub player: PlayerName,
+    /// Which way.
+    pub direction: crate::evidence::Direction,
+    /// The Socket.IO event.
+    pub event: String,
+}
+
+/// One thing that happens in a spec.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Step {
+    /// Open the page, pass the start scene, press Start, and be matched into a running game.
+    Join(Players),
+    /// Play with keys.
+    Play(Play),
+    /// Wait until a player stands on a scene.
+    Arrive(Arrive),
+    /// Wait for a barrier, and take down everything about the players that are there.
+    Observe(Observe),
+    /// Go away.
+    Leave(Leave),
+    /// See to it that a player receives an event: if the target sends none, it is injected.
+    Provoke(Provoke),
+    /// Let go what a rule of `holds` holds.
+    Release(String),
+    /// Watch a player until the time has passed that the rest of its scene would have taken.
+    Watch(Watch),
+    /// Answer the form scene where the player stands with real input, press Continue, and wait
+    /// for the next scene.
+    Answer(OnePlayer),
+}
+
+/// Players that do a step together.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Players {
+    /// Who.
+    #[serde(default = "both")]
+    pub players: Vec<PlayerName>,
+}
+
+fn both() -> Vec<PlayerName> {
+    PlayerName::BOTH.to_vec()
+}
+
+/// The player of a step.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnePlayer {
+    /// Who.
+    pub player: PlayerName,
+}
+
+/// How long a game is played.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Play {
+    /// Until when.
+    pub until: PlayUntil,
+}
+
+/// A moment of a game.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlayUntil {
+    /// About a third of the first episode's inputs have crossed the data channel.
+    MidGame,
+    /// The last episode of both players has ended.
+    LastEpisodeEnded,
+}
+
+/// Where a player comes to stand.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrive {
+    /// Who.
+    pub player: PlayerName,
+    /// Where.
+    pub at: SceneRole,
+}
+
+/// A scene by its role, so that specs work on experiments with other names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SceneRole {
+    /// The scene that follows the first GymScene.
+    AfterFirstGame,
+}
+
+/// A moment at which everything is taken down.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Observe {
+    /// The moment's name, for checks.
+    #[serde(rename = "as")]
+    pub label: String,
+}
+
+/// How a player goes away.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// Who.
+    pub player: PlayerName,
+    /// How.
+    pub how: WayToLeave,
+}
+
+/// A way to go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WayToLeave {
+    /// SIGKILL to the browser and all of its processes.
+    Kill,
+}
+
+impl fmt::Display for WayToLeave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WayToLeave::Kill => "kill",
+        })
+    }
+}
+
+/// An event that a player must have received.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provoke {
+    /// Who receives it.
+    pub player: PlayerName,
+    /// The event, with this game's real ids.
+    pub event: ServerEvent,
+}
+
+/// An event that the gateway can send in the target's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerEvent {
+    /// The partner has gone and the game is over.
+    #[serde(rename = "p2p_game_ended")]
+    P2pGameEnded,
+}
+
+impl ServerEvent {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ServerEvent::P2pGameEnded => "p2p_game_ended",
+        }
+    }
+}
+
+/// Whom to watch, for how long.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// Who.
+    pub player: PlayerName,
+    /// Until when.
+    pub until: WatchUntil,
+}
+
+/// The end of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchUntil {
+    /// The time of all episodes and of the "Done!" countdown has passed since the game began.
+    GameWouldBeOver,
+}
+
+/// One question to the evidence.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckSpec {
+    /// The requirement that it is tied to.
+    pub requirement: String,
+    /// The question.
+    pub ask: Question,
+}
+
+/// A question that can be asked of the evidence.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Question {
+    /// Is every connection closed that the GymScene opened, at this moment?
+    ConnectionsClosed(AtMoment),
+    /// Did one connection carry the inputs of both, and do both records of the game agree?
+    PlayedPeerToPeer(NoParameters),
+    /// Was there no overlay on any scene but an active GymScene, between these moments?
+    NoOverlay(BetweenMoments),
+    /// Was the survivor told, in the game, that the partner had gone, and did it stay?
+    OverlayShown(BetweenMoments),
+    /// Could the survivor answer, was the answer stored, and did the next scene come?
+    FormAnswered(NoParameters),
+}
+
+impl Question {
+    /// The check's name, as users write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Question::ConnectionsClosed(_) => "connections-closed",
+            Question::PlayedPeerToPeer(_) => "played-peer-to-peer",
+            Question::NoOverlay(_) => "no-overlay",
+            Question::OverlayShown(_) => "overlay-shown",
+            Question::FormAnswered(_) => "form-answered",
+        }
+    }
+
+    /// The moments that it looks at.
+    #[must_use]
+    pub fn moments(&self) -> Vec<&str> {
+        match self {
+            Question::ConnectionsClosed(at) => vec![&at.at],
+            Question::NoOverlay(between) | Question::OverlayShown(between) => {
+                vec![&between.before, &between.after]
+            }
+            Question::PlayedPeerToPeer(_) | Question::FormAnswered(_) => Vec::new(),
+        }
+    }
+}
+
+/// A question without parameters, written `{}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
+
+/// A question about one moment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtMoment {
+    /// The label of an `observe` step.
+    pub at: String,
+}
+
+/// A question about the time between two moments.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BetweenMoments {
+    /// The label of the `observe` step before the partner's departure.
+    pub before: String,
+    /// The label of the `observe` step after it.
+    pub after: String,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Join(players) => {
+                let names: Vec<_> = players.players.iter().map(|name| name.as_str()).collect();
+                write!(f, "{} join", names.join(" and "))
+            }
+            Step::Play(Play { until }) => f.write_str(match until {
+                PlayUntil::MidGame => "play until mid-game",
+                PlayUntil::LastEpisodeEnded => "play until the last episode has ended",
+            }),
+            Step::Arrive(arrive) => match arrive.at {
+                SceneRole::AfterFirstGame => {
+                    write!(f, "{} arrives at the scene after the game", arrive.player)
+                }
+            },
+            Step::Observe(observe) => write!(f, "observe `{}`", observe.label),
+            Step::Leave(leave) => write!(f, "{} leaves ({})", leave.player, leave.how),
+            Step::Provoke(provoke) => {
+                write!(f, "{} receives {}", provoke.player, provoke.event.name())
+            }
+            Step::Release(rule) => write!(f, "release `{rule}`"),
+            Step::Watch(watch) => match watch.until {
+                WatchUntil::GameWouldBeOver => {
+                    write!(f, "watch {} until the game would be over", watch.player)
+                }
+            },
+            Step::Answer(answer) => write!(f, "{} answers and continues", answer.player),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Mutants: named changes to what the target serves.
+
+use serde::{Deserialize, Serialize};
+
+/// A named change to what the target serves: one file under `fixtures/mutants/`.
+///
+/// It is `killed` when its named check, which passed without it in the same invocation, says
+/// `fail`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mutant {
+    /// Its name: the file's, without its ending.
+    #[serde(skip)]
+    pub name: String,
+    /// What it breaks, in one sentence.
+    pub breaks: String,
+    /// The requirement that it breaks.
+    pub requirement: String,
+    /// The spec that finds it.
+    pub spec: String,
+    /// The check of that spec that must say `fail`.
+    pub check: String,
+    /// Other checks that may say `fail` too, each with a reason.
+    #[serde(default)]
+    pub also: Vec<ExcusedCheck>,
+    /// The edits that make it.
+    pub edits: Vec<Edit>,
+}
+
+/// A check that may fail under a mutant although it is not the one that must.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExcusedCheck {
+    /// The check's name.
+    pub check: String,
+    /// Why it fails as well.
+    pub reason: String,
+}
+
+/// An edit of one served file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The end of the file's path, as `static/js/index.js`.
+    pub file: String,
+    /// The text that must be found in it, exactly once; white space matches any white space.
+    pub find: String,
+    /// What stands there instead.
+    pub replace: String,
+}
