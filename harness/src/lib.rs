@@ -11,6 +11,12 @@
 
 pub mod evidence;
 pub mod gateway;
+pub mod player;
 pub mod probe;
 pub mod provision;
+pub mod report;
+pub mod run;
 pub mod spec;
+pub mod stage;
+pub mod target;
+pub mod verdict;

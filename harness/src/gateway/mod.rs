@@ -1,1 +1,249 @@
-//! To come.
+//! The HTTP and WebSocket proxy between the players' browsers and the target.
+//!
+//! One listener for each player, so that every byte is attributed. Pages of the target get the
+//! probe and lose their public addresses, which the mirror answers for; what the browser and the
+//! target say to each other over Socket.IO is recorded packet by packet, and rules hold or inject
+//! events of it. It needs no browser protocol beyond HTTP: all of it is the same in every browser.
+
+mod answer;
+mod attachment;
+mod connections;
+mod edits;
+mod handshake;
+mod headers;
+mod html;
+mod lane;
+mod listener;
+mod mirror;
+mod probe_link;
+mod proxy;
+mod rules;
+mod socketio;
+mod websocket;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::evidence::{Direction, Recorder};
+
+pub use connections::{Delivered, InjectError};
+pub use edits::{Edit, EditError, apply_edit};
+pub use mirror::{Mirror, MirrorEntry};
+pub use probe_link::{ProbeError, ProbeLink};
+pub use rules::Hold;
+
+use connections::Connections;
+use listener::{Listener, Shared};
+use proxy::Proxy;
+use rules::Rules;
+
+/// How long open connections may take to end when the gateway is shut down.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// Any port of this machine that is free.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// What a gateway stands between, and what it does to what passes.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// Where the target listens.
+    pub upstream: SocketAddr,
+    /// The players: each gets a listener of its own.
+    pub players: Vec<String>,
+    /// What it answers itself instead of public hosts.
+    pub mirror: Mirror,
+    /// Changes to what the target serves, in the order in which they are made.
+    pub edits: Vec<Edit>,
+    /// The probe's script, with the place `/*GYMCHECK_CONFIG*/{}` for its settings.
+    pub probe_script: String,
+}
+
+/// Why a gateway could not be started.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// No port could be had.
+    #[error("cannot listen on the loopback interface")]
+    Listen(#[source] io::Error),
+    /// The system gives no random bytes.
+    #[error("cannot make a token for the probe: the system gives no random bytes")]
+    Token(#[source] getrandom::Error),
+    /// The probe's script has no place for its settings.
+    #[error(
+        "the probe's script does not contain {}; put it where its settings belong",
+        html::CONFIG
+    )]
+    ProbeScript,
+}
+
+/// A running gateway. It ends with [`Gateway::shutdown`], or abruptly when it is dropped.
+///
+/// A player that [`GatewayOptions::players`] does not name is a mistake in the harness: where one is
+/// asked for, the gateway panics.
+pub struct Gateway {
+    listeners: Vec<Arc<Listener>>,
+    shared: Arc<Shared>,
+    /// Bound and never listening.
+    closed_port: TcpSocket,
+    closed_address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Gateway {
+    /// Starts a gateway. It takes connections when this returns.
+    ///
+    /// # Errors
+    /// No port can be had, or the probe's script has no place for its settings.
+    pub async fn start(
+        options: GatewayOptions,
+        recorder: Recorder,
+    ) -> Result<Gateway, GatewayError> {
+        let closed_port = TcpSocket::new_v4().map_err(GatewayError::Listen)?;
+        closed_port.bind(ANY_PORT).map_err(GatewayError::Listen)?;
+        let closed_address = closed_port.local_addr().map_err(GatewayError::Listen)?;
+        let stop = CancellationToken::new();
+        let guard = stop.clone().drop_guard();
+        let shared = Arc::new(Shared {
+            upstream: options.upstream,
+            proxy: Proxy::new(options.upstream, options.mirror.clone(), options.edits),
+            mirror: options.mirror,
+            rules: Arc::new(Rules::default()),
+            recorder,
+            websockets: AtomicU64::new(0),
+            tasks: TaskTracker::new(),
+            stop,
+        });
+        let mut listeners = Vec::new();
+        for player in &options.players {
+            listeners.push(open(player, &options.probe_script, &shared).await?);
+        }
+        Ok(Gateway {
+            listeners,
+            shared,
+            closed_port,
+            closed_address,
+            _stop: guard,
+        })
+    }
+
+    /// Where a player's browser finds the target, as `http://127.0.0.1:40001`.
+    #[must_use]
+    pub fn origin(&self, player: &str) -> String {
+        self.listener(player).origin.clone()
+    }
+
+    /// An address of this machine that refuses every connection, as long as the gateway is there.
+    #[must_use]
+    pub fn closed_port(&self) -> SocketAddr {
+        self.closed_address
+    }
+
+    /// Puts a rule in force, for connections that are open and for those to come.
+    pub fn hold(&self, hold: Hold) {
+        self.listener(&hold.player);
+        self.shared.rules.hold(hold);
+    }
+
+    /// Takes a rule out of force, and lets go what it holds. False if there is none of that name.
+    pub fn release(&self, name: &str) -> bool {
+        let known = self.shared.rules.release(name);
+        for listener in &self.listeners {
+            listener.connections.release(name);
+        }
+        known
+    }
+
+    /// Sends an event in somebody's name on the player's newest Socket.IO connection, in the
+    /// namespace `/`, and waits until it is written. It passes what a rule holds.
+    ///
+    /// # Errors
+    /// There is no such connection, it ends, or its end reads nothing.
+    pub async fn inject(
+        &self,
+        rule: &str,
+        player: &str,
+        direction: Direction,
+        event: &str,
+        args: Vec<Value>,
+    ) -> Result<(), InjectError> {
+        let connections = &self.listener(player).connections;
+        connections
+            .inject(player, rule, direction, event, args)
+            .await
+    }
+
+    /// The line to the probe of a player's page.
+    #[must_use]
+    pub fn probe(&self, player: &str) -> ProbeLink {
+        self.listener(player).probe.clone()
+    }
+
+    /// What has gone down to a player's browser on its newest open WebSocket.
+    #[must_use]
+    pub fn delivered(&self, player: &str) -> Option<Delivered> {
+        self.listener(player).connections.delivered()
+    }
+
+    /// Whether the player's newest open WebSocket is in the Socket.IO namespace `/`.
+    #[must_use]
+    pub fn is_connected(&self, player: &str) -> bool {
+        self.listener(player).connections.is_joined()
+    }
+
+    /// Ends every connection and every listener, and waits until they have ended.
+    pub async fn shutdown(self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        // Each of them ends within a bound of its own, which is lower.
+        let _ = tokio::time::timeout(SHUTDOWN, self.shared.tasks.wait()).await;
+        drop(self.closed_port);
+    }
+
+    fn listener(&self, player: &str) -> &Listener {
+        let listeners = &self.listeners;
+        let found = listeners.iter().find(|listener| listener.player == player);
+        found.unwrap_or_else(|| panic!("the gateway knows no player {player}"))
+    }
+}
+
+async fn open(
+    player: &str,
+    probe_script: &str,
+    shared: &Arc<Shared>,
+) -> Result<Arc<Listener>, GatewayError> {
+    let socket = TcpListener::bind(ANY_PORT)
+        .await
+        .map_err(GatewayError::Listen)?;
+    let authority = socket
+        .local_addr()
+        .map_err(GatewayError::Listen)?
+        .to_string();
+    let token = token().map_err(GatewayError::Token)?;
+    let probe_element = html::probe_element(probe_script, &token, probe_link::PATH);
+    let listener = Arc::new(Listener {
+        player: player.to_owned(),
+        origin: format!("http://{authority}"),
+        authority,
+        token,
+        probe_element: probe_element.ok_or(GatewayError::ProbeScript)?,
+        probe: ProbeLink::new(player, shared.recorder.clone()),
+        connections: Connections::default(),
+        shared: Arc::clone(shared),
+    });
+    shared.tasks.spawn(Arc::clone(&listener).listen(socket));
+    Ok(listener)
+}
+
+fn token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}

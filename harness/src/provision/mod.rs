@@ -1,1 +1,34 @@
-//! To come.
+//! Finding and getting what a run needs: the target, the page's third-party assets, the browsers
+//! and their drivers.
+//!
+//! Everything is pinned and checked by SHA-256, and everything that is got lives in one folder, the
+//! [`Home`]. [`setup`] fills it: a second call finds it full and does nothing; a call that was
+//! interrupted, however, is taken up by the next one; two calls at once wait for each other.
+//! A run only asks: [`python`], [`assets`], [`find_browser`]. [`doctor`] says what is here, what is
+//! missing and how to mend it.
+
+mod archive;
+mod asset_lock;
+mod assets;
+mod browsers;
+mod command;
+mod doctor;
+mod error;
+mod files;
+mod home;
+mod interrupt;
+mod network;
+mod progress;
+mod python;
+mod setup;
+mod system;
+mod target;
+
+pub use assets::{Asset, assets};
+pub use browsers::{Browser, BrowserKind, UnknownBrowser, find_browser};
+pub use doctor::{Finding, State, doctor};
+pub use error::{Outcome, ProvisionError};
+pub use home::Home;
+pub use network::default_route;
+pub use setup::{SetupOptions, setup};
+pub use target::{PINNED_RELEASE, Release, UnknownRelease, python};

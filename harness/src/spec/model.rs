@@ -26,9 +26,6 @@ pub struct SpecBody {
     /// The experiment that the target serves.
     #[serde(default)]
     pub experiment: Experiment,
-    /// Rules for the gateway that hold back an event and all behind it.
-    #[serde(default)]
-    pub holds: Vec<HoldRule>,
     /// What happens, in order.
     pub steps: Vec<Step>,
     /// What is asked of the evidence.
@@ -191,11 +188,12 @@ impl Default for Experiment {
     }
 }
 
-/// A rule that holds back an event, and all behind it but Engine.IO's ping and pong.
+/// A rule that holds back the next such event, and all behind it but Engine.IO's ping and pong.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HoldRule {
     /// Its name, for the step that releases it and for the evidence.
+    #[serde(rename = "as")]
     pub name: String,
     /// Whose connection.
     pub player: PlayerName,
@@ -221,7 +219,9 @@ pub enum Step {
     Leave(Leave),
     /// See to it that a player receives an event: if the target sends none, it is injected.
     Provoke(Provoke),
-    /// Let go what a rule of `holds` holds.
+    /// Hold back an event from now on, and all behind it.
+    Hold(HoldRule),
+    /// Let go what an earlier `hold` holds.
     Release(String),
     /// Watch a player until the time has passed that the rest of its scene would have taken.
     Watch(Watch),
@@ -237,6 +237,10 @@ pub struct Players {
     /// Who.
     #[serde(default = "both")]
     pub players: Vec<PlayerName>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn both() -> Vec<PlayerName> {
@@ -294,6 +298,10 @@ pub struct Observe {
     /// The moment's name, for checks.
     #[serde(rename = "as")]
     pub label: String,
+    /// Whether to wait for a barrier first, and look a second time after another one. Without it
+    /// the moment is taken as it is: in the middle of a game nothing ever comes to rest.
+    #[serde(default = "yes")]
+    pub barrier: bool,
 }
 
 /// How a player goes away.
@@ -464,6 +472,11 @@ impl fmt::Display for Step {
             Step::Provoke(provoke) => {
                 write!(f, "{} receives {}", provoke.player, provoke.event.name())
             }
+            Step::Hold(rule) => write!(
+                f,
+                "hold the {}'s `{}` ({})",
+                rule.player, rule.event, rule.direction
+            ),
             Step::Release(rule) => write!(f, "release `{rule}`"),
             Step::Watch(watch) => match watch.until {
                 WatchUntil::GameWouldBeOver => {

@@ -165,10 +165,13 @@ fn check_names(
             format!("unknown {what} `{name}`, expected one of: {known}"),
         ))
     };
-    let holds: BTreeSet<&str> = body.holds.iter().map(|hold| hold.name.as_str()).collect();
+    let mut holds = BTreeSet::new();
     let mut moments = BTreeSet::new();
     for step in &body.steps {
         match step {
+            Step::Hold(rule) => {
+                holds.insert(rule.name.as_str());
+            }
             Step::Release(rule) if !holds.contains(rule.as_str()) => {
                 return wrong(rule, "rule", join(holds.iter()));
             }

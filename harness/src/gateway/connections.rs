@@ -1,0 +1,159 @@
+//! The WebSockets of one player that are open.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::evidence::Direction;
+
+use super::lane::Injection;
+use super::websocket::{Command, Connection};
+
+/// How long an injected event may take until it is written.
+const INJECTION: Duration = Duration::from_secs(10);
+
+/// Why an event could not be sent in somebody's name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InjectError {
+    /// The player's page has no Socket.IO connection, or is not let into its namespace yet.
+    #[error("cannot send {event} {direction}: {player} has no open Socket.IO connection")]
+    NotConnected {
+        /// The player.
+        player: String,
+        /// Which way it should have travelled.
+        direction: Direction,
+        /// The event.
+        event: String,
+    },
+    /// The connection ended before the event was written to it.
+    #[error("cannot send {event} {direction}: the connection of {player} ended in this moment")]
+    Ended {
+        /// The player.
+        player: String,
+        /// Which way it should have travelled.
+        direction: Direction,
+        /// The event.
+        event: String,
+    },
+    /// The receiving end reads nothing.
+    #[error(
+        "waited {} s to send {event} {direction} on the connection of {player}: its end reads nothing",
+        .waited.as_secs()
+    )]
+    Stuck {
+        /// The player.
+        player: String,
+        /// Which way it should have travelled.
+        direction: Direction,
+        /// The event.
+        event: String,
+        /// For how long.
+        waited: Duration,
+    },
+}
+
+/// What has gone down to a browser on its current Socket.IO connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// Number of the connection within the run.
+    pub connection: u64,
+    /// Path and query that the page asked for.
+    pub path: String,
+    /// WebSocket messages passed on to the browser.
+    pub messages: u64,
+}
+
+/// The open WebSockets, in the order in which they were opened.
+#[derive(Default)]
+pub(super) struct Connections {
+    open: Mutex<Vec<Arc<Connection>>>,
+}
+
+impl Connections {
+    pub(super) fn opened(&self, connection: Arc<Connection>) {
+        self.open().push(connection);
+    }
+
+    pub(super) fn ended(&self, number: u64) {
+        self.open().retain(|open| open.number != number);
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        self.newest()
+            .is_some_and(|connection| connection.joined.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn delivered(&self) -> Option<Delivered> {
+        let connection = self.newest()?;
+        Some(Delivered {
+            connection: connection.number,
+            path: connection.path.clone(),
+            messages: connection.delivered.load(Ordering::SeqCst),
+        })
+    }
+
+    /// Lets go what the rule of this name holds on any of them.
+    pub(super) fn release(&self, rule: &str) {
+        for connection in self.open().iter() {
+            // One that is just ending discards what it holds.
+            let _ = connection.commands.send(Command::Release(rule.to_owned()));
+        }
+    }
+
+    /// Sends an event on the newest one, and waits until it is written.
+    pub(super) async fn inject(
+        &self,
+        player: &str,
+        rule: &str,
+        direction: Direction,
+        event: &str,
+        args: Vec<Value>,
+    ) -> Result<(), InjectError> {
+        let (player, event) = (player.to_owned(), event.to_owned());
+        let joined = |connection: &Arc<Connection>| connection.joined.load(Ordering::SeqCst);
+        let Some(connection) = self.newest().filter(joined) else {
+            return Err(InjectError::NotConnected {
+                player,
+                direction,
+                event,
+            });
+        };
+        let (written, was_written) = oneshot::channel();
+        let injection = Injection {
+            rule: rule.to_owned(),
+            event: event.clone(),
+            args,
+            written,
+        };
+        // If the connection is just ending, the other half of `written` tells.
+        let _ = connection
+            .commands
+            .send(Command::Inject(direction, injection));
+        match tokio::time::timeout(INJECTION, was_written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(InjectError::Ended {
+                player,
+                direction,
+                event,
+            }),
+            Err(_) => Err(InjectError::Stuck {
+                player,
+                direction,
+                event,
+                waited: INJECTION,
+            }),
+        }
+    }
+
+    fn newest(&self) -> Option<Arc<Connection>> {
+        self.open().last().cloned()
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,158 @@
+//! Rewriting a page of the target: its public addresses, and the probe in front of its scripts.
+
+use std::cell::Cell;
+
+use lol_html::errors::RewritingError;
+use lol_html::html_content::{ContentType, Element};
+use lol_html::{RewriteStrSettings, element, end, rewrite_str};
+use serde_json::json;
+
+use super::mirror;
+
+/// What stands in the probe's script for its settings.
+pub(super) const CONFIG: &str = "/*GYMCHECK_CONFIG*/{}";
+
+/// The probe as an element of a page, with the settings of one listener. `None` if the script has
+/// no place for them.
+pub(super) fn probe_element(script: &str, token: &str, path: &str) -> Option<String> {
+    // A page's parser ends the element at the first `</script`, wherever it stands.
+    let config = json!({ "token": token, "path": path }).to_string();
+    let config = config.replace("</", "<\\/");
+    let script = script
+        .contains(CONFIG)
+        .then(|| script.replace(CONFIG, &config))?;
+    Some(format!("<script>{script}</script>"))
+}
+
+/// The page with its public addresses led to the mirror, and with the probe, if it gets one, as the
+/// first thing in its head (without a head: before its first element).
+pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, RewritingError> {
+    let probe = Cell::new(probe);
+    let elements = element!("*", |element| {
+        // Whatever comes after `<html>` is the head, or makes the parser open it.
+        if element.tag_name() != "html"
+            && let Some(probe) = probe.take()
+        {
+            match element.tag_name().as_str() {
+                "head" => element.prepend(probe, ContentType::Html),
+                _ => element.before(probe, ContentType::Html),
+            }
+        }
+        rewrite_addresses(element)
+    });
+    let end = end!(|end| {
+        if let Some(probe) = probe.take() {
+            end.append(probe, ContentType::Html);
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new()
+        .with_strict(false)
+        .append_element_content_handler(elements)
+        .append_document_content_handler(end);
+    rewrite_str(page, settings)
+}
+
+fn rewrite_addresses(element: &mut Element<'_, '_>) -> lol_html::HandlerResult {
+    let attribute = match element.tag_name().as_str() {
+        "script" | "img" => "src",
+        "link" => "href",
+        _ => return Ok(()),
+    };
+    let address = element.get_attribute(attribute).unwrap_or_default();
+    let Some(mirrored) = mirror::mirrored(&address) else {
+        return Ok(());
+    };
+    if opens_connections(element) {
+        element.remove();
+        return Ok(());
+    }
+    Ok(element.set_attribute(attribute, &mirrored)?)
+}
+
+/// Whether a link only tells the browser to get in touch with a host.
+fn opens_connections(element: &Element<'_, '_>) -> bool {
+    let relations = element.get_attribute("rel").unwrap_or_default();
+    relations.split_ascii_whitespace().any(|relation| {
+        ["preconnect", "dns-prefetch"]
+            .iter()
+            .any(|hint| relation.eq_ignore_ascii_case(hint))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBE: &str = "<script>probe()</script>";
+
+    fn rewritten(page: &str) -> String {
+        rewrite(page, Some(PROBE)).expect("readable")
+    }
+
+    #[test]
+    fn a_page_keeps_to_its_own_origin() {
+        let page = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+  <meta charset="UTF-8">
+  <link rel="preconnect" href="https://fonts.gstatic.example" crossorigin>
+  <link href="https://fonts.example/css2?family=Press+Start+2P&family=Roboto:wght@400;700" rel="stylesheet">
+  <script src="https://cdn.example/npm/ua@1.0.38/src/ua.min.js"></script>
+  <script src="/static/js/index.js" type="module"></script>
+</head>
+<body><img src='//cdn.example/a.png'><a href="https://elsewhere.example/">away</a></body>
+</html>"#;
+        insta::assert_snapshot!(rewritten(page), @r#"
+        <!DOCTYPE html>
+        <html lang="en">
+        <head><script>probe()</script>
+          <meta charset="UTF-8">
+          
+          <link href="/__gymcheck/mirror/fonts.example/css2?family=Press+Start+2P&family=Roboto:wght@400;700" rel="stylesheet">
+          <script src="/__gymcheck/mirror/cdn.example/npm/ua@1.0.38/src/ua.min.js"></script>
+          <script src="/static/js/index.js" type="module"></script>
+        </head>
+        <body><img src="/__gymcheck/mirror/cdn.example/a.png"><a href="https://elsewhere.example/">away</a></body>
+        </html>
+        "#);
+    }
+
+    #[test]
+    fn the_probe_comes_before_everything() {
+        let cases = [
+            (
+                "<head><script>a()</script></head>",
+                "<head>{}<script>a()</script></head>",
+            ),
+            ("<!doctype html><p>a", "<!doctype html>{}<p>a"),
+            (
+                "<html><body>a</body></html>",
+                "<html>{}<body>a</body></html>",
+            ),
+            (
+                "<script>a()</script><head></head>",
+                "{}<script>a()</script><head></head>",
+            ),
+            ("nothing but text", "nothing but text{}"),
+        ];
+        for (page, expected) in cases {
+            assert_eq!(rewritten(page), expected.replace("{}", PROBE));
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_page_gets_no_probe() {
+        assert_eq!(rewrite("<p>a</p>", None).expect("readable"), "<p>a</p>");
+    }
+
+    #[test]
+    fn the_probe_gets_its_settings() {
+        let element = probe_element("start(/*GYMCHECK_CONFIG*/{});", "t</script>", "/p");
+        assert_eq!(
+            element.as_deref(),
+            Some(r#"<script>start({"path":"/p","token":"t<\/script>"});</script>"#)
+        );
+        assert_eq!(probe_element("start({});", "t", "/p"), None);
+    }
+}

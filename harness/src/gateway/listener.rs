@@ -1,0 +1,320 @@
+//! One player's way in: a listener of its own, so that every byte is known to be the player's.
+
+use std::convert::Infallible;
+use std::error::Error as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::evidence::{BrokenFact, Fact, HttpFact, Recorder, WireOpened};
+
+use super::answer::{self, Answer};
+use super::connections::Connections;
+use super::handshake::{self, Handshake};
+use super::mirror::{self, Mirror};
+use super::probe_link::{self, ProbeLink};
+use super::proxy::{Proxy, ProxyError};
+use super::rules::Rules;
+use super::websocket::{Connection, Ends, Wire};
+
+/// What all listeners of a gateway share.
+pub(super) struct Shared {
+    pub(super) upstream: SocketAddr,
+    pub(super) proxy: Proxy,
+    pub(super) mirror: Mirror,
+    pub(super) rules: Arc<Rules>,
+    pub(super) recorder: Recorder,
+    /// WebSockets to the target so far, in the whole run.
+    pub(super) websockets: AtomicU64,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+/// One player's listener.
+pub(super) struct Listener {
+    pub(super) player: String,
+    pub(super) origin: String,
+    /// What a request's `Host` must be.
+    pub(super) authority: String,
+    /// Without it nobody but the player's own pages gets on the probe's line.
+    pub(super) token: String,
+    /// The probe as an element of a page.
+    pub(super) probe_element: String,
+    pub(super) probe: ProbeLink,
+    pub(super) connections: Connections,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// An answer, and what the evidence says of it.
+struct Told {
+    answer: Answer,
+    /// Who answered.
+    by: &'static str,
+    edits: Vec<String>,
+}
+
+const TARGET: &str = "target";
+const MIRROR: &str = "mirror";
+const GATEWAY: &str = "gateway";
+
+impl Listener {
+    /// Takes connections until the gateway is shut down.
+    pub(super) async fn listen(self: Arc<Self>, listener: TcpListener) {
+        let stop = self.shared.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let serving = Arc::clone(&self).serve(stream);
+                    let serving = stop.clone().run_until_cancelled_owned(serving);
+                    self.shared.tasks.spawn(serving);
+                }
+                // The browser changed its mind before its connection was taken.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    self.record_broken(format!("it takes no more connections: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        // Only a matter of speed.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(|request| {
+            let listener = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(listener.answer(request).await) }
+        });
+        // A browser that goes away in the midst of an exchange is no fault of the run.
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let method = request.method().to_string();
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned();
+        if request.uri().path() == probe_link::PATH && self.is_for_us(&request) {
+            return self.answer_probe(request);
+        }
+        let told = self.route(request).await;
+        let fact = HttpFact {
+            method,
+            path,
+            status: told.answer.status().as_u16(),
+            by: told.by.into(),
+            edits: told.edits,
+        };
+        self.record(Fact::Http(fact));
+        told.answer
+    }
+
+    async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Told {
+        if !self.is_for_us(&request) {
+            let refusal = format!("this is the gateway of {} alone", self.origin);
+            let answer = answer::text(StatusCode::MISDIRECTED_REQUEST, refusal);
+            return Told::by(GATEWAY, answer);
+        }
+        if request.uri().path().starts_with(mirror::PREFIX) {
+            return Told::by(MIRROR, self.answer_from_mirror(&request).await);
+        }
+        if handshake::is_asked_for(&request) {
+            return self.open_websocket(request).await;
+        }
+        let passed = self
+            .shared
+            .proxy
+            .pass(request, &self.origin, &self.probe_element);
+        match passed.await {
+            Ok(passed) => Told {
+                answer: passed.answer,
+                by: TARGET,
+                edits: passed.edits,
+            },
+            Err(error) => Told::by(GATEWAY, self.not_passed(&error)),
+        }
+    }
+
+    /// Whether a request names this listener and no other host. A page of somewhere else that leads
+    /// its own name here must not get at the target.
+    fn is_for_us(&self, request: &Request<Incoming>) -> bool {
+        let named = request
+            .uri()
+            .authority()
+            .map(|named| named.as_str().as_bytes());
+        let host = request.headers().get(header::HOST);
+        let host = host.map(HeaderValue::as_bytes);
+        host == Some(self.authority.as_bytes()) && named.is_none_or(|named| Some(named) == host)
+    }
+
+    fn answer_probe(self: Arc<Self>, mut request: Request<Incoming>) -> Answer {
+        let query = request.uri().query().unwrap_or("");
+        let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
+        if token.is_none_or(|(_, token)| token != self.token) {
+            return answer::text(StatusCode::FORBIDDEN, "this is the line of the probe alone");
+        }
+        let Some(handshake) = Handshake::read(&mut request) else {
+            return answer::text(StatusCode::BAD_REQUEST, "the probe's line is a WebSocket");
+        };
+        let (answer, socket) = handshake.grant(HeaderMap::new());
+        let stop = self.shared.stop.clone();
+        let tasks = self.shared.tasks.clone();
+        tasks.spawn(stop.run_until_cancelled_owned(async move {
+            if let Ok(socket) = socket.await {
+                self.probe.talk(socket).await;
+            }
+        }));
+        answer
+    }
+
+    async fn answer_from_mirror(&self, request: &Request<Incoming>) -> Answer {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return answer::text(StatusCode::METHOD_NOT_ALLOWED, "the mirror is read only");
+        }
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("", |path| path.as_str());
+        let address = path.strip_prefix(mirror::PREFIX).unwrap_or(path);
+        let Some(asset) = self.shared.mirror.find(address) else {
+            let url = format!("https://{address}");
+            let text = format!("the mirror does not have {url}");
+            self.record(Fact::MirrorMiss { url });
+            return answer::text(StatusCode::NOT_FOUND, text);
+        };
+        match asset.answer().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let reason = format!("cannot read {}: {error}", asset.path.display());
+                self.record_broken(reason.clone());
+                answer::text(StatusCode::INTERNAL_SERVER_ERROR, reason)
+            }
+        }
+    }
+
+    async fn open_websocket(self: &Arc<Self>, mut request: Request<Incoming>) -> Told {
+        let Some(handshake) = Handshake::read(&mut request) else {
+            let text = "this is no opening of a WebSocket that the gateway understands";
+            return Told::by(GATEWAY, answer::text(StatusCode::BAD_REQUEST, text));
+        };
+        match handshake::connect(self.shared.upstream, &request).await {
+            Ok((target, headers)) => {
+                let path = request
+                    .uri()
+                    .path_and_query()
+                    .map_or("/", |path| path.as_str());
+                let path = path.to_owned();
+                let (answer, browser) = handshake.grant(headers);
+                let stop = self.shared.stop.clone();
+                let listener = Arc::clone(self);
+                self.shared.tasks.spawn(async move {
+                    // A browser that goes away now has opened nothing.
+                    let browser = stop.run_until_cancelled(browser).await;
+                    if let Some(Ok(browser)) = browser {
+                        listener.run_websocket(path, Ends { browser, target }).await;
+                    }
+                });
+                Told::by(TARGET, answer)
+            }
+            Err(WsError::Http(refusal)) => Told::by(TARGET, handshake::refused(*refusal)),
+            Err(error) => {
+                let text = format!("the target opens no WebSocket: {error}");
+                Told::by(GATEWAY, answer::text(StatusCode::BAD_GATEWAY, text))
+            }
+        }
+    }
+
+    async fn run_websocket<B, T>(&self, path: String, ends: Ends<B, T>)
+    where
+        B: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let number = self.shared.websockets.fetch_add(1, Ordering::SeqCst) + 1;
+        let (commands, queue) = mpsc::unbounded_channel();
+        let connection = Arc::new(Connection {
+            number,
+            path: path.clone(),
+            delivered: AtomicU64::new(0),
+            joined: AtomicBool::new(false),
+            commands,
+        });
+        self.record(Fact::WireOpened(WireOpened {
+            connection: number,
+            path,
+        }));
+        self.connections.opened(Arc::clone(&connection));
+        let wire = Wire {
+            player: self.player.clone(),
+            connection,
+            rules: Arc::clone(&self.shared.rules),
+            recorder: self.shared.recorder.clone(),
+        };
+        let on_end = || self.connections.ended(number);
+        wire.run(ends, queue, self.shared.stop.clone(), on_end)
+            .await;
+    }
+
+    /// The answer where the target's own does not get through.
+    fn not_passed(&self, error: &ProxyError) -> Answer {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        let status = match error {
+            ProxyError::Request(_) => StatusCode::BAD_REQUEST,
+            ProxyError::Unreachable(_) | ProxyError::BrokenOff(_) => StatusCode::BAD_GATEWAY,
+            // The page would not be what the run is about: it cannot be carried out.
+            ProxyError::Rewrite { .. } => {
+                self.record_broken(text.clone());
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        answer::text(status, text)
+    }
+
+    fn record(&self, fact: Fact) {
+        self.shared.recorder.record_for(&self.player, fact);
+    }
+
+    fn record_broken(&self, reason: String) {
+        self.record(Fact::Broken(BrokenFact {
+            component: "gateway".into(),
+            reason,
+            last_lines: Vec::new(),
+            worth_a_retry: false,
+        }));
+    }
+}
+
+impl Told {
+    fn by(by: &'static str, answer: Answer) -> Told {
+        Told {
+            answer,
+            by,
+            edits: Vec::new(),
+        }
+    }
+}

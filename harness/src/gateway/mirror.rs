@@ -1,0 +1,202 @@
+//! Third-party assets of the page, answered from disk instead of from their public addresses.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Response;
+use hyper::header::{self, HeaderValue};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::answer::{self, Answer};
+
+/// Where the mirror stands on each player's origin. Behind it come a public host and its path.
+pub(super) const PREFIX: &str = "/__gymcheck/mirror/";
+
+/// One asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorEntry {
+    /// Its public address. With a query it answers that query alone, without one any.
+    pub url: String,
+    /// The file that holds it.
+    pub path: PathBuf,
+    /// Its media type.
+    pub media_type: String,
+}
+
+/// The third-party assets that are at hand. Cheap to clone: all clones share what was read.
+#[derive(Debug, Clone, Default)]
+pub struct Mirror {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// By public address without its scheme.
+    assets: HashMap<String, Asset>,
+    hosts: BTreeSet<String>,
+}
+
+/// An asset, read when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Asset {
+    pub(super) path: PathBuf,
+    media_type: String,
+    bytes: OnceCell<Bytes>,
+}
+
+impl Mirror {
+    /// A mirror of these assets.
+    #[must_use]
+    pub fn new(entries: Vec<MirrorEntry>) -> Mirror {
+        let mut shared = Shared::default();
+        for entry in entries {
+            let address = without_scheme(&entry.url);
+            let host = address.split_once('/').map_or(&*address, |(host, _)| host);
+            shared.hosts.insert(host.to_owned());
+            let asset = Asset {
+                path: entry.path,
+                media_type: entry.media_type,
+                bytes: OnceCell::new(),
+            };
+            shared.assets.insert(address, asset);
+        }
+        Mirror {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The asset at a public address (without scheme): the one for this very query, or the one for
+    /// any.
+    pub(super) fn find(&self, address: &str) -> Option<&Asset> {
+        let assets = &self.shared.assets;
+        let any_query = || assets.get(address.split_once('?')?.0);
+        assets.get(address).or_else(any_query)
+    }
+
+    /// A script with the addresses on mirrored hosts led to the mirror on an origin.
+    ///
+    /// The new addresses are absolute, as the old ones are: a worker made from a blob has no
+    /// address of its own that a relative one could count from.
+    pub(super) fn rewrite_script(&self, script: &str, origin: &str) -> String {
+        let rewrite = |script: String, host: &String| {
+            let mirrored = format!("{origin}{PREFIX}{host}/");
+            script.replace(&format!("https://{host}/"), &mirrored)
+        };
+        self.shared.hosts.iter().fold(script.to_owned(), rewrite)
+    }
+}
+
+impl Asset {
+    /// The answer to a request for it. Its address names its version: a browser may keep it for
+    /// good.
+    pub(super) async fn answer(&self) -> std::io::Result<Answer> {
+        let mut answer = Response::new(answer::full(self.bytes().await?));
+        let headers = answer.headers_mut();
+        if let Ok(media_type) = HeaderValue::from_str(&self.media_type) {
+            headers.insert(header::CONTENT_TYPE, media_type);
+        }
+        let for_good = HeaderValue::from_static("public, max-age=31536000, immutable");
+        headers.insert(header::CACHE_CONTROL, for_good);
+        let anyone = HeaderValue::from_static("*");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
+        Ok(answer)
+    }
+
+    async fn bytes(&self) -> std::io::Result<Bytes> {
+        let read = || async { tokio::fs::read(&self.path).await.map(Bytes::from) };
+        self.bytes.get_or_try_init(read).await.cloned()
+    }
+}
+
+/// Where the mirror answers for a public address as it stands in a page. `None` for an address that
+/// does not leave this machine.
+pub(super) fn mirrored(address: &str) -> Option<String> {
+    let address = address.trim();
+    let rest = ["https://", "http://", "//"]
+        .iter()
+        .find_map(|scheme| address.strip_prefix(scheme))?;
+    let url = Url::parse(&format!("https://{rest}")).ok()?;
+    (!is_loopback(&url)).then(|| format!("{PREFIX}{rest}"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// An address as a browser would write it, without scheme and fragment.
+fn without_scheme(address: &str) -> String {
+    let written = Url::parse(address).map_or_else(
+        |_| address.to_owned(),
+        |mut url| {
+            url.set_fragment(None);
+            url.into()
+        },
+    );
+    match written.split_once("://") {
+        Some((_, rest)) => rest.to_owned(),
+        None => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(url: &str) -> MirrorEntry {
+        MirrorEntry {
+            url: url.into(),
+            path: url.into(),
+            media_type: "text/javascript".into(),
+        }
+    }
+
+    fn found(mirror: &Mirror, address: &str) -> Option<PathBuf> {
+        mirror.find(address).map(|asset| asset.path.clone())
+    }
+
+    #[test]
+    fn an_asset_is_found_with_its_query_or_with_any() {
+        let exact = "https://fonts.example/css2?family=Press+Start+2P:wght@400;700&display=swap";
+        let mirror = Mirror::new(vec![entry(exact), entry("https://cdn.example/a.js")]);
+        let address = exact.strip_prefix("https://").expect("https");
+        assert_eq!(found(&mirror, address), Some(exact.into()));
+        assert_eq!(found(&mirror, "fonts.example/css2"), None);
+        assert!(found(&mirror, "cdn.example/a.js").is_some());
+        assert!(found(&mirror, "cdn.example/a.js?v=2").is_some());
+        assert_eq!(found(&mirror, "cdn.example/b.js"), None);
+    }
+
+    #[test]
+    fn only_public_addresses_lead_to_the_mirror() {
+        let public = mirrored("https://cdn.example/a.js?v=1");
+        assert_eq!(
+            public.as_deref(),
+            Some("/__gymcheck/mirror/cdn.example/a.js?v=1")
+        );
+        assert!(mirrored("//cdn.example/a.js").is_some());
+        assert_eq!(mirrored("/static/js/index.js"), None);
+        assert_eq!(mirrored("static/js/index.js"), None);
+        assert_eq!(mirrored("http://127.0.0.1:5702/a.js"), None);
+        assert_eq!(mirrored("http://localhost/a.js"), None);
+        assert_eq!(mirrored("data:text/plain,a"), None);
+    }
+
+    #[test]
+    fn a_script_names_the_mirror_instead_of_mirrored_hosts() {
+        let mirror = Mirror::new(vec![entry("https://cdn.example/ort/ort.min.js")]);
+        let script = "load('https://cdn.example/ort/' + name); see('https://other.example/')";
+        assert_eq!(
+            mirror.rewrite_script(script, "http://127.0.0.1:9"),
+            "load('http://127.0.0.1:9/__gymcheck/mirror/cdn.example/ort/' + name); \
+             see('https://other.example/')"
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! Passing HTTP on to the target, and its answers back: pages and scripts rewritten, the rest as
+//! it streams.
+
+use std::net::SocketAddr;
+use std::string::FromUtf8Error;
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::Error as HttpError;
+use hyper::http::request::Parts;
+use hyper::http::uri::{PathAndQuery, Uri};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use thiserror::Error;
+
+use super::answer::{self, Answer};
+use super::edits::{Edit, EditError, apply_edit};
+use super::mirror::Mirror;
+use super::{headers, html};
+
+/// Passes requests on to the target.
+pub(super) struct Proxy {
+    upstream: SocketAddr,
+    client: Client<HttpConnector, Incoming>,
+    mirror: Mirror,
+    edits: Vec<Edit>,
+}
+
+/// An answer to a request for the target.
+pub(super) struct Passed {
+    pub(super) answer: Answer,
+    /// The edits that changed it.
+    pub(super) edits: Vec<String>,
+}
+
+/// Why the target's answer does not reach the browser.
+#[derive(Debug, Error)]
+pub(super) enum ProxyError {
+    /// The request cannot be put to the target.
+    #[error("the request cannot be passed on")]
+    Request(#[source] HttpError),
+    /// The target does not answer.
+    #[error("the target does not answer")]
+    Unreachable(#[source] hyper_util::client::legacy::Error),
+    /// The target broke its answer off.
+    #[error("the target broke its answer off")]
+    BrokenOff(#[source] hyper::Error),
+    /// The answer cannot be changed as it must be.
+    #[error("cannot rewrite the target's {path}")]
+    Rewrite {
+        path: String,
+        #[source]
+        source: RewriteError,
+    },
+}
+
+/// Why an answer cannot be changed.
+#[derive(Debug, Error)]
+pub(super) enum RewriteError {
+    #[error("it is compressed ({0}), though the gateway asks for plain bodies")]
+    Compressed(String),
+    #[error("it is no UTF-8")]
+    Text(#[from] FromUtf8Error),
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    #[error("its HTML cannot be read")]
+    Page(#[from] lol_html::errors::RewritingError),
+}
+
+/// What an answer is to the gateway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Page,
+    Script,
+    Other,
+}
+
+/// What is known of a request when its answer comes.
+struct Asked {
+    path: String,
+    method: Method,
+    /// Whether the browser asks for a page of its own, not for a part of one or for data.
+    document: bool,
+}
+
+impl Proxy {
+    pub(super) fn new(upstream: SocketAddr, mirror: Mirror, edits: Vec<Edit>) -> Proxy {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        // A connection for each request: one kept open may be closed by the target in the very
+        // moment in which the next request goes out on it.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        Proxy {
+            upstream,
+            client,
+            mirror,
+            edits,
+        }
+    }
+
+    /// Passes a request on, and gives the target's answer, rewritten for a browser at `origin`.
+    ///
+    /// There is no deadline: a browser that waits too long goes away, and ends this with it.
+    pub(super) async fn pass(
+        &self,
+        request: Request<Incoming>,
+        origin: &str,
+        probe: &str,
+    ) -> Result<Passed, ProxyError> {
+        let asked = Asked::of(&request);
+        let request = self.for_target(request).map_err(ProxyError::Request)?;
+        let answer = self.client.request(request).await;
+        let (mut parts, body) = answer.map_err(ProxyError::Unreachable)?.into_parts();
+        headers::remove_hop_by_hop(&mut parts.headers);
+
+        let kind = kind(&parts.headers);
+        let edits = self.edits_of(&asked, parts.status);
+        if !has_whole_body(&asked.method, parts.status) || (kind == Kind::Other && edits.is_empty())
+        {
+            return Ok(Passed {
+                answer: Response::from_parts(parts, body.boxed()),
+                edits: Vec::new(),
+            });
+        }
+        let body = body.collect().await.map_err(ProxyError::BrokenOff)?;
+        let body = body.to_bytes().into();
+        let rewritten = compressed(&parts.headers)
+            .and_then(|()| {
+                self.rewrite(body, kind, &edits, origin, asked.document.then_some(probe))
+            })
+            .map_err(|source| ProxyError::Rewrite {
+                path: asked.path,
+                source,
+            })?;
+        remove_body_headers(&mut parts.headers);
+        Ok(Passed {
+            answer: Response::from_parts(parts, answer::full(rewritten)),
+            edits: edits.iter().map(|edit| edit.name.clone()).collect(),
+        })
+    }
+
+    /// The request as the target gets it. Its `Host` stays the browser's, so that addresses that
+    /// the target makes from it lead through the gateway.
+    fn for_target(&self, request: Request<Incoming>) -> Result<Request<Incoming>, HttpError> {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = self.target_address(&parts)?;
+        parts.version = Version::HTTP_11;
+        headers::remove_hop_by_hop(&mut parts.headers);
+        let plain = HeaderValue::from_static("identity");
+        parts.headers.insert(header::ACCEPT_ENCODING, plain);
+        Ok(Request::from_parts(parts, body))
+    }
+
+    fn target_address(&self, parts: &Parts) -> Result<Uri, HttpError> {
+        let root = PathAndQuery::from_static("/");
+        Uri::builder()
+            .scheme("http")
+            .authority(self.upstream.to_string())
+            .path_and_query(parts.uri.path_and_query().cloned().unwrap_or(root))
+            .build()
+    }
+
+    fn edits_of(&self, asked: &Asked, status: StatusCode) -> Vec<&Edit> {
+        let concerned = |edit: &&Edit| status == StatusCode::OK && edit.concerns(&asked.path);
+        self.edits.iter().filter(concerned).collect()
+    }
+
+    fn rewrite(
+        &self,
+        body: Vec<u8>,
+        kind: Kind,
+        edits: &[&Edit],
+        origin: &str,
+        probe: Option<&str>,
+    ) -> Result<String, RewriteError> {
+        let mut text = String::from_utf8(body)?;
+        for edit in edits {
+            text = apply_edit(&text, edit)?;
+        }
+        match kind {
+            Kind::Page => Ok(html::rewrite(&text, probe)?),
+            Kind::Script => Ok(self.mirror.rewrite_script(&text, origin)),
+            Kind::Other => Ok(text),
+        }
+    }
+}
+
+impl Asked {
+    fn of(request: &Request<Incoming>) -> Asked {
+        // Browsers say what they want an answer for; other clients do not.
+        let purpose = request.headers().get("sec-fetch-dest");
+        Asked {
+            path: request.uri().path().to_owned(),
+            method: request.method().clone(),
+            document: purpose.is_none_or(|purpose| purpose == "document"),
+        }
+    }
+}
+
+fn kind(headers: &HeaderMap) -> Kind {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let media_type = value.split(';').next().unwrap_or("").trim();
+    match media_type.to_ascii_lowercase().as_str() {
+        "text/html" | "application/xhtml+xml" => Kind::Page,
+        "text/javascript" | "application/javascript" | "application/x-javascript" => Kind::Script,
+        _ => Kind::Other,
+    }
+}
+
+fn has_whole_body(method: &Method, status: StatusCode) -> bool {
+    let bodiless = [
+        StatusCode::NO_CONTENT,
+        StatusCode::NOT_MODIFIED,
+        StatusCode::PARTIAL_CONTENT,
+    ];
+    method != Method::HEAD && !bodiless.contains(&status)
+}
+
+fn compressed(headers: &HeaderMap) -> Result<(), RewriteError> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(RewriteError::Compressed(
+            String::from_utf8_lossy(encoding.as_bytes()).into_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what the target says of a body that is no longer the same. Without its validators a
+/// browser does not ask whether its copy is still good, and each answer shows which edits it has.
+fn remove_body_headers(headers: &mut HeaderMap) {
+    let digest = HeaderName::from_static("content-digest");
+    for name in [
+        header::CONTENT_LENGTH,
+        header::ETAG,
+        header::LAST_MODIFIED,
+        header::ACCEPT_RANGES,
+        digest,
+    ] {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,335 @@
+//! A person at a browser: reach a scene, play, answer a survey, leave.
+//!
+//! Players act with WebDriver input, and wait on what the evidence shows.
+
+mod form;
+mod keys;
+
+use std::time::Duration;
+
+use fantoccini::Client;
+use fantoccini::error::{CmdError, ErrorStatus};
+use fantoccini::wd::Locator;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::evidence::{
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Packet, PageFact, Recorder, WaitError,
+};
+use crate::spec::PlayerName;
+use crate::stage::{BrowserSession, StageError, deadline};
+
+/// Why a player could not do what the spec asks.
+#[derive(Debug, Clone, Error)]
+pub enum PlayerError {
+    /// The target did not do, in time, what was awaited, or did not let the player act. All else
+    /// was alive.
+    #[error("{0}")]
+    Missed(String),
+    /// The run could not be carried out.
+    #[error("{}", .0.reason)]
+    Broken(BrokenFact),
+}
+
+impl From<WaitError> for PlayerError {
+    fn from(error: WaitError) -> PlayerError {
+        match error {
+            WaitError::Deadline { .. } => PlayerError::Missed(error.to_string()),
+            WaitError::Broken { broken, .. } => PlayerError::Broken(broken),
+        }
+    }
+}
+
+impl From<StageError> for PlayerError {
+    fn from(error: StageError) -> PlayerError {
+        PlayerError::Broken(error.as_broken())
+    }
+}
+
+/// One of the two people.
+#[derive(Clone)]
+pub struct Player {
+    /// Who.
+    pub name: PlayerName,
+    client: Client,
+    origin: String,
+    recorder: Recorder,
+}
+
+impl Player {
+    /// A person at this browser, for whom the experiment is at `origin`.
+    #[must_use]
+    pub fn new(
+        name: PlayerName,
+        browser: &BrowserSession,
+        origin: String,
+        recorder: &Recorder,
+    ) -> Player {
+        Player {
+            name,
+            client: browser.client.clone(),
+            origin,
+            recorder: recorder.clone(),
+        }
+    }
+
+    /// Opens the experiment, and passes its start scene to the first GymScene.
+    ///
+    /// # Errors
+    /// The page does not get that far, or the run broke.
+    pub async fn enter(&self) -> Result<(), PlayerError> {
+        self.open().await?;
+        let ready = "the page's Python runtime to be loaded";
+        self.wait_to_server(0, deadline::LOAD, "pyodide_loading_complete", ready)
+            .await?;
+        let start = self.recorder.len();
+        self.click("#advanceButton").await?;
+        self.wait_scene(start, "GymScene", "the GymScene").await?;
+        Ok(())
+    }
+
+    /// Presses Start in a GymScene, and waits until the game runs.
+    ///
+    /// # Errors
+    /// No game comes to be, or the run broke.
+    pub async fn start(&self) -> Result<(), PlayerError> {
+        let start = self.recorder.len();
+        self.click("#startButton").await?;
+        self.wait_to_server(start, deadline::REACTION, "join_game", "the Start button to join")
+            .await?;
+        // From here on the other player has to come as well.
+        self.wait_to_client(start, deadline::LOAD, "start_game", "the game to start")
+            .await?;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<(), PlayerError> {
+        self.act(&format!("open {}", self.origin), Value::Null);
+        let opened = self.client.goto(&self.origin);
+        match tokio::time::timeout(deadline::LOAD, opened).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.command_failed("open the page", &error)),
+            Err(_) => {
+                return Err(self.driver_broken(format!(
+                    "the {}'s page did not load within {} s",
+                    self.name,
+                    deadline::LOAD.as_secs()
+                )));
+            }
+        }
+        self.recorder
+            .wait(0, deadline::PROBE, &format!("the probe of the {}'s page", self.name), |event| {
+                self.is_mine(event)
+                    && matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::Hello { .. }))
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// The id under which the target knows this player: the last part of the page's address.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub async fn subject(&self) -> Result<String, PlayerError> {
+        let url = self
+            .command("say its address", self.client.current_url())
+            .await?;
+        Ok(url
+            .path_segments()
+            .and_then(|mut parts| parts.next_back())
+            .unwrap_or_default()
+            .to_owned())
+    }
+
+    /// A picture of the page, as PNG.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub async fn screenshot(&self) -> Result<Vec<u8>, PlayerError> {
+        self.command("take a screenshot", self.client.screenshot())
+            .await
+    }
+
+    /// Waits for an event that this player's page sends.
+    ///
+    /// # Errors
+    /// It does not come, or the run broke.
+    pub async fn wait_to_server(
+        &self,
+        from: u64,
+        within: Duration,
+        event: &str,
+        what: &str,
+    ) -> Result<Awaited, PlayerError> {
+        self.wait_socket_event(from, within, Direction::ToServer, event, what, |_| true)
+            .await
+    }
+
+    /// Waits for an event that this player's page receives.
+    ///
+    /// # Errors
+    /// It does not come, or the run broke.
+    pub async fn wait_to_client(
+        &self,
+        from: u64,
+        within: Duration,
+        event: &str,
+        what: &str,
+    ) -> Result<Awaited, PlayerError> {
+        self.wait_socket_event(from, within, Direction::ToClient, event, what, |_| true)
+            .await
+    }
+
+    /// Waits until the target activates a scene of this type for this player.
+    ///
+    /// # Errors
+    /// It does not come, or the run broke.
+    pub async fn wait_scene(
+        &self,
+        from: u64,
+        scene_type: &str,
+        what: &str,
+    ) -> Result<Awaited, PlayerError> {
+        self.wait_socket_event(
+            from,
+            deadline::REACTION,
+            Direction::ToClient,
+            "activate_scene",
+            what,
+            |args| {
+                args.first()
+                    .and_then(|scene| scene.get("scene_type"))
+                    .and_then(Value::as_str)
+                    .is_some_and(|found| found == scene_type)
+            },
+        )
+        .await
+    }
+
+    async fn wait_socket_event(
+        &self,
+        from: u64,
+        within: Duration,
+        direction: Direction,
+        name: &str,
+        what: &str,
+        question: impl Fn(&[Value]) -> bool,
+    ) -> Result<Awaited, PlayerError> {
+        let what = format!("{what} (`{name}`, {})", self.name);
+        let found = self
+            .recorder
+            .wait(from, within, &what, |event| {
+                self.is_mine(event)
+                    && socket_event(event, direction, name).is_some_and(&question)
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// Whether an event concerns this player.
+    #[must_use]
+    pub fn is_mine(&self, event: &Event) -> bool {
+        event.player.as_deref() == Some(self.name.as_str())
+    }
+
+    /// Clicks on a control as soon as it is there and enabled.
+    async fn click(&self, selector: &str) -> Result<(), PlayerError> {
+        let enabled = format!("{selector}:not([disabled])");
+        let element = self
+            .client
+            .wait()
+            .at_most(deadline::REACTION)
+            .every(Duration::from_millis(50))
+            .for_element(Locator::Css(&enabled));
+        let element = match element.await {
+            Ok(element) => element,
+            Err(CmdError::WaitTimeout) => {
+                return Err(PlayerError::Missed(format!(
+                    "waited {} s for the {}'s {selector} to be enabled",
+                    deadline::REACTION.as_secs(),
+                    self.name
+                )));
+            }
+            Err(error) => return Err(self.command_failed(&format!("find {selector}"), &error)),
+        };
+        self.act(&format!("click {selector}"), Value::Null);
+        self.command(&format!("click {selector}"), element.click())
+            .await
+    }
+
+    /// Says in the evidence what this player does.
+    fn act(&self, action: &str, value: Value) {
+        self.recorder.record_for(
+            self.name.as_str(),
+            Fact::Action(ActionFact {
+                action: action.to_owned(),
+                value,
+            }),
+        );
+    }
+
+    /// Gives a WebDriver command its deadline, and tells what a failure means.
+    async fn command<T>(
+        &self,
+        what: &str,
+        command: impl Future<Output = Result<T, CmdError>>,
+    ) -> Result<T, PlayerError> {
+        tokio::select! {
+            answer = command => answer.map_err(|error| self.command_failed(what, &error)),
+            () = tokio::time::sleep(deadline::COMMAND) => Err(self.driver_broken(format!(
+                "the {}'s WebDriver command to {what} did not return within {} s",
+                self.name,
+                deadline::COMMAND.as_secs()
+            ))),
+            broken = self.recorder.wait(0, deadline::COMMAND * 2, what, |_| false) => {
+                Err(broken.map(|_| ()).map_or_else(PlayerError::from, |()| {
+                    self.driver_broken(format!("the WebDriver command to {what} was given up"))
+                }))
+            }
+        }
+    }
+
+    /// What a failed command means: the page may not let the player act, which is the target's
+    /// doing; all else is the harness's own world.
+    fn command_failed(&self, what: &str, error: &CmdError) -> PlayerError {
+        let by_the_page = matches!(error, CmdError::Standard(error) if matches!(
+            error.error,
+            ErrorStatus::ElementClickIntercepted
+                | ErrorStatus::ElementNotInteractable
+                | ErrorStatus::NoSuchElement
+                | ErrorStatus::StaleElementReference
+                | ErrorStatus::InvalidElementState
+                | ErrorStatus::UnexpectedAlertOpen
+        ));
+        let reason = format!("the {} could not {what}: {error}", self.name);
+        if by_the_page {
+            PlayerError::Missed(reason)
+        } else {
+            self.driver_broken(reason)
+        }
+    }
+
+    fn driver_broken(&self, reason: String) -> PlayerError {
+        // A part of the stage that ended by itself is the better explanation.
+        PlayerError::Broken(self.recorder.broken().unwrap_or(BrokenFact {
+            component: "driver".to_owned(),
+            reason,
+            last_lines: Vec::new(),
+            worth_a_retry: true,
+        }))
+    }
+}
+
+/// The arguments of a Socket.IO event, if this is one of that name and direction.
+#[must_use]
+pub fn socket_event<'a>(event: &'a Event, direction: Direction, name: &str) -> Option<&'a [Value]> {
+    match &event.fact {
+        Fact::Wire(wire) if wire.direction == direction => match &wire.packet {
+            Packet::Event {
+                name: found, args, ..
+            } if found == name => Some(args),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Getting everything that runs need.
+
+use std::path::PathBuf;
+
+use super::browsers::{self, BrowserKind};
+use super::command::find_program;
+use super::error::ProvisionError;
+use super::home::{Home, HomeLock};
+use super::python::{HostPython, host_python, missing_python};
+use super::system::{self, Part};
+use super::target::{self, PINNED_RELEASE};
+use super::{assets, progress};
+
+/// What a setup is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupOptions {
+    /// Whether missing system packages may be installed.
+    pub install_system_packages: bool,
+    /// The browsers that are wanted, with their drivers.
+    pub browsers: Vec<BrowserKind>,
+}
+
+impl Default for SetupOptions {
+    /// Every browser; no change to the system.
+    fn default() -> SetupOptions {
+        SetupOptions {
+            install_system_packages: false,
+            browsers: BrowserKind::ALL.into(),
+        }
+    }
+}
+
+/// Gets everything that runs need and that is not there yet: system packages (only if allowed), the
+/// target, the page's third-party assets, geckodriver. Says on standard error what it does. Blocks,
+/// for minutes the first time.
+///
+/// # Errors
+/// Something is missing that it may not or cannot install; a command failed, took too long or was
+/// interrupted; what a registry served is not what is pinned. Nothing half-made is left that a later
+/// call would take for whole.
+pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> {
+    let guard = home.lock()?;
+    let state = State::of(home, options)?;
+    let missing = browsers::installable(&state.missing);
+    if !missing.is_empty() {
+        if !options.install_system_packages {
+            return Err(system::missing(&missing));
+        }
+        system::install(home, &missing)?;
+    }
+    let python = match state.target {
+        Some(python) => python,
+        None => target::install(home, &PINNED_RELEASE, &usable_python()?, &guard)?,
+    };
+    if !state.assets_are_whole {
+        assets::get(home, &python, &guard)?;
+    }
+    provide_browsers(home, options, &guard)?;
+    progress::line(&format!("all is ready in {}", home.root().display()));
+    Ok(())
+}
+
+/// What is there and what is missing.
+struct State {
+    /// The target's Python.
+    target: Option<PathBuf>,
+    assets_are_whole: bool,
+    missing: Vec<Part>,
+}
+
+impl State {
+    fn of(home: &Home, options: &SetupOptions) -> Result<State, ProvisionError> {
+        let target = target::python(home, &PINNED_RELEASE).ok();
+        let assets_are_whole = assets::verify(home).is_ok();
+        let mut missing = Vec::new();
+        if target.is_none() {
+            match host_python()? {
+                Some(python) => missing.extend(python.missing()),
+                None => missing.extend(missing_python()),
+            }
+        }
+        if !assets_are_whole {
+            missing.extend(missing_npm());
+        }
+        for kind in &options.browsers {
+            missing.extend(browsers::missing(home, *kind)?);
+        }
+        Ok(State {
+            target,
+            assets_are_whole,
+            missing,
+        })
+    }
+}
+
+/// npm, if it is missing.
+pub(super) fn missing_npm() -> Option<Part> {
+    find_program("npm").is_none().then(|| Part {
+        what: "npm".into(),
+        package: Some("npm"),
+    })
+}
+
+/// The machine's Python, which can make environments.
+fn usable_python() -> Result<PathBuf, ProvisionError> {
+    match host_python()? {
+        None => Err(system::missing(&missing_python())),
+        Some(python) => match python.missing() {
+            Some(part) => Err(system::missing(&[part])),
+            None => {
+                let HostPython { program, .. } = python;
+                Ok(program)
+            }
+        },
+    }
+}
+
+/// Builds the driver that no system package has, and sees that browsers and drivers answer.
+fn provide_browsers(
+    home: &Home,
+    options: &SetupOptions,
+    guard: &HomeLock,
+) -> Result<(), ProvisionError> {
+    for kind in &options.browsers {
+        let left = browsers::missing(home, *kind)?;
+        if left.iter().any(|part| part.package.is_none()) {
+            browsers::build_geckodriver(home, guard)?;
+        }
+        let browser = browsers::find_browser(home, *kind)?;
+        progress::line(&format!(
+            "{kind} {} at {}, driver {} at {}",
+            browser.version,
+            browser.program.display(),
+            browser.driver_version,
+            browser.driver.display()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Telling what was found: on the terminal, and in files for machines.
+
+mod results;
+mod terminal;
+
+pub use results::{ExitStatus, Results, ResultsError};
+pub use terminal::{Progress, print_results};

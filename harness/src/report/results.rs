@@ -1,0 +1,128 @@
+//! `results.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::run::{Fate, MutantRecord, RunRecord};
+use crate::verdict::Verdict;
+
+/// The version of the format of `results.json`.
+const VERSION: u32 = 1;
+
+/// All that one call found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Results {
+    /// The version of this format.
+    pub version: u32,
+    /// The version of gymcheck.
+    pub gymcheck: String,
+    /// Each run.
+    pub runs: Vec<RunRecord>,
+    /// Each mutant that was tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutants: Vec<MutantRecord>,
+}
+
+/// The results could not be written.
+#[derive(Debug, Error)]
+#[error("cannot write {}; give another folder with --out", .path.display())]
+pub struct ResultsError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// How a call of gymcheck ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// 0: every verdict is as expected.
+    AsExpected,
+    /// 1: an unexpected verdict of the target, or a mutant that survived.
+    Unexpected,
+    /// 2: a mistake in the call, a spec, a target or an experiment.
+    Mistake,
+    /// 3: a run could not be carried out.
+    Broken,
+}
+
+impl ExitStatus {
+    /// The number that the system gets.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            ExitStatus::AsExpected => 0,
+            ExitStatus::Unexpected => 1,
+            ExitStatus::Mistake => 2,
+            ExitStatus::Broken => 3,
+        }
+    }
+}
+
+impl Results {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Results {
+        Results {
+            version: VERSION,
+            gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
+            runs: Vec::new(),
+            mutants: Vec::new(),
+        }
+    }
+
+    /// How the call ends. What is known about the target weighs more than what is not known: with
+    /// both an unexpected verdict and a broken run, the status is 1.
+    #[must_use]
+    pub fn exit_status(&self) -> ExitStatus {
+        let mut broken = self.runs.is_empty();
+        let mut unexpected = false;
+        for run in self.runs.iter().filter(|run| run.mutant.is_none()) {
+            match run.verdict {
+                Verdict::Broken => broken = true,
+                Verdict::Pass
+                | Verdict::Fail
+                | Verdict::Vacuous
+                | Verdict::NotApplicable
+                | Verdict::Unstable => unexpected |= run.verdict != run.expected,
+            }
+        }
+        for mutant in &self.mutants {
+            match mutant.fate {
+                Fate::Killed => {}
+                Fate::Survived => unexpected = true,
+                Fate::Undecided => broken = true,
+            }
+        }
+        if unexpected {
+            ExitStatus::Unexpected
+        } else if broken {
+            ExitStatus::Broken
+        } else {
+            ExitStatus::AsExpected
+        }
+    }
+
+    /// Writes `results.json` into a folder, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf, ResultsError> {
+        let path = folder.join("results.json");
+        let failed = |source| ResultsError {
+            path: path.clone(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        serde_json::to_writer_pretty(&mut file, self).map_err(|error| failed(error.into()))?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
+        Ok(path)
+    }
+}
+
+impl Default for Results {
+    fn default() -> Results {
+        Results::new()
+    }
+}

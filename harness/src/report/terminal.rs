@@ -1,0 +1,187 @@
+//! What people see in the terminal.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::results::Results;
+use crate::run::{Fate, MutantRecord, RunRecord};
+use crate::verdict::{Says, Verdict};
+
+/// Says what goes on while it goes on: a live line on a terminal, else a line for each step.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    began: Instant,
+    total: usize,
+    current: String,
+}
+
+impl Progress {
+    /// For this many runs.
+    #[must_use]
+    pub fn new(total: usize) -> Progress {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Progress {
+            bar,
+            began: Instant::now(),
+            total,
+            current: String::new(),
+        }
+    }
+
+    /// A run begins.
+    pub fn begin(&mut self, number: usize, run: &str) {
+        self.current = format!("[{number}/{}] {run}", self.total);
+        self.step("begins");
+    }
+
+    /// A step of the run begins.
+    pub fn step(&self, step: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}: {step}", self.current)),
+            None => anstream::eprintln!(
+                "{:7.1}s {}: {step}",
+                self.began.elapsed().as_secs_f64(),
+                self.current
+            ),
+        }
+    }
+
+    /// The run has a verdict.
+    pub fn end(&self, run: &RunRecord) {
+        self.line(&format!("{}: {} after {} s", self.current, run.verdict, run.seconds));
+    }
+
+    /// Prints a line that stays.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => anstream::eprintln!("{:7.1}s {text}", self.began.elapsed().as_secs_f64()),
+        }
+    }
+
+    /// All runs are over.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints the table of verdicts, an account of whatever is not as expected, and where the results
+/// are.
+pub fn print_results(results: &Results, file: &Path, out: &Path) {
+    anstream::print!("{}", table(results));
+    for run in results.runs.iter().filter(|run| run.mutant.is_none() && run.verdict != run.expected) {
+        anstream::print!("\n{}", account(run, out));
+    }
+    for mutant in results.mutants.iter().filter(|mutant| mutant.fate != Fate::Killed) {
+        anstream::println!("\n{}: {}", mutant.mutant, mutant.account);
+    }
+    anstream::println!("\nresults: {}", file.display());
+}
+
+/// The table: a line for each run, below it one for each check, then the mutants.
+fn table(results: &Results) -> String {
+    let mut text = String::new();
+    for run in &results.runs {
+        let mutant = run.mutant.as_ref().map(|name| format!(" ~ {name}")).unwrap_or_default();
+        let again = match run.attempts {
+            1 => String::new(),
+            attempts => format!(", attempt {attempts}"),
+        };
+        let _ = writeln!(
+            text,
+            "{}  {} {}{mutant} ({}, {} s{again})",
+            coloured(run.verdict, 8),
+            run.spec,
+            run.pair,
+            run.target,
+            run.seconds
+        );
+        for check in &run.checks {
+            let _ = writeln!(
+                text,
+                "    {}  {:<10} {}",
+                coloured(check.verdict, 8),
+                check.requirement,
+                check.check
+            );
+        }
+    }
+    for mutant in &results.mutants {
+        let _ = writeln!(text, "{}", mutant_line(mutant));
+    }
+    text
+}
+
+fn mutant_line(mutant: &MutantRecord) -> String {
+    let (fate, colour) = match mutant.fate {
+        Fate::Killed => ("killed", GREEN),
+        Fate::Survived => ("survived", RED),
+        Fate::Undecided => ("undecided", YELLOW),
+    };
+    format!(
+        "{colour}{fate:<8}{RESET}  mutant {} by {} {} on {}",
+        mutant.mutant, mutant.spec, mutant.check, mutant.pair
+    )
+}
+
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+fn coloured(verdict: Verdict, width: usize) -> String {
+    let colour = match verdict {
+        Verdict::Pass => GREEN,
+        Verdict::Fail => RED,
+        Verdict::Vacuous | Verdict::Broken | Verdict::Unstable | Verdict::NotApplicable => YELLOW,
+    };
+    format!("{colour}{verdict:<width$}{RESET}")
+}
+
+/// What is not as expected about a run, for somebody who was not there.
+fn account(run: &RunRecord, out: &Path) -> String {
+    let mut text = format!("{} {}: {}\n", run.spec, run.pair, run.verdict);
+    if let Some(broken) = &run.broken {
+        let _ = writeln!(text, "  {}: {}", broken.component, broken.reason);
+        for line in &broken.last_lines {
+            let _ = writeln!(text, "    | {line}");
+        }
+    }
+    if let Some(missed) = &run.missed {
+        let _ = writeln!(text, "  the run ended early at {missed}");
+    }
+    if run.broken.is_none() {
+        for check in run.checks.iter().filter(|check| !check.verdict.is_pass()) {
+            let _ = writeln!(text, "  {} {}: {}", check.requirement, check.check, check.verdict);
+            for finding in &check.oracles {
+                let says = match finding.says {
+                    Says::Holds => "holds",
+                    Says::Violated => "violated",
+                    Says::Absent => "absent",
+                };
+                let _ = writeln!(
+                    text,
+                    "    {} ({says}, events {:?}): {}",
+                    finding.oracle, finding.evidence, finding.account
+                );
+            }
+            for stimulus in check.stimuli.iter().filter(|stimulus| !stimulus.seen) {
+                let _ = writeln!(text, "    not seen: {}", stimulus.what);
+            }
+        }
+    }
+    let _ = writeln!(text, "  evidence: {}", out.join(&run.folder).display());
+    text
+}

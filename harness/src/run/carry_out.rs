@@ -1,0 +1,206 @@
+//! Carrying out one run: from its plan to its evidence.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::scenario::Scenario;
+use crate::evidence::{BrokenFact, Fact, Log, Recorder, RunFacts, StepFact, StepPhase};
+use crate::gateway::{Edit, Mirror};
+use crate::player::PlayerError;
+use crate::provision::{self, Browser};
+use crate::spec::{BrowserName, Mutant, Pair, PlayerName, Spec};
+use crate::stage::{Stage, StageOptions, interrupted};
+use crate::target::{Target, settings_of};
+
+/// What one run is to do, and with what.
+pub struct RunPlan<'a> {
+    /// The scenario and its checks.
+    pub spec: &'a Spec,
+    /// The players' browsers.
+    pub pair: Pair,
+    /// The mutant to apply, if any.
+    pub mutant: Option<&'a Mutant>,
+    /// The server under test.
+    pub target: &'a Target,
+    /// The browsers that were found, by name.
+    pub browsers: &'a BTreeMap<BrowserName, Browser>,
+    /// The third-party assets of the page.
+    pub mirror: Mirror,
+    /// Where evidence, logs and screenshots go.
+    pub artefacts: &'a Path,
+    /// Whether the browsers show their windows.
+    pub headed: bool,
+    /// Whether the stage's folder stays.
+    pub keep: bool,
+}
+
+/// Carries out a run, and tells each step to `on_step` as it begins. Whatever goes wrong is in
+/// the evidence.
+///
+/// # Errors
+/// The evidence cannot be written.
+pub async fn carry_out(plan: &RunPlan<'_>, on_step: impl Fn(&str)) -> std::io::Result<Log> {
+    std::fs::create_dir_all(plan.artefacts)?;
+    let recorder = Recorder::to_file(&plan.artefacts.join("evidence.jsonl"))?;
+    recorder.record(Fact::Run(run_facts(plan)));
+    tokio::select! {
+        () = set_and_play(plan, &recorder, &on_step) => {}
+        signal = interrupted() => {
+            break_run(&recorder, BrokenFact {
+                component: "harness".to_owned(),
+                reason: format!("the run was interrupted (signal {})", signal.signal),
+                last_lines: Vec::new(),
+                worth_a_retry: false,
+            });
+        }
+    }
+    recorder.record(Fact::Finished {});
+    match recorder.take_write_error() {
+        Some(error) => Err(error),
+        None => Ok(recorder.log()),
+    }
+}
+
+async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn(&str)) {
+    if !provision::default_route() {
+        break_run(
+            recorder,
+            BrokenFact {
+                component: "environment".to_owned(),
+                reason: "no network interface has a default route: browsers offer no \
+                         peer-to-peer candidates without one, and no game can connect; `gymcheck \
+                         doctor` says how to mend it"
+                    .to_owned(),
+                last_lines: Vec::new(),
+                worth_a_retry: false,
+            },
+        );
+        return;
+    }
+    on_step("starting server and browsers");
+    let stage = Stage::set(
+        StageOptions {
+            target: plan.target,
+            experiment: &plan.spec.body.experiment,
+            browsers: PlayerName::BOTH
+                .into_iter()
+                .filter_map(|player| {
+                    let browser = plan.browsers.get(&plan.pair.of(player))?;
+                    Some((player, browser.clone()))
+                })
+                .collect(),
+            mirror: plan.mirror.clone(),
+            edits: plan.mutant.map(edits_of).unwrap_or_default(),
+            artefacts: plan.artefacts,
+            headed: plan.headed,
+            keep: plan.keep,
+        },
+        recorder,
+    )
+    .await;
+    let stage = match stage {
+        Ok(stage) => stage,
+        Err(error) => return break_run(recorder, error.as_broken()),
+    };
+    let mut scenario = Scenario::new(stage, plan.spec, recorder, plan.artefacts);
+    play(&mut scenario, plan.spec, recorder, on_step).await;
+    on_step("ending server and browsers");
+    scenario.into_stage().strike().await;
+    if let Some(mutant) = plan.mutant {
+        missing_edits(mutant, recorder);
+    }
+}
+
+/// Plays the steps in order, until one cannot be done.
+async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step: &impl Fn(&str)) {
+    for (index, step) in spec.body.steps.iter().enumerate() {
+        let note = |phase, detail| {
+            recorder.record(Fact::Step(StepFact {
+                index,
+                step: step.to_string(),
+                phase,
+                detail,
+            }));
+        };
+        on_step(&step.to_string());
+        note(StepPhase::Begun, None);
+        match scenario.step(step).await {
+            Ok(()) => note(StepPhase::Done, None),
+            Err(PlayerError::Missed(what)) => return note(StepPhase::Missed, Some(what)),
+            Err(PlayerError::Broken(broken)) => return break_run(recorder, broken),
+        }
+    }
+}
+
+/// Says that the run is broken, unless that is known already.
+fn break_run(recorder: &Recorder, broken: BrokenFact) {
+    if recorder.broken().is_none() {
+        recorder.record(Fact::Broken(broken));
+    }
+}
+
+/// A mutant whose files no page asked for has changed nothing: that is no run of it.
+fn missing_edits(mutant: &Mutant, recorder: &Recorder) {
+    let log = recorder.log();
+    for edit in edits_of(mutant) {
+        let served = log.events().iter().any(
+            |event| matches!(&event.fact, Fact::Http(http) if http.edits.contains(&edit.name)),
+        );
+        if !served {
+            break_run(
+                recorder,
+                BrokenFact {
+                    component: "mutant".to_owned(),
+                    reason: format!(
+                        "no page was served {} with the edits of the mutant `{}`",
+                        edit.file, mutant.name
+                    ),
+                    last_lines: Vec::new(),
+                    worth_a_retry: false,
+                },
+            );
+        }
+    }
+}
+
+/// A mutant's edits, as the gateway takes them.
+#[must_use]
+pub fn edits_of(mutant: &Mutant) -> Vec<Edit> {
+    mutant
+        .edits
+        .iter()
+        .map(|edit| Edit {
+            name: mutant.name.clone(),
+            file: edit.file.clone(),
+            find: edit.find.clone(),
+            replace: edit.replace.clone(),
+        })
+        .collect()
+}
+
+fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
+    RunFacts {
+        spec: plan.spec.name.clone(),
+        pair: plan.pair.to_string(),
+        target: plan.target.name.clone(),
+        mutant: plan.mutant.map(|mutant| mutant.name.clone()),
+        experiment: settings_of(&plan.spec.body.experiment),
+        gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
+        browsers: PlayerName::BOTH
+            .into_iter()
+            .filter_map(|player| {
+                let browser = plan.browsers.get(&plan.pair.of(player))?;
+                Some((
+                    player.to_string(),
+                    format!("{} {}", browser.kind, browser.version),
+                ))
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,404 @@
+//! The steps of a spec, each carried out on a stage.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::data;
+use super::observe::Screens;
+use crate::evidence::{
+    ActionFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact,
+};
+use crate::gateway::Hold;
+use crate::player::{Player, PlayerError, socket_event};
+use crate::spec::{
+    Experiment, PlayUntil, PlayerName, Provoke, SceneRole, Spec, Step, WatchUntil, WayToLeave,
+};
+use crate::stage::{Stage, deadline};
+
+/// The client's "Done!" countdown after the last episode, which no experiment can set.
+const DONE_COUNTDOWN: Duration = Duration::from_secs(3);
+
+/// A spec in progress on its stage.
+pub(super) struct Scenario {
+    pub(super) stage: Stage,
+    pub(super) recorder: Recorder,
+    pub(super) players: BTreeMap<PlayerName, Player>,
+    /// Players who have gone.
+    pub(super) gone: BTreeSet<PlayerName>,
+    pub(super) artefacts: PathBuf,
+    pub(super) screens: Screens,
+    experiment: Experiment,
+}
+
+impl Scenario {
+    pub(super) fn new(
+        stage: Stage,
+        spec: &Spec,
+        recorder: &Recorder,
+        artefacts: &Path,
+    ) -> Scenario {
+        let players = stage
+            .browsers
+            .iter()
+            .map(|(name, browser)| {
+                let origin = stage.gateway.origin(name.as_str());
+                (*name, Player::new(*name, browser, origin, recorder))
+            })
+            .collect();
+        Scenario {
+            stage,
+            recorder: recorder.clone(),
+            players,
+            gone: BTreeSet::new(),
+            artefacts: artefacts.to_owned(),
+            screens: Screens::default(),
+            experiment: spec.body.experiment.clone(),
+        }
+    }
+
+    pub(super) fn into_stage(self) -> Stage {
+        self.stage
+    }
+
+    /// Carries out one step.
+    pub(super) async fn step(&mut self, step: &Step) -> Result<(), PlayerError> {
+        match step {
+            Step::Join(who) => self.join(&who.players).await,
+            Step::Play(play) => match play.until {
+                PlayUntil::MidGame => self.play_until_mid_game().await,
+                PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
+            },
+            Step::Arrive(arrive) => match arrive.at {
+                SceneRole::AfterFirstGame => self.arrive_after_first_game(arrive.player).await,
+            },
+            Step::Observe(observe) => self.observe(observe).await,
+            Step::Leave(leave) => match leave.how {
+                WayToLeave::Kill => self.kill(leave.player).await,
+            },
+            Step::Provoke(provoke) => self.provoke(provoke).await,
+            Step::Hold(rule) => {
+                self.stage.gateway.hold(Hold {
+                    name: rule.name.clone(),
+                    player: rule.player.to_string(),
+                    direction: rule.direction,
+                    event: rule.event.clone(),
+                });
+                Ok(())
+            }
+            Step::Release(rule) => {
+                self.stage.gateway.release(rule);
+                Ok(())
+            }
+            Step::Watch(watch) => match watch.until {
+                WatchUntil::GameWouldBeOver => self.watch_out_the_game(watch.player).await,
+            },
+            Step::Answer(answer) => self.answer(answer.player).await,
+        }
+    }
+
+    pub(super) fn player(&self, name: PlayerName) -> &Player {
+        &self.players[&name]
+    }
+
+    /// Players who are still there, survivor first.
+    pub(super) fn present(&self) -> Vec<PlayerName> {
+        self.players
+            .keys()
+            .copied()
+            .filter(|name| !self.gone.contains(name))
+            .collect()
+    }
+
+    async fn join(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        let entering = names.iter().map(|name| self.player(*name).enter());
+        futures_util::future::try_join_all(entering).await?;
+        self.observe_kernel("before-game");
+        let starting = names.iter().map(|name| self.player(*name).start());
+        futures_util::future::try_join_all(starting).await?;
+        Ok(())
+    }
+
+    async fn play_until_mid_game(&self) -> Result<(), PlayerError> {
+        let third = u64::from(self.experiment.steps / 3);
+        let playing = self.present().into_iter().map(|name| {
+            let player = self.player(name);
+            player.play(async move {
+                let what = format!("{third} messages on the {name}'s data channel");
+                self.recorder
+                    .wait(0, deadline::REACTION, &what, |event| {
+                        player.is_mine(event) && matches!(
+                            &event.fact,
+                            Fact::Page(page) if matches!(page.what, PageFact::ChannelTraffic { received, .. } if received >= third)
+                        )
+                    })
+                    .await?;
+                Ok(())
+            })
+        });
+        futures_util::future::try_join_all(playing).await?;
+        Ok(())
+    }
+
+    async fn play_to_the_end(&self) -> Result<(), PlayerError> {
+        let playing = self.present().into_iter().map(|name| {
+            let player = self.player(name);
+            player.play(self.stored_episodes(name))
+        });
+        let playing = futures_util::future::try_join_all(playing);
+        tokio::try_join!(playing, self.look_into_the_game())?;
+        for name in self.present() {
+            self.take_episode_files(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes down the kernel's view as soon as the survivor has received inputs.
+    async fn look_into_the_game(&self) -> Result<(), PlayerError> {
+        let survivor = self.player(PlayerName::Survivor);
+        self.recorder
+            .wait(0, deadline::LOAD, "messages on the survivor's data channel", |event| {
+                survivor.is_mine(event) && matches!(
+                    &event.fact,
+                    Fact::Page(page) if matches!(page.what, PageFact::ChannelTraffic { received, .. } if received > 0)
+                )
+            })
+            .await?;
+        self.observe_kernel("in-game");
+        Ok(())
+    }
+
+    /// Ends when the target has stored each episode of a player.
+    async fn stored_episodes(&self, name: PlayerName) -> Result<(), PlayerError> {
+        // Nobody can say how fast a busy machine plays; ten times as long is certainly stuck.
+        let length = u64::from(self.experiment.episodes * self.experiment.steps)
+            / u64::from(self.experiment.frame_rate.max(1));
+        let within = deadline::REACTION + Duration::from_secs(10 * length);
+        let mut from = 0;
+        for episode in 1..=self.experiment.episodes {
+            let what = format!("the target to store episode {episode} of the {name}");
+            let stored = self
+                .wait_handled(name, from, within, "emit_episode_data", &what)
+                .await?;
+            from = stored + 1;
+        }
+        Ok(())
+    }
+
+    async fn take_episode_files(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let subject = self.player(name).subject().await?;
+        let ending = format!("{subject}_ep");
+        for file in data::tables(&self.stage.data_folder(), |file| file.starts_with(&ending)) {
+            self.recorder.record_for(name.as_str(), Fact::DataFile(data::episode(file)));
+        }
+        Ok(())
+    }
+
+    /// Waits until the target has finished handling an event of a player. Gives its position.
+    pub(super) async fn wait_handled(
+        &self,
+        name: PlayerName,
+        from: u64,
+        within: Duration,
+        event_name: &str,
+        what: &str,
+    ) -> Result<u64, PlayerError> {
+        let session = self.session(name)?;
+        let handled = self
+            .recorder
+            .wait(from, within, what, |event| {
+                matches!(&event.fact, Fact::ServerHandled(handled)
+                    if handled.event == event_name && handled.sid == session)
+            })
+            .await?;
+        Ok(handled.seq)
+    }
+
+    /// The target's id of a player's newest Socket.IO session, as it told the page.
+    fn session(&self, name: PlayerName) -> Result<String, PlayerError> {
+        let log = self.recorder.log();
+        log.of(name.as_str())
+            .rev()
+            .find_map(|event| match &event.fact {
+                Fact::Wire(WireFact {
+                    direction: Direction::ToClient,
+                    packet: Packet::Connect { data, .. },
+                    ..
+                }) => data.get("sid").and_then(Value::as_str).map(str::to_owned),
+                _ => None,
+            })
+            .ok_or_else(|| PlayerError::Missed(format!("the {name} has no Socket.IO session")))
+    }
+
+    async fn arrive_after_first_game(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        let game = player
+            .wait_scene(0, "GymScene", "the first GymScene")
+            .await?;
+        self.recorder
+            .wait(
+                game.seq + 1,
+                deadline::REACTION,
+                &format!("the scene after the game (`activate_scene`, {name})"),
+                |event| player.is_mine(event) && activates_other_than_game(event),
+            )
+            .await?;
+        Ok(())
+    }
+
+    async fn kill(&mut self, name: PlayerName) -> Result<(), PlayerError> {
+        self.gone.insert(name);
+        if let Some(browser) = self.stage.browsers.get_mut(&name) {
+            browser.kill().await?;
+        }
+        let what = format!("the target to finish handling the {name}'s disconnect");
+        self.wait_handled(name, 0, deadline::DISCONNECT, "disconnect", &what)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits out what the target sends by itself, and injects the event if that is nothing.
+    async fn provoke(&self, provoke: &Provoke) -> Result<(), PlayerError> {
+        let name = provoke.player;
+        let player = self.player(name);
+        let event = provoke.event.name();
+        // The target has finished with the departure: what it sends is on its way already.
+        self.barrier(name, &format!("before {event}")).await?;
+        let departure = self.departure();
+        let natural = self.recorder.find(departure, |found| {
+            player.is_mine(found) && socket_event(found, Direction::ToClient, event).is_some()
+        });
+        if natural.is_some() {
+            return Ok(());
+        }
+        let partner = PlayerName::BOTH
+            .into_iter()
+            .find(|other| *other != name)
+            .unwrap_or(name);
+        let arguments = self.game_ended(partner)?;
+        self.stage
+            .gateway
+            .inject(
+                "provoke",
+                name.as_str(),
+                Direction::ToClient,
+                event,
+                vec![arguments],
+            )
+            .await
+            .map_err(|error| {
+                PlayerError::Missed(format!("{event} could not be injected: {error}"))
+            })
+    }
+
+    /// The position of the last departure in the evidence; 0 if nobody has gone.
+    fn departure(&self) -> u64 {
+        let log = self.recorder.log();
+        log.events()
+            .iter()
+            .rev()
+            .find(|event| {
+                matches!(&event.fact, Fact::Process(process)
+                    if process.phase == crate::evidence::ProcessPhase::Killed)
+            })
+            .map_or(0, |event| event.seq)
+    }
+
+    /// What the target would say about the end of this game, with its real ids.
+    fn game_ended(&self, gone: PlayerName) -> Result<Value, PlayerError> {
+        let log = self.recorder.log();
+        let assigned = log
+            .socket_events(gone.as_str(), Direction::ToClient, "pyodide_player_assigned")
+            .next_back()
+            .and_then(|(_, _, args)| args.first().cloned())
+            .ok_or_else(|| {
+                PlayerError::Missed(format!("the target never assigned the {gone} to a game"))
+            })?;
+        Ok(json!({
+            "game_id": assigned["game_id"],
+            "reason": "partner_disconnected",
+            "disconnected_player_id": assigned["player_id"],
+        }))
+    }
+
+    /// Lets the time pass in which a survivor would be moved on by mistake.
+    async fn watch_out_the_game(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let frames = f64::from(self.experiment.episodes * self.experiment.steps);
+        let game = Duration::from_secs_f64(frames / f64::from(self.experiment.frame_rate.max(1)));
+        let player = self.player(name);
+        let from = self.recorder.len();
+        let moved_on = self
+            .recorder
+            .wait(from, game + DONE_COUNTDOWN, "the survivor to be moved on", |event| {
+                player.is_mine(event)
+                    && socket_event(event, Direction::ToServer, "advance_scene").is_some()
+            })
+            .await;
+        match moved_on {
+            // It must not come. If it does, the evidence has it, and watching on is of no use.
+            Ok(_) | Err(crate::evidence::WaitError::Deadline { .. }) => Ok(()),
+            Err(broken @ crate::evidence::WaitError::Broken { .. }) => Err(broken.into()),
+        }
+    }
+
+    async fn answer(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        let subject = player.subject().await?;
+        let scene = self.scene_of(name);
+        let answers = player.answer_form().await?;
+        self.recorder.record_for(
+            name.as_str(),
+            Fact::Action(ActionFact {
+                action: "answered the form".to_owned(),
+                value: answers,
+            }),
+        );
+        let from = self.recorder.len();
+        player.press_continue().await?;
+        let sent = "the page to send the answers";
+        player
+            .wait_to_server(from, deadline::REACTION, "static_scene_data_emission", sent)
+            .await?;
+        self.wait_handled(
+            name,
+            from,
+            deadline::REACTION,
+            "static_scene_data_emission",
+            "the target to store the answers",
+        )
+        .await?;
+        let file_name = format!("{subject}.csv");
+        let below = self.stage.data_folder();
+        for file in data::tables(&below, |file| file == file_name) {
+            if scene.as_ref().is_none_or(|scene| file.is_in(scene)) {
+                self.recorder
+                    .record_for(name.as_str(), Fact::DataFile(data::answers(file)));
+            }
+        }
+        let next = "the scene after the form";
+        player
+            .wait_to_client(from, deadline::REACTION, "activate_scene", next)
+            .await?;
+        self.barrier(name, "after the form").await
+    }
+
+    /// The id of the scene where a player stands.
+    fn scene_of(&self, name: PlayerName) -> Option<String> {
+        let log = self.recorder.log();
+        let (_, _, args) = log
+            .socket_events(name.as_str(), Direction::ToClient, "activate_scene")
+            .next_back()?;
+        args.first()?.get("scene_id")?.as_str().map(str::to_owned)
+    }
+}
+
+fn activates_other_than_game(event: &Event) -> bool {
+    socket_event(event, Direction::ToClient, "activate_scene").is_some_and(|args| {
+        args.first()
+            .and_then(|scene| scene.get("scene_type"))
+            .and_then(Value::as_str)
+            .is_some_and(|found| found != "GymScene")
+    })
+}

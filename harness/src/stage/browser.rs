@@ -1,0 +1,390 @@
+//! A browser, its WebDriver, and what the kernel says about them.
+
+use std::path::Path;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+use super::process::{Start, StageProcess, log_path};
+use super::server::{Folders, broken};
+use super::tree::{self, Member};
+use super::{StageError, deadline};
+use crate::evidence::{Fact, KernelFact, ProcessFact, ProcessPhase, Recorder};
+use crate::provision::{Browser, BrowserKind};
+
+/// The size of each browser's window, in CSS pixels.
+const WINDOW: (u32, u32) = (1280, 960);
+
+/// A browser of the stage, with a WebDriver session to it. Dropping it ends driver and browser.
+pub struct BrowserSession {
+    /// The WebDriver session.
+    pub client: Client,
+    player: String,
+    driver: StageProcess,
+    root: Member,
+    recorder: Recorder,
+}
+
+impl BrowserSession {
+    /// Starts a driver, and through it a browser, for a player.
+    ///
+    /// # Errors
+    /// One of the two cannot be started, or is not ready in time.
+    pub async fn start(
+        browser: &Browser,
+        player: &str,
+        headed: bool,
+        folders: Folders<'_>,
+        mark: &str,
+        recorder: &Recorder,
+    ) -> Result<BrowserSession, StageError> {
+        let home = folders.stage.join(player);
+        std::fs::create_dir_all(&home).map_err(|source| StageError::Start {
+            what: format!("the folder of the {player}"),
+            source,
+        })?;
+        let (driver, port) = start_driver(browser, player, &home, folders, mark, recorder).await?;
+        let not_ready = |why: String| StageError::Session {
+            browser: browser.program.display().to_string(),
+            player: player.to_owned(),
+            why,
+            last_lines: driver.last_lines(),
+        };
+        let Value::Object(capabilities) = capabilities(browser, &home, headed) else {
+            return Err(not_ready("no capabilities".to_owned()));
+        };
+        let webdriver = format!("http://127.0.0.1:{port}");
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let session = builder.capabilities(capabilities).connect(&webdriver);
+        let client = tokio::select! {
+            session = session => session.map_err(|error| not_ready(error.to_string()))?,
+            () = broken(recorder) => return Err(not_ready("the driver ended".to_owned())),
+            () = tokio::time::sleep(deadline::BROWSER) => {
+                return Err(not_ready(format!("no session within {} s", deadline::BROWSER.as_secs())));
+            }
+        };
+        let root = tree::descendants(driver.pid())
+            .into_iter()
+            .next()
+            .ok_or_else(|| not_ready("the driver has no browser process".to_owned()))?;
+        recorder.record_for(
+            player,
+            Fact::Process(ProcessFact {
+                role: "browser".to_owned(),
+                pid: root.pid,
+                phase: ProcessPhase::Started,
+                detail: Some(format!("{} {}", browser.kind, browser.version)),
+            }),
+        );
+        Ok(BrowserSession {
+            client,
+            player: player.to_owned(),
+            driver,
+            root,
+            recorder: recorder.clone(),
+        })
+    }
+
+    /// The processes of the browser, without its driver.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Member> {
+        tree::descendants(self.driver.pid())
+    }
+
+    /// Whether the browser's first process still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.root.is_alive()
+    }
+
+    /// The last lines of the driver's output.
+    #[must_use]
+    pub fn driver_lines(&self) -> Vec<String> {
+        self.driver.last_lines()
+    }
+
+    /// Takes down what the kernel says about the browser.
+    pub fn observe_kernel(&self, label: &str) {
+        let members = self.processes();
+        self.recorder.record_for(
+            &self.player,
+            Fact::Kernel(KernelFact {
+                label: label.to_owned(),
+                processes: tree::as_evidence(&members),
+                udp: tree::udp_sockets(&members),
+            }),
+        );
+    }
+
+    /// Kills the browser with all of its processes, and waits until the process table has none of
+    /// them any more.
+    ///
+    /// # Errors
+    /// A process outlives SIGKILL.
+    pub async fn kill(&mut self) -> Result<(), StageError> {
+        // The driver may end with its browser: that is no accident any more.
+        self.driver.may_end();
+        let members = self.processes();
+        let note = |phase, detail| {
+            self.recorder.record_for(
+                &self.player,
+                Fact::Process(ProcessFact {
+                    role: "browser".to_owned(),
+                    pid: self.root.pid,
+                    phase,
+                    detail: Some(detail),
+                }),
+            );
+        };
+        tree::kill_all(None, &members);
+        note(
+            ProcessPhase::Killed,
+            format!("SIGKILL to {} processes", members.len()),
+        );
+        let alive = tree::gone(&members, deadline::DEATH).await;
+        if alive.is_empty() {
+            note(
+                ProcessPhase::Gone,
+                format!("{} processes are gone", members.len()),
+            );
+            Ok(())
+        } else {
+            Err(StageError::Undead {
+                player: self.player.clone(),
+                processes: alive.len(),
+            })
+        }
+    }
+
+    /// Ends browser and driver.
+    pub async fn end(&mut self) {
+        self.driver.may_end();
+        let members = self.processes();
+        tree::kill_all(None, &members);
+        self.driver.end().await;
+        // With the driver gone, what was its own is ours to bury.
+        tree::gone(&members, deadline::DEATH).await;
+    }
+}
+
+async fn start_driver(
+    browser: &Browser,
+    player: &str,
+    home: &Path,
+    folders: Folders<'_>,
+    mark: &str,
+    recorder: &Recorder,
+) -> Result<(StageProcess, u16), StageError> {
+    let mut command = Command::new(&browser.driver);
+    command
+        .arg("--port=0")
+        .current_dir(home)
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .env_remove("DBUS_SESSION_BUS_ADDRESS");
+    if browser.kind == BrowserKind::Firefox {
+        // Its own default is a fixed port.
+        command.arg("--websocket-port=0");
+    }
+    let (sender, mut port) = mpsc::unbounded_channel();
+    let process = StageProcess::start(
+        Start {
+            role: "driver",
+            player: Some(player),
+            command,
+            mark,
+            log: &log_path(folders.artefacts, &format!("driver-{player}")),
+        },
+        recorder,
+        move |line: &str| {
+            if let Some(port) = port_in(line) {
+                // Nobody waits for it a second time.
+                let _ = sender.send(port);
+            }
+        },
+    )
+    .map_err(|source| StageError::Start {
+        what: format!("the driver {}", browser.driver.display()),
+        source,
+    })?;
+    let port = tokio::select! {
+        port = port.recv() => port,
+        () = broken(recorder) => None,
+        () = tokio::time::sleep(deadline::DRIVER) => None,
+    };
+    match port {
+        Some(port) => Ok((process, port)),
+        None => Err(StageError::NotReady {
+            what: format!("the driver {} to listen", browser.driver.display()),
+            waited: deadline::DRIVER,
+            component: "driver".to_owned(),
+            last_lines: process.last_lines(),
+        }),
+    }
+}
+
+/// The port that a driver says it listens on: `… was started successfully on port 4711.` or
+/// `… Listening on 127.0.0.1:4711`.
+fn port_in(line: &str) -> Option<u16> {
+    let rest = line
+        .split_once("started successfully on port ")
+        .or_else(|| line.split_once("Listening on 127.0.0.1:"))?
+        .1;
+    rest.trim_end_matches('.').trim().parse().ok()
+}
+
+fn capabilities(browser: &Browser, home: &Path, headed: bool) -> Value {
+    match browser.kind {
+        BrowserKind::Chrome => json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": {
+                "binary": browser.program,
+                "args": chrome_arguments(browser, home, headed),
+            },
+        }),
+        BrowserKind::Firefox => json!({
+            "browserName": "firefox",
+            "moz:firefoxOptions": {
+                "binary": browser.program,
+                "args": firefox_arguments(headed),
+                "prefs": firefox_preferences(),
+            },
+        }),
+    }
+}
+
+fn chrome_arguments(browser: &Browser, home: &Path, headed: bool) -> Vec<String> {
+    let major = browser.version.split('.').next().unwrap_or_default();
+    let mut arguments: Vec<String> = [
+        // What keeps it from talking to anybody but this machine.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-domain-reliability",
+        "--disable-sync",
+        "--disable-quic",
+        "--disable-breakpad",
+        "--disable-default-apps",
+        "--disable-client-side-phishing-detection",
+        "--no-pings",
+        "--no-first-run",
+        "--no-default-browser-check",
+        "--password-store=basic",
+        "--use-mock-keychain",
+        "--mute-audio",
+        "--disable-gpu",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    arguments.push(format!("--window-size={},{}", WINDOW.0, WINDOW.1));
+    arguments.push(format!("--user-data-dir={}", home.join("profile").display()));
+    if !headed {
+        arguments.push("--headless=new".to_owned());
+        // Headless, it calls itself by a name that entry screenings do not know.
+        arguments.push(format!(
+            "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+             Chrome/{major}.0.0.0 Safari/537.36"
+        ));
+    }
+    if nix::unistd::geteuid().is_root() {
+        arguments.push("--no-sandbox".to_owned());
+    }
+    arguments
+}
+
+fn firefox_arguments(headed: bool) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--width={}", WINDOW.0),
+        format!("--height={}", WINDOW.1),
+    ];
+    if !headed {
+        arguments.push("-headless".to_owned());
+    }
+    arguments
+}
+
+/// Preferences that let two Firefoxes on one machine connect, and keep them from talking to
+/// anybody else.
+fn firefox_preferences() -> Value {
+    json!({
+        "media.peerconnection.ice.loopback": true,
+        "media.peerconnection.ice.obfuscate_host_addresses": false,
+        "network.dns.disabled": true,
+        "network.dns.disablePrefetch": true,
+        "network.predictor.enabled": false,
+        "network.prefetch-next": false,
+        "network.captive-portal-service.enabled": false,
+        "network.connectivity-service.enabled": false,
+        "network.trr.mode": 5,
+        "app.update.enabled": false,
+        "app.normandy.enabled": false,
+        "app.shield.optoutstudies.enabled": false,
+        "browser.safebrowsing.downloads.enabled": false,
+        "browser.safebrowsing.malware.enabled": false,
+        "browser.safebrowsing.phishing.enabled": false,
+        "browser.search.update": false,
+        "browser.topsites.contile.enabled": false,
+        "browser.newtabpage.activity-stream.feeds.topsites": false,
+        "datareporting.healthreport.uploadEnabled": false,
+        "datareporting.policy.dataSubmissionEnabled": false,
+        "dom.push.connection.enabled": false,
+        "extensions.update.enabled": false,
+        "extensions.systemAddon.update.enabled": false,
+        "extensions.getAddons.cache.enabled": false,
+        "geo.enabled": false,
+        "media.gmp-manager.updateEnabled": false,
+        "media.gmp-provider.enabled": false,
+        "messaging-system.rsexperimentloader.enabled": false,
+        "security.remote_settings.intermediates.enabled": false,
+        "security.remote_settings.crlite_filters.enabled": false,
+        "services.settings.server": "http://127.0.0.1:1/",
+        "toolkit.telemetry.enabled": false,
+        "toolkit.telemetry.unified": false,
+    })
+}
+
+/// Gives a WebDriver command a deadline.
+///
+/// # Errors
+/// The command failed, or did not return.
+pub async fn within<T>(
+    what: &str,
+    command: impl Future<Output = Result<T, fantoccini::error::CmdError>>,
+) -> Result<T, StageError> {
+    let failed = |why: String| StageError::Command {
+        what: what.to_owned(),
+        why,
+    };
+    match tokio::time::timeout(deadline::COMMAND, command).await {
+        Ok(answer) => answer.map_err(|error| failed(error.to_string())),
+        Err(_) => Err(failed(format!(
+            "no answer within {} s",
+            deadline::COMMAND.as_secs()
+        ))),
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::port_in;
+
+    #[test]
+    fn a_driver_says_its_port() {
+        assert_eq!(
+            port_in("ChromeDriver was started successfully on port 43521."),
+            Some(43521)
+        );
+        assert_eq!(
+            port_in("1763900000000\tgeckodriver\tINFO\tListening on 127.0.0.1:38201"),
+            Some(38201)
+        );
+        assert_eq!(port_in("Starting ChromeDriver 156 on port 0"), None);
+    }
+}

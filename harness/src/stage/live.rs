@@ -1,0 +1,161 @@
+//! The stages that stand now, so that a signal or a panic can end them all.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::process::STAGE_VARIABLE;
+use super::tree;
+
+/// The folders of the stages that stand now: each path is also the mark of its processes.
+static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// How long a stage that is dropped waits for its processes to vanish.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+
+/// The folder of a stage. When it is dropped, every process that carries its mark ends, and the
+/// folder goes, unless it is to stay.
+pub(super) struct StageFolder {
+    folder: Option<TempDir>,
+    path: PathBuf,
+    mark: String,
+    keep: bool,
+}
+
+impl StageFolder {
+    pub(super) fn new(folder: TempDir, keep: bool) -> StageFolder {
+        let path = folder.path().to_owned();
+        live().push(path.clone());
+        StageFolder {
+            folder: Some(folder),
+            mark: path.to_string_lossy().into_owned(),
+            path,
+            keep,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the stage's processes carry in their environment.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+}
+
+impl Drop for StageFolder {
+    fn drop(&mut self) {
+        end_marked(&self.path);
+        live().retain(|path| *path != self.path);
+        if let Some(folder) = self.folder.take() {
+            if self.keep {
+                anstream::eprintln!("kept the stage's folder {}", folder.keep().display());
+            } else if let Err(error) = folder.close() {
+                anstream::eprintln!("gymcheck: cannot remove the stage's folder: {error}");
+            }
+        }
+    }
+}
+
+fn live() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills every process that carries a stage's mark, until there is none.
+fn end_marked(path: &Path) {
+    let end = Instant::now() + LAST_WAIT;
+    loop {
+        let mut left = tree::marked(STAGE_VARIABLE, &path.to_string_lossy());
+        if left.is_empty() {
+            return;
+        }
+        // Some programs write over their own environment: their parents do not.
+        let children: Vec<_> = left
+            .iter()
+            .flat_map(|one| tree::descendants(one.pid))
+            .collect();
+        left.extend(children);
+        if Instant::now() > end {
+            anstream::eprintln!(
+                "gymcheck: {} processes of a stage do not end: {left:?}",
+                left.len()
+            );
+            return;
+        }
+        tree::kill_all(None, &left);
+        std::thread::sleep(Duration::from_millis(10));
+        tree::bury(&left);
+    }
+}
+
+/// Ends every stage at once: for a program that is about to exit.
+pub fn end_everything() {
+    let stages = std::mem::take(&mut *live());
+    for path in stages {
+        end_marked(&path);
+        // Processes are gone; what they wrote is of no use to anybody.
+        let _ = std::fs::remove_dir_all(&path);
+    }
+}
+
+/// A signal asked this program to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted {
+    /// The signal's number.
+    pub signal: i32,
+}
+
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+fn channel() -> &'static watch::Sender<i32> {
+    static CHANNEL: OnceLock<watch::Sender<i32>> = OnceLock::new();
+    CHANNEL.get_or_init(|| watch::Sender::new(0))
+}
+
+/// Blocks SIGINT, SIGTERM and SIGHUP for this thread and those it starts later, and calls
+/// `then` on a thread of its own for each that comes. Call it first in `main`, before any other
+/// thread exists. A second signal ends the program at once, with everything it started.
+///
+/// # Errors
+/// The signals cannot be blocked.
+pub fn on_signal(then: impl Fn(Interrupted) + Send + 'static) -> std::io::Result<()> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    signals.thread_block()?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            while let Ok(signal) = signals.wait() {
+                let signal = signal as i32;
+                if SIGNAL.swap(signal, Ordering::SeqCst) != 0 {
+                    end_everything();
+                    std::process::exit(128 + signal);
+                }
+                channel().send_replace(signal);
+                then(Interrupted { signal });
+            }
+        })?;
+    Ok(())
+}
+
+/// Waits until a signal asks this program to end.
+pub async fn interrupted() -> Interrupted {
+    let mut signal = channel().subscribe();
+    loop {
+        let seen = *signal.borrow_and_update();
+        if seen != 0 {
+            return Interrupted { signal: seen };
+        }
+        if signal.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

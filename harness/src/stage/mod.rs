@@ -1,0 +1,249 @@
+//! All that one run stands on: server, gateway, drivers, browsers, folders. It leaves nothing
+//! behind.
+
+mod browser;
+pub mod deadline;
+mod live;
+mod process;
+mod server;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use thiserror::Error;
+use tokio::net::TcpSocket;
+
+use crate::evidence::{BrokenFact, Recorder};
+use crate::gateway::{Edit, Gateway, GatewayError, GatewayOptions, Mirror};
+use crate::probe;
+use crate::provision::Browser;
+use crate::spec::{Experiment, PlayerName};
+use crate::target::Target;
+
+pub use browser::{BrowserSession, within};
+pub use live::{Interrupted, end_everything, interrupted, on_signal};
+pub use process::STAGE_VARIABLE;
+use server::{Folders, Server};
+
+/// What a stage is set with.
+pub struct StageOptions<'a> {
+    /// The server under test.
+    pub target: &'a Target,
+    /// What it serves.
+    pub experiment: &'a Experiment,
+    /// The browser of each player.
+    pub browsers: BTreeMap<PlayerName, Browser>,
+    /// The third-party assets of the page.
+    pub mirror: Mirror,
+    /// Changes to what the target serves.
+    pub edits: Vec<Edit>,
+    /// Where logs and screenshots go; they stay.
+    pub artefacts: &'a Path,
+    /// Whether the browsers show their windows.
+    pub headed: bool,
+    /// Whether the stage's folder stays.
+    pub keep: bool,
+}
+
+/// Why a stage could not be set, or did not hold.
+#[derive(Debug, Error)]
+pub enum StageError {
+    /// Something could not be started.
+    #[error("cannot start {what}")]
+    Start {
+        /// What.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something was started and did not become ready.
+    #[error("waited {} s for {what}", .waited.as_secs())]
+    NotReady {
+        /// What was awaited.
+        what: String,
+        /// How long.
+        waited: Duration,
+        /// Which part of the stage.
+        component: String,
+        /// Its last lines.
+        last_lines: Vec<String>,
+    },
+    /// There is no WebDriver session.
+    #[error("the driver gave no session with {browser} for the {player}: {why}")]
+    Session {
+        /// The browser's program.
+        browser: String,
+        /// The player.
+        player: String,
+        /// What the driver said.
+        why: String,
+        /// The driver's last lines.
+        last_lines: Vec<String>,
+    },
+    /// A WebDriver command failed.
+    #[error("the WebDriver command to {what} failed: {why}")]
+    Command {
+        /// What it should do.
+        what: String,
+        /// What the driver said.
+        why: String,
+    },
+    /// Processes outlive SIGKILL.
+    #[error("{processes} processes of the {player}'s browser outlive SIGKILL")]
+    Undead {
+        /// The player.
+        player: String,
+        /// How many.
+        processes: usize,
+    },
+    /// The gateway could not be started.
+    #[error("cannot start the gateway")]
+    Gateway(#[from] GatewayError),
+}
+
+impl StageError {
+    /// The error as evidence.
+    #[must_use]
+    pub fn as_broken(&self) -> BrokenFact {
+        let (component, last_lines) = match self {
+            StageError::NotReady {
+                component,
+                last_lines,
+                ..
+            } => (component.as_str(), last_lines.clone()),
+            StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
+            StageError::Command { .. } => ("driver", Vec::new()),
+            StageError::Undead { .. } => ("browser", Vec::new()),
+            StageError::Gateway(_) => ("gateway", Vec::new()),
+            StageError::Start { .. } => ("environment", Vec::new()),
+        };
+        let mut reason = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            reason = format!("{reason}: {error}");
+            cause = error.source();
+        }
+        BrokenFact {
+            component: component.to_owned(),
+            reason,
+            last_lines,
+            worth_a_retry: true,
+        }
+    }
+}
+
+/// All that one run stands on. Dropping it ends all of it; [`Stage::strike`] does so and waits.
+pub struct Stage {
+    /// The proxy between browsers and target.
+    pub gateway: Gateway,
+    /// The players' browsers.
+    pub browsers: BTreeMap<PlayerName, BrowserSession>,
+    server: Server,
+    folder: live::StageFolder,
+    /// Bound and never listening: who connects to it is refused.
+    _refused: TcpSocket,
+}
+
+impl Stage {
+    /// Starts server, gateway, drivers and browsers, each ready by observation.
+    ///
+    /// # Errors
+    /// One of them cannot be started or does not become ready.
+    pub async fn set(options: StageOptions<'_>, recorder: &Recorder) -> Result<Stage, StageError> {
+        let environment = |source| StageError::Start {
+            what: "the stage: no temporary folder or no port".to_owned(),
+            source,
+        };
+        tree::adopt_orphans().map_err(environment)?;
+        let folder = TempDir::with_prefix("gymcheck-").map_err(environment)?;
+        let folder = live::StageFolder::new(folder, options.keep);
+        let refused = TcpSocket::new_v4().map_err(environment)?;
+        refused
+            .bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
+            .map_err(environment)?;
+        let closed = refused.local_addr().map_err(environment)?;
+        let folders = Folders {
+            stage: folder.path(),
+            artefacts: options.artefacts,
+        };
+        let mark = folder.mark();
+        let server = Server::start(
+            options.target,
+            options.experiment,
+            closed,
+            folders,
+            mark,
+            recorder,
+        );
+        let browsers = futures_util::future::try_join_all(options.browsers.iter().map(
+            |(player, browser)| async move {
+                BrowserSession::start(
+                    browser,
+                    player.as_str(),
+                    options.headed,
+                    folders,
+                    mark,
+                    recorder,
+                )
+                .await
+                .map(|session| (*player, session))
+            },
+        ));
+        // Side by side: neither needs the other to start.
+        let (server, browsers) = tokio::try_join!(server, browsers)?;
+        let gateway = Gateway::start(
+            GatewayOptions {
+                upstream: server.address,
+                players: options
+                    .browsers
+                    .keys()
+                    .map(|player| player.as_str().to_owned())
+                    .collect(),
+                mirror: options.mirror,
+                edits: options.edits,
+                probe_script: probe::SCRIPT.to_owned(),
+            },
+            recorder.clone(),
+        )
+        .await?;
+        Ok(Stage {
+            gateway,
+            browsers: browsers.into_iter().collect(),
+            server,
+            folder,
+            _refused: refused,
+        })
+    }
+
+    /// The folder in which the target works and stores its data.
+    #[must_use]
+    pub fn data_folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The last lines of the target's output.
+    #[must_use]
+    pub fn server_lines(&self) -> Vec<String> {
+        self.server.process.last_lines()
+    }
+
+    /// Ends everything and waits until it has ended.
+    pub async fn strike(self) {
+        let Stage {
+            gateway,
+            mut browsers,
+            mut server,
+            folder,
+            _refused,
+        } = self;
+        server.process.may_end();
+        futures_util::future::join_all(browsers.values_mut().map(BrowserSession::end)).await;
+        server.process.end().await;
+        gateway.shutdown().await;
+        // What is left, if anything, goes with the folder.
+        let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
+    }
+}

@@ -1,0 +1,238 @@
+//! A process of the stage: its group, its output, its end.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use super::tree;
+use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder};
+
+/// The variable by which a stage knows its own processes, also those that left their group.
+pub const STAGE_VARIABLE: &str = "GYMCHECK_STAGE";
+
+/// How many of its last lines are kept for telling why a process ended.
+const LAST_LINES: usize = 25;
+
+/// The longest line that is kept; what is longer is cut.
+const LONGEST_LINE: usize = 4000;
+
+/// A process that the stage started, in a group of its own. Dropping it ends the whole group.
+pub struct StageProcess {
+    role: String,
+    pid: i32,
+    ending: Arc<AtomicBool>,
+    exit: watch::Receiver<Option<ExitStatus>>,
+    last_lines: LastLines,
+}
+
+type LastLines = Arc<Mutex<VecDeque<String>>>;
+
+/// What a process is started with.
+pub struct Start<'a> {
+    /// What it is to the stage: `server`, `driver`.
+    pub role: &'a str,
+    /// The player that it serves, if one.
+    pub player: Option<&'a str>,
+    /// The command, with its arguments and environment.
+    pub command: Command,
+    /// The stage's mark, for [`STAGE_VARIABLE`].
+    pub mark: &'a str,
+    /// The file that its output goes to.
+    pub log: &'a Path,
+}
+
+impl StageProcess {
+    /// Starts a process in a group of its own. Each line of its output goes to the log file and
+    /// to `on_line`. If it ends before it is told to, the run is broken.
+    ///
+    /// # Errors
+    /// The program cannot be started, or the log file cannot be made.
+    pub fn start(
+        start: Start<'_>,
+        recorder: &Recorder,
+        on_line: impl Fn(&str) + Send + Sync + Clone + 'static,
+    ) -> std::io::Result<StageProcess> {
+        let Start {
+            role,
+            player,
+            mut command,
+            mark,
+            log,
+        } = start;
+        let mut child = command
+            .env(STAGE_VARIABLE, mark)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+        let last_lines = LastLines::default();
+        let log = Arc::new(Mutex::new(File::create(log)?));
+        let outputs = [
+            child.stdout.take().map(|out| {
+                tokio::spawn(read_lines(out, log.clone(), last_lines.clone(), on_line.clone()))
+            }),
+            child
+                .stderr
+                .take()
+                .map(|out| tokio::spawn(read_lines(out, log, last_lines.clone(), on_line))),
+        ];
+        let ending = Arc::new(AtomicBool::new(false));
+        let (sender, exit) = watch::channel(None);
+        note(recorder, player, role, pid, ProcessPhase::Started, None);
+        let process = StageProcess {
+            role: role.to_owned(),
+            pid,
+            ending: ending.clone(),
+            exit,
+            last_lines: last_lines.clone(),
+        };
+        let (role, player, recorder) = (role.to_owned(), player.map(str::to_owned), recorder.clone());
+        tokio::spawn(async move {
+            let status = child.wait().await;
+            // Its last words may still be in the pipes. A child of its own may hold them open.
+            for output in outputs.into_iter().flatten() {
+                let _ = tokio::time::timeout(Duration::from_millis(500), output).await;
+            }
+            let how = status
+                .as_ref()
+                .map_or_else(|error| error.to_string(), ToString::to_string);
+            note(&recorder, player.as_deref(), &role, pid, ProcessPhase::Gone, Some(how.clone()));
+            if !ending.load(Ordering::SeqCst) {
+                let whose = player.as_deref().map(|name| format!("{name}'s ")).unwrap_or_default();
+                recorder.record(Fact::Broken(BrokenFact {
+                    component: role.clone(),
+                    reason: format!("the {whose}{role} ended by itself ({how})"),
+                    last_lines: kept(&last_lines),
+                    worth_a_retry: true,
+                }));
+            }
+            sender.send_replace(status.ok());
+        });
+        Ok(process)
+    }
+
+    /// The process's id, which is also the id of its group.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The last lines that it wrote.
+    #[must_use]
+    pub fn last_lines(&self) -> Vec<String> {
+        kept(&self.last_lines)
+    }
+
+    /// Says that it is now allowed to end.
+    pub fn may_end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the whole group and waits until it is gone.
+    pub async fn end(&mut self) {
+        self.kill();
+        let waited = tokio::time::timeout(
+            Duration::from_secs(10),
+            self.exit.wait_for(Option::is_some),
+        )
+        .await;
+        if waited.is_err() {
+            tracing_line(&format!(
+                "the {} (process {}) does not end after SIGKILL",
+                self.role, self.pid
+            ));
+        }
+    }
+
+    fn kill(&self) {
+        self.may_end();
+        if self.exit.borrow().is_none() {
+            tree::kill_all(Some(self.pid), &tree::descendants(self.pid));
+        }
+    }
+}
+
+impl Drop for StageProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn tracing_line(text: &str) {
+    anstream::eprintln!("gymcheck: {text}");
+}
+
+fn kept(lines: &LastLines) -> Vec<String> {
+    lines
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .cloned()
+        .collect()
+}
+
+fn note(
+    recorder: &Recorder,
+    player: Option<&str>,
+    role: &str,
+    pid: i32,
+    phase: ProcessPhase,
+    detail: Option<String>,
+) {
+    let fact = Fact::Process(ProcessFact {
+        role: role.to_owned(),
+        pid,
+        phase,
+        detail,
+    });
+    match player {
+        Some(player) => recorder.record_for(player, fact),
+        None => recorder.record(fact),
+    };
+}
+
+async fn read_lines(
+    output: impl AsyncRead + Unpin,
+    log: Arc<Mutex<File>>,
+    last_lines: LastLines,
+    on_line: impl Fn(&str),
+) {
+    let mut reader = BufReader::new(output);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        match reader.read_until(b'\n', &mut bytes).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let line = String::from_utf8_lossy(&bytes);
+        let line: String = line.trim_end().chars().take(LONGEST_LINE).collect();
+        if let Ok(mut log) = log.lock() {
+            // The log is for people; the evidence is what counts.
+            let _ = writeln!(log, "{line}");
+        }
+        on_line(&line);
+        let mut kept = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == LAST_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line);
+    }
+}
+
+/// The path of a log file in a run's folder.
+#[must_use]
+pub fn log_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.log"))
+}

@@ -1,0 +1,263 @@
+//! Processes and their sockets, as the kernel has them.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, getpid};
+use procfs::process::{FDTarget, Process, all_processes};
+use tokio::time::Instant;
+
+use crate::evidence::{KernelProcess, UdpSocket};
+
+/// The port of multicast DNS, RFC 6762: a socket on it is no peer connection.
+const MULTICAST_DNS: u16 = 5353;
+
+/// A process, told apart from a later one with the same id by its start time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// Process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot.
+    pub start: u64,
+    /// Name in the process table.
+    pub name: String,
+}
+
+impl Member {
+    /// Whether this very process still runs (a zombie does not).
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        Process::new(self.pid)
+            .and_then(|process| process.stat())
+            .is_ok_and(|stat| stat.starttime == self.start && stat.state != 'Z')
+    }
+
+    fn signal(&self, signal: Signal) {
+        if self.is_alive() {
+            // It may end between the two calls: that is what is wanted.
+            let _ = kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+}
+
+/// All descendants of a process, parents before their children, without the process itself.
+#[must_use]
+pub fn descendants(root: i32) -> Vec<Member> {
+    let mut children: HashMap<i32, Vec<Member>> = HashMap::new();
+    for stat in all_processes()
+        .into_iter()
+        .flatten()
+        .filter_map(|process| process.ok()?.stat().ok())
+        .filter(|stat| stat.state != 'Z')
+    {
+        children.entry(stat.ppid).or_default().push(Member {
+            pid: stat.pid,
+            start: stat.starttime,
+            name: stat.comm,
+        });
+    }
+    let mut found = Vec::new();
+    let mut next = vec![root];
+    while let Some(parent) = next.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            next.push(child.pid);
+            found.push(child);
+        }
+    }
+    found
+}
+
+/// Processes whose environment has this variable with this value: those that left their tree.
+#[must_use]
+pub fn marked(variable: &str, value: &str) -> Vec<Member> {
+    all_processes()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|process| {
+            process.environ().is_ok_and(|environment| {
+                environment
+                    .get(std::ffi::OsStr::new(variable))
+                    .is_some_and(|found| found.to_str() == Some(value))
+            })
+        })
+        .filter_map(|process| {
+            let stat = process.stat().ok()?;
+            (stat.state != 'Z').then_some(Member {
+                pid: stat.pid,
+                start: stat.starttime,
+                name: stat.comm,
+            })
+        })
+        .collect()
+}
+
+/// Sends SIGKILL to a process group and to each of these processes.
+pub fn kill_all(group: Option<i32>, members: &[Member]) {
+    if let Some(group) = group {
+        // It may be empty already.
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    for member in members {
+        member.signal(Signal::SIGKILL);
+    }
+}
+
+/// Makes this process the one to which orphans below it fall, so that it can bury them: not every
+/// machine's first process does.
+///
+/// # Errors
+/// The kernel does not know how.
+pub fn adopt_orphans() -> std::io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// Takes those of these processes out of the process table that have ended and are nobody's but
+/// ours. Gives the number of those that are still there, ended or not.
+pub fn bury(members: &[Member]) -> usize {
+    let own = getpid().as_raw();
+    let mut left = 0;
+    for member in members {
+        let Ok(stat) = Process::new(member.pid).and_then(|process| process.stat()) else {
+            continue;
+        };
+        if stat.starttime != member.start {
+            continue;
+        }
+        left += 1;
+        if stat.state == 'Z' && stat.ppid == own {
+            // Another thread may have been faster.
+            let _ = waitpid(Pid::from_raw(member.pid), Some(WaitPidFlag::WNOHANG));
+        }
+    }
+    left
+}
+
+/// Waits until the process table has none of these processes any more. Gives back those that
+/// still run.
+pub async fn gone(members: &[Member], deadline: Duration) -> Vec<Member> {
+    let end = Instant::now() + deadline;
+    loop {
+        let alive: Vec<Member> = members.iter().filter(|one| one.is_alive()).cloned().collect();
+        let left = bury(members);
+        // What has ended and is not ours is its parent's to bury.
+        if left == 0 || Instant::now() >= end {
+            return alive;
+        }
+        if alive.is_empty() && !members.iter().any(is_ours) {
+            return alive;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn is_ours(member: &Member) -> bool {
+    Process::new(member.pid)
+        .and_then(|process| process.stat())
+        .is_ok_and(|stat| stat.starttime == member.start && stat.ppid == getpid().as_raw())
+}
+
+/// The UDP sockets that these processes hold, each once.
+#[must_use]
+pub fn udp_sockets(members: &[Member]) -> Vec<UdpSocket> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for member in members {
+        let Ok(process) = Process::new(member.pid) else {
+            continue;
+        };
+        let inodes: HashSet<u64> = process
+            .fd()
+            .into_iter()
+            .flatten()
+            .filter_map(|fd| match fd.ok()?.target {
+                FDTarget::Socket(inode) => Some(inode),
+                _ => None,
+            })
+            .collect();
+        if inodes.is_empty() {
+            continue;
+        }
+        // The tables of the process's own network namespace.
+        let entries = process
+            .udp()
+            .into_iter()
+            .flatten()
+            .chain(process.udp6().into_iter().flatten());
+        for entry in entries {
+            if inodes.contains(&entry.inode) && seen.insert(entry.inode) {
+                found.push(UdpSocket {
+                    pid: member.pid,
+                    inode: entry.inode,
+                    local: entry.local_address.to_string(),
+                    multicast_dns: entry.local_address.port() == MULTICAST_DNS,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The processes, as evidence.
+#[must_use]
+pub fn as_evidence(members: &[Member]) -> Vec<KernelProcess> {
+    members
+        .iter()
+        .map(|member| KernelProcess {
+            pid: member.pid,
+            name: member.name.clone(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket as Bound;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_tree_is_found_and_ends_whole() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 600 & sleep 600 & wait"])
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let pid = child.id() as i32;
+        let tree = loop {
+            let tree = descendants(pid);
+            if tree.iter().filter(|one| one.name == "sleep").count() == 2 {
+                break tree;
+            }
+            std::thread::yield_now();
+        };
+        kill_all(Some(pid), &tree);
+        child.wait().expect("it ends");
+        while tree.iter().any(Member::is_alive) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_udp_socket_is_seen_and_seen_to_close() {
+        let own = Member {
+            pid: std::process::id() as i32,
+            start: 0,
+            name: String::new(),
+        };
+        let count = |port: u16| {
+            udp_sockets(std::slice::from_ref(&own))
+                .iter()
+                .filter(|socket| socket.local.ends_with(&format!(":{port}")))
+                .count()
+        };
+        let socket = Bound::bind("127.0.0.1:0").expect("a port");
+        let port = socket.local_addr().expect("an address").port();
+        assert_eq!(count(port), 1);
+        drop(socket);
+        assert_eq!(count(port), 0);
+    }
+}

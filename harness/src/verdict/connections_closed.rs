@@ -1,0 +1,217 @@
+//! `connections-closed` (P2P-01): is every connection closed that the GymScene opened?
+
+use std::collections::HashSet;
+
+use super::facts::{PARTNER, SURVIVOR, left_the_game};
+use super::{Findings, OracleFinding, Stimulus};
+use crate::evidence::{
+    ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, Packet, PageState,
+    ProcessPhase, Snapshot, UdpSocket,
+};
+
+/// Asks about the moment of this label.
+pub(super) fn ask(at: &str, log: &Log) -> Findings {
+    let exit = left_the_game(log);
+    let Some((event, snapshot)) = log.snapshot(SURVIVOR, at) else {
+        return Findings {
+            stimuli: vec![
+                Stimulus::new("the survivor left the GymScene", seq(exit)),
+                Stimulus::new(format!("the survivor's page at `{at}`"), Vec::new()),
+            ],
+            oracles: Vec::new(),
+        };
+    };
+    Findings {
+        stimuli: stimuli(at, log, exit, event, &snapshot.state),
+        oracles: vec![
+            ledger(event, &snapshot.state),
+            traffic(at, log, exit, snapshot),
+            kernel(at, log),
+        ],
+    }
+}
+
+fn seq(event: Option<&Event>) -> Vec<u64> {
+    event.map(|event| event.seq).into_iter().collect()
+}
+
+fn stimuli(
+    at: &str,
+    log: &Log,
+    exit: Option<&Event>,
+    taken: &Event,
+    state: &PageState,
+) -> Vec<Stimulus> {
+    let carried = state.channels.iter().any(|channel| {
+        channel.sent_bytes > 0
+            && channel.received_bytes > 0
+            && state
+                .connections
+                .iter()
+                .any(|one| one.id == channel.connection && one.was_connected)
+    });
+    let barrier = log
+        .barrier(SURVIVOR, at)
+        .filter(|barrier| exit.is_some_and(|exit| exit.seq < barrier.seq));
+    let nobody_left = !log.events().iter().any(|event| {
+        event.seq < taken.seq
+            && matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
+    });
+    let when = |seen: bool| if seen { vec![taken.seq] } else { Vec::new() };
+    vec![
+        Stimulus::new(
+            "a connection was connected and carried bytes of a data channel both ways",
+            when(carried),
+        ),
+        Stimulus::new("the survivor left the GymScene", seq(exit)),
+        Stimulus::new("a barrier after that", seq(barrier)),
+        Stimulus::new("nobody had gone by then", when(nobody_left)),
+    ]
+}
+
+/// The probe's ledger: every connection and every channel that the page ever made.
+fn ledger(taken: &Event, state: &PageState) -> OracleFinding {
+    let channels_of = |connection: &ConnectionState| {
+        state
+            .channels
+            .iter()
+            .filter(|channel| channel.connection == connection.id && channel.state != "closed")
+            .map(|channel| format!(", its channel `{}` is `{}`", channel.label, channel.state))
+            .collect::<String>()
+    };
+    let open = |connection: &&ConnectionState| {
+        connection.connection != "closed" || !channels_of(connection).is_empty()
+    };
+    let violations = state
+        .connections
+        .iter()
+        .filter(open)
+        .map(|connection| {
+            format!(
+                "connection {} is `{}` (ICE `{}`, signalling `{}`){}; made {}",
+                connection.id,
+                connection.connection,
+                connection.ice,
+                connection.signaling,
+                channels_of(connection),
+                first_line(&connection.stack)
+            )
+        })
+        .collect();
+    OracleFinding::from_violations(
+        "ledger",
+        violations,
+        format!(
+            "all {} connections and {} channels that the page ever made are closed",
+            state.connections.len(),
+            state.channels.len()
+        ),
+        vec![taken.seq],
+    )
+}
+
+fn first_line(stack: &str) -> String {
+    match stack.lines().map(str::trim).find(|line| !line.is_empty() && *line != "Error") {
+        Some(line) => format!("at {}", line.trim_start_matches("at ")),
+        None => "at an unknown place".to_owned(),
+    }
+}
+
+/// Events that only a running game, or an open connection, sends.
+fn is_of_a_game(name: &str) -> bool {
+    name == "webrtc_signal" || name == "pyodide_player_action" || name.starts_with("p2p_")
+}
+
+/// Traffic: nothing of the game after the scene's exit, on the wire and on the data channels, as
+/// either page sees them.
+fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> OracleFinding {
+    let later = format!("{at}/later");
+    let (Some(exit), Some((end, after))) = (exit, log.snapshot(SURVIVOR, &later)) else {
+        return OracleFinding::absent("traffic", "the time after the exit was not watched");
+    };
+    let mut evidence = vec![end.seq];
+    let mut violations = Vec::new();
+    for (event, name) in events_after(log, exit, end.seq) {
+        evidence.push(event.seq);
+        violations.push(format!("the page still sent `{name}`"));
+    }
+    let survivor_sent = |state: &PageState| state.channels.iter().map(|one| one.sent).sum::<u64>();
+    let (sent, still) = (survivor_sent(&snapshot.state), survivor_sent(&after.state));
+    if still > sent {
+        violations.push(format!("{} more messages on its data channels", still - sent));
+    }
+    let received = |label: &str| {
+        let (event, taken) = log.snapshot(PARTNER, label)?;
+        let sum: u64 = taken.state.channels.iter().map(|one: &ChannelState| one.received).sum();
+        Some((event.seq, sum))
+    };
+    let mut seen_by = "the survivor's page";
+    if let (Some((_, before)), Some((event, now))) = (received(at), received(&later)) {
+        seen_by = "both pages";
+        evidence.push(event);
+        if now > before {
+            violations.push(format!("{} more messages reached the partner", now - before));
+        }
+    }
+    OracleFinding::from_violations(
+        "traffic",
+        violations,
+        format!("no message of the game after the exit, on the wire and as {seen_by} saw it"),
+        evidence,
+    )
+}
+
+/// Events of a game that the survivor's page sent after it had certainly left it: after the second
+/// ping that followed the exit, since what was sent before may have crossed it on its way.
+fn events_after<'a>(log: &'a Log, exit: &Event, end: u64) -> Vec<(&'a Event, &'a str)> {
+    let Some(settled) = log
+        .socket_events(SURVIVOR, Direction::ToServer, "ping")
+        .filter(|(event, _, _)| event.seq > exit.seq)
+        .nth(1)
+        .map(|(event, _, _)| event.seq)
+    else {
+        return Vec::new();
+    };
+    log.of(SURVIVOR)
+        .filter(|event| event.seq > settled && event.seq < end)
+        .filter_map(|event| match &event.fact {
+            Fact::Wire(wire) if wire.direction == Direction::ToServer => match &wire.packet {
+                Packet::Event { name, .. } if is_of_a_game(name) => Some((event, name.as_str())),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+/// The kernel: no UDP socket is left in the browser's processes but those it had before the game.
+fn kernel(at: &str, log: &Log) -> OracleFinding {
+    let seen = |label: &str| log.kernel(SURVIVOR, label);
+    let (Some((before, had)), Some((during, in_game)), Some((now, left))) =
+        (seen("before-game"), seen("in-game"), seen(at))
+    else {
+        return OracleFinding::absent("kernel", "the socket table was not taken down");
+    };
+    let known: HashSet<u64> = had.udp.iter().map(|socket| socket.inode).collect();
+    let of_the_game = |fact: &'_ KernelFact| -> Vec<UdpSocket> {
+        fact.udp
+            .iter()
+            .filter(|socket| !socket.multicast_dns && !known.contains(&socket.inode))
+            .cloned()
+            .collect()
+    };
+    let opened = of_the_game(in_game).len();
+    if opened == 0 {
+        return OracleFinding::absent("kernel", "it showed no UDP socket in the game either");
+    }
+    let violations = of_the_game(left)
+        .iter()
+        .map(|socket| format!("process {} still holds the UDP socket {}", socket.pid, socket.local))
+        .collect();
+    OracleFinding::from_violations(
+        "kernel",
+        violations,
+        format!("{opened} UDP sockets in the game, none of them now"),
+        vec![before.seq, during.seq, now.seq],
+    )
+}

@@ -1,0 +1,163 @@
+//! Questions to the evidence that more than one check asks.
+
+use serde_json::Value;
+
+use super::Stimulus;
+use crate::evidence::{
+    Control, Direction, End, Event, Fact, HitTest, Log, Overlay, PageFact, PixelsFact,
+    ProcessPhase, WireFact,
+};
+
+/// The player who stays, and the one who goes.
+pub(super) const SURVIVOR: &str = "survivor";
+pub(super) const PARTNER: &str = "partner";
+
+/// How large a share of the pixels may differ between two pictures of the same page.
+const SAME_PICTURE: f64 = 0.001;
+
+/// The event by which the survivor came to stand on the first scene after a GymScene.
+pub(super) fn left_the_game(log: &Log) -> Option<&Event> {
+    let mut in_game = false;
+    log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
+        .find_map(|(event, _, args)| {
+            let is_game = args.first().and_then(|scene| scene.get("scene_type"))
+                == Some(&Value::from("GymScene"));
+            let left = in_game && !is_game;
+            in_game = is_game;
+            left.then_some(event)
+        })
+}
+
+/// The game that the survivor was assigned to, by the target's own id.
+pub(super) fn game_of_survivor(log: &Log) -> Option<&Value> {
+    log.socket_events(SURVIVOR, Direction::ToClient, "pyodide_player_assigned")
+        .find_map(|(_, _, args)| args.first()?.get("game_id"))
+}
+
+/// What shows that the partner really went: its processes are gone, its socket ended at the
+/// gateway, and the target handled the disconnect.
+pub(super) fn partner_died(log: &Log) -> Vec<Stimulus> {
+    let process = |phase| {
+        log.of(PARTNER).find(move |event| {
+            matches!(&event.fact, Fact::Process(process)
+                if process.role == "browser" && process.phase == phase)
+        })
+    };
+    let killed = process(ProcessPhase::Killed).map(|event| event.seq);
+    let gone = process(ProcessPhase::Gone).map(|event| event.seq);
+    let socket = killed.and_then(|killed| {
+        log.of(PARTNER).find(|event| {
+            event.seq > killed
+                && matches!(&event.fact, Fact::WireClosed(closed) if closed.by == End::Browser)
+        })
+    });
+    let handled = killed.zip(session(log, PARTNER)).and_then(|(killed, sid)| {
+        log.events().iter().find(|event| {
+            event.seq > killed
+                && matches!(&event.fact, Fact::ServerHandled(handled)
+                    if handled.event == "disconnect" && handled.sid == sid)
+        })
+    });
+    vec![
+        Stimulus::new(
+            "the partner's browser was killed and its processes are gone",
+            killed.zip(gone).map(|(one, other)| vec![one, other]).unwrap_or_default(),
+        ),
+        Stimulus::new(
+            "the partner's socket ended at the gateway",
+            socket.map(|event| event.seq).into_iter().collect(),
+        ),
+        Stimulus::new(
+            "the target handled the partner's disconnect",
+            handled.map(|event| event.seq).into_iter().collect(),
+        ),
+    ]
+}
+
+/// The target's id of a player's newest Socket.IO session.
+fn session<'a>(log: &'a Log, player: &'a str) -> Option<&'a str> {
+    log.of(player).rev().find_map(|event| match &event.fact {
+        Fact::Wire(WireFact {
+            direction: Direction::ToClient,
+            packet: crate::evidence::Packet::Connect { data, .. },
+            ..
+        }) => data.get("sid").and_then(Value::as_str),
+        _ => None,
+    })
+}
+
+/// The events by which the survivor was told, between two positions, that this game ended because
+/// the partner went.
+pub(super) fn told_of_the_end(log: &Log, from: u64, to: u64) -> Vec<(&Event, &WireFact)> {
+    let game = game_of_survivor(log);
+    log.socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
+        .filter(|(event, _, _)| event.seq > from && event.seq < to)
+        .filter(|(_, _, args)| {
+            let said = args.first();
+            let of_this_game = said.and_then(|said| said.get("game_id")) == game;
+            let completed = said.and_then(|said| said.get("reason"))
+                == Some(&Value::from("scene_completed"));
+            game.is_some() && of_this_game && !completed
+        })
+        .map(|(event, wire, _)| (event, wire))
+        .collect()
+}
+
+/// Overlays that the survivor's page told of between two positions.
+pub(super) fn overlays(log: &Log, from: u64, to: u64) -> impl Iterator<Item = (&Event, &Overlay)> {
+    log.of(SURVIVOR)
+        .filter(move |event| event.seq > from && event.seq < to)
+        .filter_map(|event| match &event.fact {
+            Fact::Page(page) => match &page.what {
+                PageFact::Overlay(overlay) => Some((event, overlay)),
+                _ => None,
+            },
+            _ => None,
+        })
+}
+
+/// An overlay in words.
+pub(super) fn describe(overlay: &Overlay) -> String {
+    let what = if overlay.visible {
+        format!("covers {:.0} % of the view", overlay.coverage * 100.0)
+    } else {
+        "was there for less than a frame".to_owned()
+    };
+    format!(
+        "`{}` ({}) {what}, saying \"{}\"",
+        overlay.element, overlay.reason, overlay.text
+    )
+}
+
+/// The survivor's hit test at a moment.
+pub(super) fn hit_test<'a>(log: &'a Log, label: &str) -> Option<(&'a Event, &'a HitTest)> {
+    log.of(SURVIVOR).find_map(|event| match &event.fact {
+        Fact::HitTest(test) if test.label == label => Some((event, test)),
+        _ => None,
+    })
+}
+
+/// Whether a click at a control's centre reaches it.
+pub(super) fn reachable(control: &Control) -> bool {
+    control.rendered && control.on_top
+}
+
+/// The comparison of the survivor's screenshots of two moments.
+pub(super) fn pixels<'a>(
+    log: &'a Log,
+    before: &str,
+    after: &str,
+) -> Option<(&'a Event, &'a PixelsFact)> {
+    log.of(SURVIVOR).find_map(|event| match &event.fact {
+        Fact::Pixels(pixels) if pixels.before == before && pixels.after == after => {
+            Some((event, pixels))
+        }
+        _ => None,
+    })
+}
+
+/// The share of pixels that differ, and whether that is the same picture.
+pub(super) fn difference(pixels: &PixelsFact) -> (f64, bool) {
+    let share = pixels.differing as f64 / (pixels.compared.max(1)) as f64;
+    (share, pixels.compared > 0 && share <= SAME_PICTURE)
+}

@@ -1,0 +1,121 @@
+//! `form-answered` (SURVEY-01): could the survivor answer, was it stored, did the next scene come?
+
+use serde_json::Value;
+
+use super::facts::{SURVIVOR, partner_died};
+use super::{Findings, OracleFinding, Says};
+use crate::evidence::{ActionFact, DataFile, Direction, Event, Fact, Log};
+
+/// Asks about the answers that the survivor gave; `missed` is what the step awaited in vain.
+pub(super) fn ask(log: &Log, missed: Option<(u64, &str)>) -> Findings {
+    let answered = log.of(SURVIVOR).find_map(|event| match &event.fact {
+        Fact::Action(ActionFact { action, value }) if action == "answered the form" => {
+            Some((event, value))
+        }
+        _ => None,
+    });
+    let mut oracles = Vec::new();
+    if let Some((seq, what)) = missed {
+        oracles.push(OracleFinding {
+            oracle: "page".to_owned(),
+            says: Says::Violated,
+            account: what.to_owned(),
+            evidence: vec![seq],
+        });
+    }
+    if let Some((event, answers)) = answered {
+        if missed.is_none() {
+            oracles.push(OracleFinding {
+                oracle: "page".to_owned(),
+                says: Says::Holds,
+                account: "the form took mouse and keys, and Continue".to_owned(),
+                evidence: vec![event.seq],
+            });
+            oracles.push(stored(log, event, answers));
+            oracles.push(next_scene(log, event));
+        }
+    }
+    let mut stimuli = partner_died(log);
+    let died = stimuli.iter().filter_map(|one| one.evidence.iter().max()).max().copied();
+    stimuli.push(super::Stimulus::new(
+        "the survivor answered after that",
+        answered
+            .filter(|(event, _)| died.is_some_and(|died| died < event.seq))
+            .map(|(event, _)| event.seq)
+            .into_iter()
+            .collect(),
+    ));
+    Findings { stimuli, oracles }
+}
+
+/// The target's file holds what the page held.
+fn stored(log: &Log, answered: &Event, answers: &Value) -> OracleFinding {
+    let file = log.of(SURVIVOR).find_map(|event| match &event.fact {
+        Fact::DataFile(file) if file.what == "answers" && event.seq > answered.seq => {
+            Some((event, file))
+        }
+        _ => None,
+    });
+    let Some((event, file)) = file else {
+        return OracleFinding {
+            oracle: "data file".to_owned(),
+            says: Says::Violated,
+            account: "the target stored no answers".to_owned(),
+            evidence: vec![answered.seq],
+        };
+    };
+    let violations = answers
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, given)| {
+            let given = given.as_str().unwrap_or_default();
+            match value_of(file, id) {
+                Some(found) if same(found, given) => None,
+                Some(found) => Some(format!("`{id}` is \"{found}\", answered was \"{given}\"")),
+                None => Some(format!("`{id}` is not in {}", file.path)),
+            }
+        })
+        .collect();
+    OracleFinding::from_violations(
+        "data file",
+        violations,
+        format!("{} holds the answers", file.path),
+        vec![answered.seq, event.seq],
+    )
+}
+
+fn value_of<'a>(file: &'a DataFile, id: &str) -> Option<&'a str> {
+    let column = file.columns.iter().position(|column| column == id)?;
+    Some(file.rows.first()?.get(column)?.as_str())
+}
+
+/// Whether two values are the same text, or the same number.
+fn same(found: &str, given: &str) -> bool {
+    found == given
+        || matches!((found.parse::<f64>(), given.parse::<f64>()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The next scene came.
+fn next_scene(log: &Log, answered: &Event) -> OracleFinding {
+    let next = log
+        .socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
+        .find(|(event, _, _)| event.seq > answered.seq);
+    match next {
+        Some((event, _, args)) => OracleFinding {
+            oracle: "wire".to_owned(),
+            says: Says::Holds,
+            account: format!(
+                "the scene {} came",
+                args.first().map_or(&Value::Null, |scene| &scene["scene_id"])
+            ),
+            evidence: vec![event.seq],
+        },
+        None => OracleFinding {
+            oracle: "wire".to_owned(),
+            says: Says::Violated,
+            account: "no scene came after the form".to_owned(),
+            evidence: vec![answered.seq],
+        },
+    }
+}

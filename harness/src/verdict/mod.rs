@@ -1,0 +1,383 @@
+//! What the evidence says: checks, oracles, verdicts.
+//!
+//! A verdict is a pure function of a spec and a log. Nothing here touches a network, a clock or a
+//! process. Verdicts are matched without wildcards, so that a new one cannot slip through as a
+//! pass.
+
+mod connections_closed;
+mod facts;
+mod form_answered;
+mod no_overlay;
+mod overlay_shown;
+mod played_peer_to_peer;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::{BrokenFact, Log};
+use crate::spec::{CheckSpec, Question, Spec, Step};
+
+/// What is decided about a check or a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds, and it was seen that it could have failed.
+    Pass,
+    /// The target is wrong.
+    Fail,
+    /// The stimulus never came: nothing was proven.
+    Vacuous,
+    /// The run could not be carried out: harness, browser or environment.
+    Broken,
+    /// This target or experiment cannot be asked.
+    NotApplicable,
+    /// Repeated runs differ.
+    Unstable,
+}
+
+impl Verdict {
+    /// Only `pass` is a pass.
+    #[must_use]
+    pub fn is_pass(self) -> bool {
+        match self {
+            Verdict::Pass => true,
+            Verdict::Fail
+            | Verdict::Vacuous
+            | Verdict::Broken
+            | Verdict::NotApplicable
+            | Verdict::Unstable => false,
+        }
+    }
+
+    /// How much a verdict weighs when several make one: the heaviest decides.
+    fn weight(self) -> u8 {
+        match self {
+            Verdict::NotApplicable => 0,
+            Verdict::Pass => 1,
+            Verdict::Vacuous => 2,
+            Verdict::Unstable => 3,
+            Verdict::Fail => 4,
+            Verdict::Broken => 5,
+        }
+    }
+
+    /// The verdict of a whole, from those of its parts. A whole without parts proves nothing.
+    #[must_use]
+    pub fn of_all(parts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        parts
+            .into_iter()
+            .max_by_key(|verdict| verdict.weight())
+            .unwrap_or(Verdict::Vacuous)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Vacuous => "vacuous",
+            Verdict::Broken => "broken",
+            Verdict::NotApplicable => "not applicable",
+            Verdict::Unstable => "unstable",
+        })
+    }
+}
+
+/// What is decided about one run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The verdict of the whole run.
+    pub verdict: Verdict,
+    /// Each check, in the spec's order.
+    pub checks: Vec<CheckResult>,
+    /// Why the run could not be carried out, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<BrokenFact>,
+    /// The step that the target missed, if it missed one: what was awaited in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<String>,
+}
+
+/// What is decided about one check.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The check's name.
+    pub check: String,
+    /// The requirement that it is tied to.
+    pub requirement: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The verdict in one sentence.
+    pub account: String,
+    /// What had to be seen for the check to mean anything.
+    pub stimuli: Vec<Stimulus>,
+    /// What each oracle says.
+    pub oracles: Vec<OracleFinding>,
+}
+
+/// Something that had to happen for a check to mean anything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stimulus {
+    /// What.
+    pub what: String,
+    /// Whether it was seen.
+    pub seen: bool,
+    /// The events that show it, by their `seq`.
+    pub evidence: Vec<u64>,
+}
+
+/// What one oracle says about a check.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OracleFinding {
+    /// The oracle's name.
+    pub oracle: String,
+    /// What it says.
+    pub says: Says,
+    /// Why.
+    pub account: String,
+    /// The events that it rests on, by their `seq`.
+    pub evidence: Vec<u64>,
+}
+
+/// An oracle's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Says {
+    /// What must hold, holds.
+    Holds,
+    /// It does not.
+    Violated,
+    /// It could not be asked.
+    Absent,
+}
+
+/// Passes judgement on a run.
+#[must_use]
+pub fn judge(spec: &Spec, log: &Log) -> Judgement {
+    let missed = log.missed().map(|(_, step)| {
+        format!(
+            "step {} ({}): {}",
+            step.index + 1,
+            step.step,
+            step.detail.as_deref().unwrap_or("not done")
+        )
+    });
+    let broken = log.broken().map(|(_, broken)| broken.clone());
+    let unfinished = !log
+        .events()
+        .last()
+        .is_some_and(|event| matches!(event.fact, crate::evidence::Fact::Finished {}));
+    let broken = broken.or_else(|| unfinished.then(cut_off));
+    let checks: Vec<CheckResult> = spec
+        .body
+        .checks
+        .iter()
+        .map(|check| match &broken {
+            Some(broken) => undecided(check, broken),
+            None => decide(check, spec, log, missed.as_deref()),
+        })
+        .collect();
+    let verdict = if broken.is_some() {
+        Verdict::Broken
+    } else {
+        Verdict::of_all(checks.iter().map(|check| check.verdict))
+    };
+    Judgement {
+        verdict,
+        checks,
+        broken,
+        missed,
+    }
+}
+
+fn cut_off() -> BrokenFact {
+    BrokenFact {
+        component: "harness".to_owned(),
+        reason: "the evidence is cut off: its last event is not the end of a run".to_owned(),
+        last_lines: Vec::new(),
+        worth_a_retry: true,
+    }
+}
+
+/// A broken run decides nothing.
+fn undecided(check: &CheckSpec, broken: &BrokenFact) -> CheckResult {
+    CheckResult {
+        check: check.ask.name().to_owned(),
+        requirement: check.requirement.clone(),
+        verdict: Verdict::Broken,
+        account: broken.reason.clone(),
+        stimuli: Vec::new(),
+        oracles: Vec::new(),
+    }
+}
+
+/// What a check found.
+struct Findings {
+    stimuli: Vec<Stimulus>,
+    oracles: Vec<OracleFinding>,
+}
+
+fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> CheckResult {
+    let findings = match &check.ask {
+        Question::ConnectionsClosed(at) => connections_closed::ask(&at.at, log),
+        Question::PlayedPeerToPeer(_) => played_peer_to_peer::ask(spec, log),
+        Question::NoOverlay(between) => no_overlay::ask(&between.before, &between.after, log),
+        Question::OverlayShown(between) => overlay_shown::ask(spec, &between.before, &between.after, log),
+        Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
+    };
+    let (verdict, account) = conclude(&findings, missed);
+    CheckResult {
+        check: check.ask.name().to_owned(),
+        requirement: check.requirement.clone(),
+        verdict,
+        account,
+        stimuli: findings.stimuli,
+        oracles: findings.oracles,
+    }
+}
+
+/// What the `answer` step missed, if that is the step that was missed.
+fn missed_answer<'a>(spec: &Spec, log: &'a Log) -> Option<(u64, &'a str)> {
+    let (event, step) = log.missed()?;
+    let is_answer = matches!(spec.body.steps.get(step.index), Some(Step::Answer(_)));
+    is_answer.then(|| (event.seq, step.detail.as_deref().unwrap_or("not done")))
+}
+
+/// From findings to a verdict. What was seen to be wrong is wrong, whatever else was not seen; for
+/// all else the stimuli come first.
+fn conclude(findings: &Findings, missed: Option<&str>) -> (Verdict, String) {
+    let of = |says: Says| findings.oracles.iter().filter(move |finding| finding.says == says);
+    let accounts = |says: Says| {
+        of(says)
+            .map(|finding| format!("{}: {}", finding.oracle, finding.account))
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    if of(Says::Violated).next().is_some() {
+        return (Verdict::Fail, accounts(Says::Violated));
+    }
+    let unseen: Vec<&str> = findings
+        .stimuli
+        .iter()
+        .filter(|stimulus| !stimulus.seen)
+        .map(|stimulus| stimulus.what.as_str())
+        .collect();
+    if !unseen.is_empty() {
+        let mut account = format!("not seen: {}", unseen.join("; "));
+        if let Some(missed) = missed {
+            account = format!("{account} (the run ended early: {missed})");
+        }
+        return (Verdict::Vacuous, account);
+    }
+    let holding = of(Says::Holds).count();
+    if holding == 0 {
+        return (
+            Verdict::Vacuous,
+            format!("no oracle could be asked: {}", accounts(Says::Absent)),
+        );
+    }
+    let mut account = format!("{holding} oracles agree");
+    if of(Says::Absent).next().is_some() {
+        account = format!("{account}; absent: {}", accounts(Says::Absent));
+    }
+    (Verdict::Pass, account)
+}
+
+impl Stimulus {
+    fn new(what: impl Into<String>, evidence: Vec<u64>) -> Stimulus {
+        Stimulus {
+            what: what.into(),
+            seen: !evidence.is_empty(),
+            evidence,
+        }
+    }
+}
+
+impl OracleFinding {
+    /// `violations` empty: it holds, for the reason given; else it is violated.
+    fn from_violations(
+        oracle: &str,
+        violations: Vec<String>,
+        holds: impl Into<String>,
+        evidence: Vec<u64>,
+    ) -> OracleFinding {
+        let (says, account) = if violations.is_empty() {
+            (Says::Holds, holds.into())
+        } else {
+            (Says::Violated, violations.join(", "))
+        };
+        OracleFinding {
+            oracle: oracle.to_owned(),
+            says,
+            account,
+            evidence,
+        }
+    }
+
+    fn absent(oracle: &str, account: impl Into<String>) -> OracleFinding {
+        OracleFinding {
+            oracle: oracle.to_owned(),
+            says: Says::Absent,
+            account: account.into(),
+            evidence: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(seen: bool, says: &[Says]) -> Findings {
+        Findings {
+            stimuli: vec![Stimulus {
+                what: "a stimulus".into(),
+                seen,
+                evidence: Vec::new(),
+            }],
+            oracles: says
+                .iter()
+                .map(|says| OracleFinding {
+                    oracle: "an oracle".into(),
+                    says: *says,
+                    account: "an account".into(),
+                    evidence: Vec::new(),
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn only_seen_stimuli_and_agreeing_oracles_make_a_pass() {
+        use Says::{Absent, Holds, Violated};
+        let cases: [(bool, &[Says], Verdict); 7] = [
+            (true, &[Holds, Holds], Verdict::Pass),
+            (true, &[Holds, Absent], Verdict::Pass),
+            (true, &[Absent], Verdict::Vacuous),
+            (true, &[], Verdict::Vacuous),
+            (false, &[Holds, Holds], Verdict::Vacuous),
+            (true, &[Holds, Violated], Verdict::Fail),
+            (false, &[Violated], Verdict::Fail),
+        ];
+        for (seen, says, expected) in cases {
+            assert_eq!(
+                conclude(&findings(seen, says), None).0,
+                expected,
+                "{seen} {says:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_heaviest_part_decides() {
+        use Verdict::{Broken, Fail, NotApplicable, Pass, Vacuous};
+        assert_eq!(Verdict::of_all([Pass, Pass]), Pass);
+        assert_eq!(Verdict::of_all([Pass, NotApplicable]), Pass);
+        assert_eq!(Verdict::of_all([Pass, Vacuous]), Vacuous);
+        assert_eq!(Verdict::of_all([Fail, Vacuous]), Fail);
+        assert_eq!(Verdict::of_all([Fail, Broken]), Broken);
+        assert_eq!(Verdict::of_all([]), Vacuous);
+    }
+}

@@ -1,0 +1,151 @@
+//! `no-overlay` (P2P-02): was there no overlay on the scene after the game?
+
+use std::collections::HashSet;
+
+use super::facts::{
+    SURVIVOR, describe, difference, hit_test, left_the_game, overlays, partner_died, pixels,
+    reachable, told_of_the_end,
+};
+use super::{Findings, OracleFinding, Stimulus};
+use crate::evidence::{Event, Log, Origin};
+
+/// Asks about the time from the survivor's exit until the moment `after`; `before` is a moment
+/// before the partner's departure.
+pub(super) fn ask(before: &str, after: &str, log: &Log) -> Findings {
+    let exit = left_the_game(log);
+    let barrier = log.barrier(SURVIVOR, after);
+    let mut stimuli = vec![
+        Stimulus::new("the survivor left the GymScene", seq(exit)),
+        told(log, exit, barrier),
+        Stimulus::new("a barrier after that", seq(barrier)),
+    ];
+    stimuli.extend(partner_died(log));
+    let oracles = match (exit, barrier) {
+        (Some(exit), Some(_)) => vec![
+            dom(log, exit, after),
+            hits(log, before, after),
+            picture(log, before, after),
+        ],
+        // Even a run that ended early may have shown an overlay.
+        (Some(exit), None) => vec![dom(log, exit, after)],
+        (None, _) => Vec::new(),
+    };
+    Findings { stimuli, oracles }
+}
+
+fn seq(event: Option<&Event>) -> Vec<u64> {
+    event.map(|event| event.seq).into_iter().collect()
+}
+
+/// The event that, in a wrong system, would raise the overlay.
+fn told(log: &Log, exit: Option<&Event>, barrier: Option<&Event>) -> Stimulus {
+    let events = exit
+        .zip(barrier)
+        .map(|(exit, barrier)| told_of_the_end(log, exit.seq, barrier.seq))
+        .unwrap_or_default();
+    let origin = match events.first().map(|(_, wire)| wire.origin) {
+        Some(Origin::Natural) => " (natural)",
+        Some(Origin::Injected) => " (injected)",
+        Some(Origin::Synthetic) => " (synthetic)",
+        None => "",
+    };
+    Stimulus::new(
+        format!(
+            "the survivor was told outside of the GymScene that the partner had ended this \
+             game{origin}"
+        ),
+        events.iter().map(|(event, _)| event.seq).collect(),
+    )
+}
+
+/// The DOM's history since the exit: anything that came, however short, and anything that stayed.
+fn dom(log: &Log, exit: &Event, after: &str) -> OracleFinding {
+    let end = log.snapshot(SURVIVOR, after);
+    let until = end.map_or(u64::MAX, |(event, _)| event.seq);
+    let mut evidence = Vec::new();
+    let mut violations = Vec::new();
+    let mut seen = HashSet::new();
+    // Overlays that were there before are no news when they go.
+    let old: HashSet<u32> = overlays(log, 0, exit.seq)
+        .map(|(_, overlay)| overlay.id)
+        .collect();
+    for (event, overlay) in overlays(log, exit.seq, until) {
+        let flashed = !overlay.present && !old.contains(&overlay.id);
+        if (overlay.visible || flashed) && seen.insert(overlay.id) {
+            evidence.push(event.seq);
+            violations.push(describe(overlay));
+        }
+    }
+    if let Some((event, snapshot)) = end {
+        evidence.push(event.seq);
+        for overlay in snapshot.state.overlays.iter().filter(|one| one.visible) {
+            if seen.insert(overlay.id) {
+                violations.push(format!("{}, left over from the game", describe(overlay)));
+            }
+        }
+    }
+    OracleFinding::from_violations(
+        "DOM history",
+        violations,
+        "nothing that covers or hides the page came or stayed after the exit",
+        evidence,
+    )
+}
+
+/// Hit-testing: whatever a click could reach before, it can reach still.
+fn hits(log: &Log, before: &str, after: &str) -> OracleFinding {
+    let (Some((first, had)), Some((second, has))) = (hit_test(log, before), hit_test(log, after))
+    else {
+        return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
+    };
+    let expected: Vec<_> = had.controls.iter().filter(|one| reachable(one)).collect();
+    let mut violations: Vec<String> = had
+        .controls
+        .iter()
+        .filter(|control| control.rendered && !control.on_top)
+        .map(|control| covered(&control.element, control.covered_by.as_deref()))
+        .collect();
+    if expected.is_empty() {
+        violations.push("no control of the scene could be reached, even before".to_owned());
+    }
+    for control in &expected {
+        match has.controls.iter().find(|one| one.element == control.element) {
+            Some(now) if reachable(now) => {}
+            Some(now) if now.rendered => {
+                violations.push(covered(&now.element, now.covered_by.as_deref()));
+            }
+            Some(now) => violations.push(format!("`{}` is hidden", now.element)),
+            None => violations.push(format!("`{}` is gone", control.element)),
+        }
+    }
+    OracleFinding::from_violations(
+        "hit-testing",
+        violations,
+        format!("all {} controls of the scene are on top", expected.len()),
+        vec![first.seq, second.seq],
+    )
+}
+
+fn covered(element: &str, by: Option<&str>) -> String {
+    format!("`{element}` is covered by `{}`", by.unwrap_or("something"))
+}
+
+/// Pixels: the page looks as it did before.
+fn picture(log: &Log, before: &str, after: &str) -> OracleFinding {
+    let Some((event, pixels)) = pixels(log, before, after) else {
+        return OracleFinding::absent("pixels", "no two screenshots were compared");
+    };
+    let (share, same) = difference(pixels);
+    let percent = share * 100.0;
+    let violations = if same {
+        Vec::new()
+    } else {
+        vec![format!("{percent:.1} % of the picture differ")]
+    };
+    OracleFinding::from_violations(
+        "pixels",
+        violations,
+        format!("{percent:.2} % of the picture differ"),
+        vec![event.seq],
+    )
+}

@@ -1,0 +1,166 @@
+//! `overlay-shown` (PLAY-02): was the survivor told in the game, and did it stay?
+//!
+//! It is the positive control of `no-overlay`: the same detectors must speak here.
+
+use super::facts::{
+    SURVIVOR, describe, difference, hit_test, left_the_game, overlays, partner_died, pixels,
+    reachable, told_of_the_end,
+};
+use super::{Findings, OracleFinding, Says, Stimulus};
+use crate::evidence::{Direction, Fact, Log, ProcessPhase};
+use crate::spec::Spec;
+
+/// The least share of the picture that an overlay changes.
+const OTHER_PICTURE: f64 = 0.05;
+
+/// Asks about the time between two moments, the partner's departure between them.
+pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings {
+    let killed = log.events().iter().find(|event| {
+        matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
+    });
+    let end = log.snapshot(SURVIVOR, after);
+    let in_game = killed.filter(|killed| {
+        left_the_game(log).is_none_or(|left| left.seq > killed.seq) && !finished(log, killed.seq)
+    });
+    let mut stimuli = vec![Stimulus::new(
+        "the survivor was in an active GymScene when the partner died",
+        in_game.map(|event| event.seq).into_iter().collect(),
+    )];
+    stimuli.extend(partner_died(log));
+    let (Some(killed), Some((event, snapshot))) = (killed, end) else {
+        stimuli.push(Stimulus::new(format!("the survivor's page at `{after}`"), Vec::new()));
+        return Findings {
+            stimuli,
+            oracles: Vec::new(),
+        };
+    };
+    stimuli.push(Stimulus::new(
+        "the survivor was told that the partner had ended this game",
+        told_of_the_end(log, killed.seq, event.seq)
+            .iter()
+            .map(|(event, _)| event.seq)
+            .collect(),
+    ));
+    let still: Vec<u32> = snapshot
+        .state
+        .overlays
+        .iter()
+        .filter(|overlay| overlay.visible)
+        .map(|overlay| overlay.id)
+        .collect();
+    Findings {
+        stimuli,
+        oracles: vec![
+            dom(spec, log, killed.seq, event.seq, &still),
+            hits(log, before, after),
+            picture(log, before, after),
+            stayed(log, killed.seq, event.seq),
+        ],
+    }
+}
+
+/// Whether the survivor's last episode had ended by then.
+fn finished(log: &Log, by: u64) -> bool {
+    log.socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+        .filter(|(event, _, _)| event.seq < by)
+        // The first one leaves the start scene.
+        .count()
+        > 1
+}
+
+fn finding(oracle: &str, holds: bool, account: String, evidence: Vec<u64>) -> OracleFinding {
+    OracleFinding {
+        oracle: oracle.to_owned(),
+        says: if holds { Says::Holds } else { Says::Violated },
+        account,
+        evidence,
+    }
+}
+
+/// The DOM's history: an overlay with the configured message came, and is there still.
+fn dom(spec: &Spec, log: &Log, from: u64, to: u64, still: &[u32]) -> OracleFinding {
+    let message = spec.body.experiment.disconnect_message.as_str();
+    let shown: Vec<_> = overlays(log, from, to)
+        .filter(|(_, overlay)| overlay.visible && still.contains(&overlay.id))
+        .collect();
+    let told = shown
+        .iter()
+        .rev()
+        .find(|(_, overlay)| overlay.text.contains(message));
+    match (told, shown.last()) {
+        (Some((event, overlay)), _) => {
+            finding("DOM history", true, describe(overlay), vec![event.seq])
+        }
+        (None, Some((event, overlay))) => finding(
+            "DOM history",
+            false,
+            format!("{}, without the configured \"{message}\"", describe(overlay)),
+            vec![event.seq],
+        ),
+        (None, None) => finding(
+            "DOM history",
+            false,
+            "no overlay came that is still there".to_owned(),
+            Vec::new(),
+        ),
+    }
+}
+
+/// Hit-testing: what could be reached in the game cannot be reached any more.
+fn hits(log: &Log, before: &str, after: &str) -> OracleFinding {
+    let (Some((first, had)), Some((second, has))) = (hit_test(log, before), hit_test(log, after))
+    else {
+        return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
+    };
+    let reached = had.controls.iter().filter(|one| reachable(one)).count();
+    if reached == 0 {
+        return OracleFinding::absent("hit-testing", "no control could be reached in the game");
+    }
+    let still: Vec<&str> = has
+        .controls
+        .iter()
+        .filter(|one| reachable(one))
+        .map(|one| one.element.as_str())
+        .collect();
+    let account = if still.is_empty() {
+        format!("none of {reached} controls can be reached any more")
+    } else {
+        format!("still on top: {}", still.join(", "))
+    };
+    finding(
+        "hit-testing",
+        still.is_empty(),
+        account,
+        vec![first.seq, second.seq],
+    )
+}
+
+/// Pixels: the page looks otherwise.
+fn picture(log: &Log, before: &str, after: &str) -> OracleFinding {
+    let Some((event, pixels)) = pixels(log, before, after) else {
+        return OracleFinding::absent("pixels", "no two screenshots were compared");
+    };
+    let (share, _) = difference(pixels);
+    finding(
+        "pixels",
+        share >= OTHER_PICTURE,
+        format!("{:.1} % of the picture differ", share * 100.0),
+        vec![event.seq],
+    )
+}
+
+/// The survivor was not moved on.
+fn stayed(log: &Log, from: u64, to: u64) -> OracleFinding {
+    let moved: Vec<u64> = log
+        .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+        .chain(log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene"))
+        .map(|(event, _, _)| event.seq)
+        .filter(|seq| *seq > from && *seq < to)
+        .collect();
+    let account = if moved.is_empty() {
+        "the survivor stayed in the scene"
+    } else {
+        "the survivor was moved on"
+    };
+    finding("scene", moved.is_empty(), account.to_owned(), moved)
+}

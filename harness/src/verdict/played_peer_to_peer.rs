@@ -1,0 +1,239 @@
+//! `played-peer-to-peer` (PLAY-01): did one connection carry the inputs of both, and do both
+//! records of the game agree?
+
+use super::facts::{PARTNER, SURVIVOR};
+use super::{Findings, OracleFinding, Says, Stimulus};
+use crate::evidence::{DataFile, Direction, Event, Fact, Log, PageFact};
+use crate::spec::Spec;
+
+/// Columns of an episode's record that must be the same for both players, by how they begin. The
+/// others (time stamps, focus, speculation, rollbacks) are each client's own.
+const SHARED: [&str; 5] = ["actions.", "rewards.", "terminateds.", "truncateds.", "t"];
+
+/// How columns of actions begin; the rest of the name is the agent.
+const ACTIONS: &str = "actions.";
+
+/// Asks about the whole game.
+pub(super) fn ask(spec: &Spec, log: &Log) -> Findings {
+    Findings {
+        stimuli: vec![
+            keys(SURVIVOR, log),
+            keys(PARTNER, log),
+            records_there(spec, log),
+        ],
+        oracles: vec![
+            connection(SURVIVOR, log),
+            connection(PARTNER, log),
+            no_relay(log),
+            records(spec, log),
+        ],
+    }
+}
+
+fn keys(player: &str, log: &Log) -> Stimulus {
+    let pressed = log.of(player).find(|event| {
+        matches!(&event.fact, Fact::Action(action) if action.action == "press a key")
+    });
+    Stimulus::new(
+        format!("the {player} pressed keys"),
+        pressed.map(|event| event.seq).into_iter().collect(),
+    )
+}
+
+/// A player's page: one connection, and a channel on it that carried messages both ways.
+fn connection(player: &str, log: &Log) -> OracleFinding {
+    let mut connected = Vec::new();
+    let mut channels = std::collections::BTreeMap::new();
+    let mut evidence = Vec::new();
+    for event in log.of(player) {
+        let Fact::Page(page) = &event.fact else { continue };
+        match &page.what {
+            PageFact::ConnectionState { id, connection, .. }
+                if connection == "connected" && !connected.contains(id) =>
+            {
+                connected.push(*id);
+                evidence.push(event.seq);
+            }
+            PageFact::ChannelTraffic {
+                id, sent, received, ..
+            } => {
+                channels.insert(*id, (*sent, *received, event.seq));
+            }
+            _ => {}
+        }
+    }
+    let both_ways = channels.values().find(|(sent, received, _)| *sent > 0 && *received > 0);
+    evidence.extend(both_ways.map(|(_, _, seq)| *seq));
+    let made = log.of(player).any(|event| {
+        matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::ConnectionCreated { .. }))
+    });
+    if !made {
+        return OracleFinding::absent(
+            &format!("the {player}'s page"),
+            "no connection was ever made: no game began",
+        );
+    }
+    let mut violations = Vec::new();
+    if connected.len() != 1 {
+        violations.push(format!("{} connections were connected, not one", connected.len()));
+    }
+    if both_ways.is_none() {
+        violations.push("no data channel carried messages both ways".to_owned());
+    }
+    let (sent, received) = both_ways.map_or((0, 0), |(sent, received, _)| (*sent, *received));
+    OracleFinding::from_violations(
+        &format!("the {player}'s page"),
+        violations,
+        format!("one connection; its channel sent {sent} and received {received} messages"),
+        evidence,
+    )
+}
+
+/// The wire: no input took the server's relay.
+fn no_relay(log: &Log) -> OracleFinding {
+    let relayed: Vec<&Event> = [SURVIVOR, PARTNER]
+        .into_iter()
+        .flat_map(|player| {
+            log.socket_events(player, Direction::ToServer, "pyodide_player_action")
+                .chain(log.socket_events(player, Direction::ToClient, "pyodide_other_player_action"))
+        })
+        .map(|(event, _, _)| event)
+        .collect();
+    let violations = if relayed.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("{} inputs took the server's relay", relayed.len())]
+    };
+    OracleFinding::from_violations(
+        "wire",
+        violations,
+        "no input took the server's relay",
+        relayed.iter().map(|event| event.seq).take(20).collect(),
+    )
+}
+
+fn episodes<'a>(player: &'a str, log: &'a Log) -> Vec<(&'a Event, &'a DataFile)> {
+    let mut files: Vec<_> = log
+        .of(player)
+        .filter_map(|event| match &event.fact {
+            Fact::DataFile(file) if file.what == "episode" => Some((event, file)),
+            _ => None,
+        })
+        .collect();
+    files.sort_by(|one, other| episode_of(one.1).cmp(&episode_of(other.1)));
+    files
+}
+
+/// Folder and number of an episode, from its path.
+fn episode_of(file: &DataFile) -> (String, u32) {
+    let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+    let number = name
+        .rsplit_once("_ep")
+        .and_then(|(_, rest)| rest.strip_suffix(".csv")?.parse().ok())
+        .unwrap_or(0);
+    (folder.to_owned(), number)
+}
+
+fn records_there(spec: &Spec, log: &Log) -> Stimulus {
+    let expected = (spec.body.experiment.episodes) as usize;
+    let (survivor, partner) = (episodes(SURVIVOR, log), episodes(PARTNER, log));
+    let all_there = survivor.len() >= expected && partner.len() >= expected;
+    let evidence = survivor.iter().chain(&partner).map(|(event, _)| event.seq);
+    Stimulus::new(
+        "the target stored each episode of both players",
+        if all_there { evidence.collect() } else { Vec::new() },
+    )
+}
+
+/// The records of both players: as long as the episode, the same value by value, and with keys of
+/// both in them.
+fn records(spec: &Spec, log: &Log) -> OracleFinding {
+    let (survivor, partner) = (episodes(SURVIVOR, log), episodes(PARTNER, log));
+    if survivor.is_empty() || partner.is_empty() {
+        return OracleFinding {
+            oracle: "records".to_owned(),
+            says: Says::Absent,
+            account: "the target stored no episode of one of them".to_owned(),
+            evidence: Vec::new(),
+        };
+    }
+    let steps = spec.body.experiment.steps as usize;
+    let mut violations = Vec::new();
+    let mut values = 0;
+    for ((_, one), (_, other)) in survivor.iter().zip(&partner) {
+        let (_, number) = episode_of(one);
+        let (differences, compared) = compare(one, other, steps);
+        values += compared;
+        violations.extend(differences.into_iter().map(|what| format!("episode {number}: {what}")));
+    }
+    if survivor.len() != partner.len() {
+        violations.push(format!(
+            "{} episodes of the survivor, {} of the partner",
+            survivor.len(),
+            partner.len()
+        ));
+    }
+    OracleFinding::from_violations(
+        "records",
+        violations,
+        format!("{steps} rows an episode, {values} values the same in both players' records"),
+        survivor.iter().chain(&partner).map(|(event, _)| event.seq).collect(),
+    )
+}
+
+/// What differs between two records of one episode, and how many values were compared.
+fn compare(one: &DataFile, other: &DataFile, steps: usize) -> (Vec<String>, usize) {
+    let mut violations = Vec::new();
+    for (whose, file) in [(SURVIVOR, one), (PARTNER, other)] {
+        if file.rows.len() != steps {
+            violations.push(format!("the {whose}'s record has {} rows, not {steps}", file.rows.len()));
+        }
+    }
+    let mut values = 0;
+    let mut agents_with_keys = 0;
+    let mut agents = 0;
+    for (index, column) in one.columns.iter().enumerate().filter(|(_, name)| is_shared(name)) {
+        let Some(there) = other.columns.iter().position(|name| name == column) else {
+            violations.push(format!("the partner's record has no column {column}"));
+            continue;
+        };
+        let pairs: Vec<(&str, &str)> = one
+            .rows
+            .iter()
+            .zip(&other.rows)
+            .map(|(row, row_there)| (cell(row, index), cell(row_there, there)))
+            .collect();
+        values += pairs.len();
+        if let Some(row) = pairs.iter().position(|(mine, yours)| mine != yours) {
+            let (mine, yours) = pairs[row];
+            violations.push(format!(
+                "{column} differs in row {row}: {mine} for the survivor, {yours} for the partner"
+            ));
+        }
+        if column.starts_with(ACTIONS) {
+            agents += 1;
+            let pressed = pairs.iter().any(|(mine, _)| !is_zero(mine));
+            agents_with_keys += usize::from(pressed);
+        }
+    }
+    if agents < 2 || agents_with_keys < agents {
+        violations.push(format!(
+            "keys of {agents_with_keys} of {agents} agents are in the record, not of both"
+        ));
+    }
+    (violations, values)
+}
+
+fn is_shared(column: &str) -> bool {
+    SHARED
+        .iter()
+        .any(|begin| column == *begin || (begin.ends_with('.') && column.starts_with(begin)))
+}
+
+fn cell(row: &[String], index: usize) -> &str {
+    row.get(index).map_or("", String::as_str)
+}
+
+fn is_zero(value: &str) -> bool {
+    value.parse::<f64>().is_ok_and(|number| number == 0.0)
+}
