@@ -8,9 +8,10 @@ use gymcheck::evidence::Log;
 use gymcheck::provision::{self, Home, SetupOptions, State};
 use gymcheck::report::{ExitStatus, Progress, Results, print_results};
 use gymcheck::run::{
-    Invocation, RunRecord, Wanted, browsers_of, fate_of, find_root, record, select_mutants,
+    Invocation, MOST_RETRIES, RunRecord, Wanted, browsers_of, fate_of, find_root, record,
+    select_mutants,
 };
-use gymcheck::spec::{Catalogue, Mutant, Pair, Spec, select};
+use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, Spec, select};
 use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::verdict::judge;
 
@@ -73,6 +74,9 @@ struct RunArguments {
     /// Carry every run out this many times
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Carry a broken run out again, this many times at most (0 to 2); never one that failed
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_RETRIES)))]
+    retry_broken: u32,
     /// Show the browsers' windows
     #[arg(long)]
     headed: bool,
@@ -98,12 +102,13 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run(&arguments),
         Command::Judge { logs } => judge_logs(&logs),
     };
-    status.unwrap_or_else(|mistake| {
-        tell(mistake.as_ref());
-        ExitStatus::Mistake
-    })
-    .code()
-    .into()
+    status
+        .unwrap_or_else(|mistake| {
+            tell(mistake.as_ref());
+            ExitStatus::Mistake
+        })
+        .code()
+        .into()
 }
 
 type Outcome = Result<ExitStatus, Box<dyn std::error::Error>>;
@@ -121,10 +126,7 @@ fn set_up(arguments: &SetupArguments) -> Outcome {
     let home = Home::locate()?;
     let options = SetupOptions {
         install_system_packages: arguments.yes,
-        browsers: vec![
-            provision::BrowserKind::Chrome,
-            provision::BrowserKind::Firefox,
-        ],
+        browsers: BrowserKind::ALL.to_vec(),
     };
     match provision::setup(&home, &options) {
         Ok(()) => {
@@ -152,7 +154,9 @@ fn doctor() -> Outcome {
             anstream::println!("{:<8} {:<22} mend: {line}", "", "");
         }
     }
-    let missing = findings.iter().any(|finding| finding.state == State::Missing);
+    let missing = findings
+        .iter()
+        .any(|finding| finding.state == State::Missing);
     Ok(if missing {
         ExitStatus::Broken
     } else {
@@ -201,6 +205,7 @@ fn run(arguments: &RunArguments) -> Outcome {
         root: &root,
         browsers: browsers_of(items.iter().map(|item| item.pair)),
         out: arguments.out.clone(),
+        retries: arguments.retry_broken,
         headed: arguments.headed,
         keep: arguments.keep,
     })?;
@@ -289,7 +294,12 @@ async fn carry_out_all(
         let mutant = item.mutant.map(|mutant| format!(" ~ {}", mutant.name));
         progress.begin(
             index + 1,
-            &format!("{} {}{}", item.spec.name, item.pair, mutant.unwrap_or_default()),
+            &format!(
+                "{} {}{}",
+                item.spec.name,
+                item.pair,
+                mutant.unwrap_or_default()
+            ),
         );
         let record = invocation
             .run(item.spec, item.pair, item.mutant, item.repetition, |step| {

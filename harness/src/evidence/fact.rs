@@ -294,7 +294,7 @@ pub struct HttpFact {
     pub path: String,
     /// Status of the answer.
     pub status: u16,
-    /// Who answered: `target` or `mirror`.
+    /// Who answered: `target`, `mirror`, or `gateway` for what it refused or could not do.
     pub by: String,
     /// Names of the mutants and repairs that changed the body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -224,3 +224,180 @@ impl Lane {
             .record_for(&self.identity.player, Fact::Rule(fact));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::Event;
+    use crate::gateway::Hold;
+
+    struct Bench {
+        lane: Lane,
+        rules: Arc<Rules>,
+        recorder: Recorder,
+        written: mpsc::UnboundedReceiver<Outgoing>,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let (rules, recorder) = (Arc::<Rules>::default(), Recorder::in_memory());
+            let (writer, written) = mpsc::unbounded_channel();
+            let identity = Identity {
+                player: "survivor".into(),
+                connection: 1,
+            };
+            let direction = Direction::ToClient;
+            let (known, told) = (Arc::clone(&rules), recorder.clone());
+            Bench {
+                lane: Lane::new(identity, direction, known, told, writer),
+                rules,
+                recorder,
+                written,
+            }
+        }
+
+        fn hold(&self, name: &str, event: &str) {
+            self.rules.hold(Hold {
+                name: name.into(),
+                player: "survivor".into(),
+                direction: Direction::ToClient,
+                event: event.into(),
+            });
+        }
+
+        fn release(&mut self, name: &str) {
+            self.rules.release(name);
+            self.lane.release(name);
+        }
+
+        fn text(&mut self, text: &str) {
+            self.lane.receive(Message::text(text));
+        }
+
+        fn binary(&mut self, bytes: &'static [u8]) {
+            self.lane.receive(Message::binary(bytes));
+        }
+
+        fn inject(&mut self, event: &str) {
+            self.lane.inject(Injection {
+                rule: "ended".into(),
+                event: event.into(),
+                args: Vec::new(),
+                written: oneshot::channel().0,
+            });
+        }
+
+        /// What was passed on since the last look: texts as they are, binary messages as `#`.
+        fn passed(&mut self) -> Vec<String> {
+            let mut passed = Vec::new();
+            while let Ok(outgoing) = self.written.try_recv() {
+                passed.push(match outgoing.message {
+                    Message::Text(text) => text.to_string(),
+                    _ => "#".into(),
+                });
+            }
+            passed
+        }
+
+        fn effects(&self) -> Vec<(String, RuleEffect)> {
+            let effect = |event: &Event| match &event.fact {
+                Fact::Rule(rule) => Some((rule.rule.clone(), rule.effect)),
+                _ => None,
+            };
+            self.recorder
+                .log()
+                .events()
+                .iter()
+                .filter_map(effect)
+                .collect()
+        }
+    }
+
+    const BINARY: &str = r#"451-["b",{"_placeholder":true,"num":0}]"#;
+
+    #[test]
+    fn everything_behind_a_held_event_waits_but_heartbeats() {
+        let mut bench = Bench::new();
+        bench.hold("first", "b");
+        bench.text(r#"42["a"]"#);
+        bench.text(BINARY);
+        bench.binary(b"x");
+        bench.text("2");
+        bench.text(r#"42["c"]"#);
+        bench.text("6");
+        assert_eq!(bench.passed(), [r#"42["a"]"#, "2"]);
+        bench.release("another");
+        assert_eq!(bench.passed(), [""; 0]);
+        bench.release("first");
+        assert_eq!(bench.passed(), [BINARY, "#", r#"42["c"]"#, "6"]);
+        bench.text(BINARY);
+        assert_eq!(bench.passed(), [BINARY]);
+        assert_eq!(
+            bench.effects(),
+            [
+                ("first".into(), RuleEffect::Held),
+                ("first".into(), RuleEffect::Released)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_one_rule_lets_go_another_may_hold() {
+        let mut bench = Bench::new();
+        bench.hold("first", "a");
+        bench.hold("second", "c");
+        for event in ["a", "b", "c", "d"] {
+            bench.text(&format!(r#"42["{event}"]"#));
+        }
+        bench.release("first");
+        assert_eq!(bench.passed(), [r#"42["a"]"#, r#"42["b"]"#]);
+        bench.release("second");
+        assert_eq!(bench.passed(), [r#"42["c"]"#, r#"42["d"]"#]);
+    }
+
+    #[test]
+    fn a_rule_never_parts_an_event_from_its_attachments() {
+        let mut bench = Bench::new();
+        bench.text(BINARY);
+        bench.hold("late", "b");
+        bench.binary(b"x");
+        assert_eq!(bench.passed(), [BINARY, "#"]);
+        assert_eq!(bench.effects(), []);
+    }
+
+    #[test]
+    fn an_injected_event_waits_for_the_attachments_of_another() {
+        let mut bench = Bench::new();
+        bench.text(BINARY);
+        bench.inject("i");
+        bench.text("2");
+        assert_eq!(bench.passed(), [BINARY, "2"]);
+        bench.binary(b"x");
+        assert_eq!(bench.passed(), ["#", r#"42["i"]"#]);
+    }
+
+    #[test]
+    fn an_injected_event_passes_what_is_held() {
+        let mut bench = Bench::new();
+        bench.hold("first", "b");
+        bench.text(BINARY);
+        bench.inject("i");
+        bench.binary(b"x");
+        assert_eq!(bench.passed(), [r#"42["i"]"#]);
+    }
+
+    #[test]
+    fn what_is_held_at_the_end_is_discarded() {
+        let mut bench = Bench::new();
+        bench.hold("first", "b");
+        bench.text(BINARY);
+        bench.lane.end();
+        assert!(bench.written.try_recv().is_err());
+        let effects = bench.recorder.log();
+        assert_eq!(effects.events().len(), 2);
+        assert!(matches!(
+            &effects.events()[1].fact,
+            Fact::Rule(rule) if rule.effect == RuleEffect::Discarded
+        ));
+    }
+}

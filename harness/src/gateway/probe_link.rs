@@ -292,7 +292,12 @@ where
     fn record_event(&self, mut words: Map<String, Value>, text: &str) {
         words.insert("page".into(), self.page.into());
         match serde_json::from_value::<PageEvent>(Value::Object(words)) {
-            Ok(event) => self.record(event),
+            // The page's clock is known to half a round trip only, but nothing is told before it
+            // happens.
+            Ok(event) => self.record(PageEvent {
+                page_t: event.page_t.min(self.link.recorder.now()),
+                ..event
+            }),
             Err(error) => self.record_unreadable(&format!("{error}: {text}")),
         }
     }

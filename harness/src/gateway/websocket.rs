@@ -243,7 +243,9 @@ fn arrived(by: End, message: Option<Result<Message, WsError>>) -> Result<Message
         Some(Ok(Message::Close(frame))) => Err(Ended {
             by,
             detail: match &frame {
-                Some(frame) => format!("close code {} {}", frame.code, frame.reason),
+                Some(frame) => format!("close code {} {}", frame.code, frame.reason)
+                    .trim_end()
+                    .to_owned(),
                 None => "closed without a code".into(),
             },
             farewell: Farewell::Handshake(frame),

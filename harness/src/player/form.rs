@@ -24,7 +24,7 @@ impl Player {
             self.act(&format!("click {id}"), Value::Null);
             self.command(&format!("click {id}"), scale.click()).await?;
             // The click lands in the middle; the keys make each answer another one.
-            let steps = "\u{e014}".repeat(index + 1);
+            let steps = "\u{e014}".repeat(index + 2);
             self.command(&format!("move {id}"), scale.send_keys(&steps))
                 .await?;
             let value = self.value_of(scale).await?;

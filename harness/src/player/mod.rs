@@ -95,8 +95,13 @@ impl Player {
     pub async fn start(&self) -> Result<(), PlayerError> {
         let start = self.recorder.len();
         self.click("#startButton").await?;
-        self.wait_to_server(start, deadline::REACTION, "join_game", "the Start button to join")
-            .await?;
+        self.wait_to_server(
+            start,
+            deadline::REACTION,
+            "join_game",
+            "the Start button to join",
+        )
+        .await?;
         // From here on the other player has to come as well.
         self.wait_to_client(start, deadline::LOAD, "start_game", "the game to start")
             .await?;
@@ -219,8 +224,7 @@ impl Player {
         let found = self
             .recorder
             .wait(from, within, &what, |event| {
-                self.is_mine(event)
-                    && socket_event(event, direction, name).is_some_and(&question)
+                self.is_mine(event) && socket_event(event, direction, name).is_some_and(&question)
             })
             .await?;
         Ok(found)

@@ -1,17 +1,14 @@
 //! The browsers and their drivers.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
-
-use thiserror::Error;
 
 use super::command::{Tool, find_program, is_program};
 use super::error::ProvisionError;
 use super::home::{Home, HomeLock};
 use super::progress::Step;
 use super::system::{self, Part};
+use crate::spec::BrowserKind;
 
 /// The version of geckodriver that `setup` builds where none is found.
 pub(super) const GECKODRIVER: &str = "0.37.1";
@@ -21,20 +18,6 @@ const VERSION_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long building geckodriver may take.
 const BUILD_DEADLINE: Duration = Duration::from_secs(40 * 60);
-
-/// A family of browsers that share a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum BrowserKind {
-    /// Chromium or Google Chrome, driven by chromedriver.
-    Chrome,
-    /// Firefox or Firefox ESR, driven by geckodriver.
-    Firefox,
-}
-
-/// A text that names no browser.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is no browser; write chrome or firefox")]
-pub struct UnknownBrowser(pub String);
 
 /// What must be known of one program, a browser or a driver, to find it.
 struct Program {
@@ -83,9 +66,6 @@ const GECKODRIVER_PROGRAM: Program = Program {
 };
 
 impl BrowserKind {
-    /// Every kind.
-    pub const ALL: [BrowserKind; 2] = [BrowserKind::Chrome, BrowserKind::Firefox];
-
     /// The environment variable that names the browser's program.
     #[must_use]
     pub fn program_variable(self) -> &'static str {
@@ -110,26 +90,6 @@ impl BrowserKind {
             BrowserKind::Chrome => &CHROMEDRIVER,
             BrowserKind::Firefox => &GECKODRIVER_PROGRAM,
         }
-    }
-}
-
-impl fmt::Display for BrowserKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            BrowserKind::Chrome => "chrome",
-            BrowserKind::Firefox => "firefox",
-        })
-    }
-}
-
-impl FromStr for BrowserKind {
-    type Err = UnknownBrowser;
-
-    fn from_str(text: &str) -> Result<BrowserKind, UnknownBrowser> {
-        let kind = BrowserKind::ALL
-            .into_iter()
-            .find(|kind| kind.to_string() == text);
-        kind.ok_or_else(|| UnknownBrowser(text.into()))
     }
 }
 
@@ -299,18 +259,6 @@ fn major(version: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_kind_reads_as_it_is_written() {
-        for kind in BrowserKind::ALL {
-            assert_eq!(kind.to_string().parse(), Ok(kind));
-        }
-        let error = "safari".parse::<BrowserKind>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"safari\" is no browser; write chrome or firefox"
-        );
-    }
 
     #[test]
     fn versions_are_read_from_what_the_programs_say() {

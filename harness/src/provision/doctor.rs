@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::browsers::{self, BrowserKind};
+use super::browsers;
 use super::error::ProvisionError;
 use super::home::Home;
 use super::python::{host_python, missing_python};
@@ -10,6 +10,7 @@ use super::setup::missing_npm;
 use super::system::{self, Part};
 use super::target::{self, PINNED_RELEASE};
 use super::{assets, network};
+use crate::spec::BrowserKind;
 
 const SETUP: &str = "gymcheck setup";
 

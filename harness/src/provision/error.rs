@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::browsers::BrowserKind;
+use crate::spec::BrowserKind;
 
 /// Why something that a run needs could not be found or got.
 #[derive(Debug, Error)]

@@ -25,7 +25,7 @@ mod system;
 mod target;
 
 pub use assets::{Asset, assets};
-pub use browsers::{Browser, BrowserKind, UnknownBrowser, find_browser};
+pub use browsers::{Browser, find_browser};
 pub use doctor::{Finding, State, doctor};
 pub use error::{Outcome, ProvisionError};
 pub use home::Home;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::browsers::{self, BrowserKind};
+use super::browsers;
 use super::command::find_program;
 use super::error::ProvisionError;
 use super::home::{Home, HomeLock};
@@ -10,6 +10,7 @@ use super::python::{HostPython, host_python, missing_python};
 use super::system::{self, Part};
 use super::target::{self, PINNED_RELEASE};
 use super::{assets, progress};
+use crate::spec::BrowserKind;
 
 /// What a setup is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -58,7 +58,10 @@ impl Progress {
 
     /// The run has a verdict.
     pub fn end(&self, run: &RunRecord) {
-        self.line(&format!("{}: {} after {} s", self.current, run.verdict, run.seconds));
+        self.line(&format!(
+            "{}: {} after {} s",
+            self.current, run.verdict, run.seconds
+        ));
     }
 
     /// Prints a line that stays.
@@ -81,10 +84,18 @@ impl Progress {
 /// are.
 pub fn print_results(results: &Results, file: &Path, out: &Path) {
     anstream::print!("{}", table(results));
-    for run in results.runs.iter().filter(|run| run.mutant.is_none() && run.verdict != run.expected) {
+    for run in results
+        .runs
+        .iter()
+        .filter(|run| run.mutant.is_none() && run.verdict != run.expected)
+    {
         anstream::print!("\n{}", account(run, out));
     }
-    for mutant in results.mutants.iter().filter(|mutant| mutant.fate != Fate::Killed) {
+    for mutant in results
+        .mutants
+        .iter()
+        .filter(|mutant| mutant.fate != Fate::Killed)
+    {
         anstream::println!("\n{}: {}", mutant.mutant, mutant.account);
     }
     anstream::println!("\nresults: {}", file.display());
@@ -94,7 +105,11 @@ pub fn print_results(results: &Results, file: &Path, out: &Path) {
 fn table(results: &Results) -> String {
     let mut text = String::new();
     for run in &results.runs {
-        let mutant = run.mutant.as_ref().map(|name| format!(" ~ {name}")).unwrap_or_default();
+        let mutant = run
+            .mutant
+            .as_ref()
+            .map(|name| format!(" ~ {name}"))
+            .unwrap_or_default();
         let again = match run.attempts {
             1 => String::new(),
             attempts => format!(", attempt {attempts}"),
@@ -164,7 +179,11 @@ fn account(run: &RunRecord, out: &Path) -> String {
     }
     if run.broken.is_none() {
         for check in run.checks.iter().filter(|check| !check.verdict.is_pass()) {
-            let _ = writeln!(text, "  {} {}: {}", check.requirement, check.check, check.verdict);
+            let _ = writeln!(
+                text,
+                "  {} {}: {}",
+                check.requirement, check.check, check.verdict
+            );
             for finding in &check.oracles {
                 let says = match finding.says {
                     Says::Holds => "holds",

@@ -11,7 +11,7 @@ use crate::evidence::{BrokenFact, Fact, Log, Recorder, RunFacts, StepFact, StepP
 use crate::gateway::{Edit, Mirror};
 use crate::player::PlayerError;
 use crate::provision::{self, Browser};
-use crate::spec::{BrowserName, Mutant, Pair, PlayerName, Spec};
+use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Spec};
 use crate::stage::{Stage, StageOptions, interrupted};
 use crate::target::{Target, settings_of};
 
@@ -26,7 +26,7 @@ pub struct RunPlan<'a> {
     /// The server under test.
     pub target: &'a Target,
     /// The browsers that were found, by name.
-    pub browsers: &'a BTreeMap<BrowserName, Browser>,
+    pub browsers: &'a BTreeMap<BrowserKind, Browser>,
     /// The third-party assets of the page.
     pub mirror: Mirror,
     /// Where evidence, logs and screenshots go.

@@ -10,13 +10,13 @@ use thiserror::Error;
 use super::carry_out::{RunPlan, carry_out, edits_of};
 use crate::evidence::{BrokenFact, Log};
 use crate::gateway::{EditError, Mirror, MirrorEntry, apply_edit};
-use crate::provision::{self, Browser, BrowserKind, Home, PINNED_RELEASE, ProvisionError};
-use crate::spec::{BrowserName, Catalogue, Mutant, Pair, Spec};
+use crate::provision::{self, Browser, Home, PINNED_RELEASE, ProvisionError};
+use crate::spec::{BrowserKind, Catalogue, Mutant, Pair, Spec};
 use crate::target::{Target, TargetError};
 use crate::verdict::{CheckResult, Judgement, Verdict, judge};
 
-/// How often a broken run is carried out, at most: once, and twice again.
-const ATTEMPTS: u32 = 3;
+/// How often a broken run may be carried out again, at most.
+pub const MOST_RETRIES: u32 = 2;
 
 /// Why a call cannot begin.
 #[derive(Debug, Error)]
@@ -37,7 +37,7 @@ pub enum PrepareError {
         /// The served file.
         file: String,
         /// What is wrong.
-        source: EditError,
+        source: Box<EditError>,
     },
     /// A file that the target serves cannot be read.
     #[error("the mutant `{mutant}` changes {file}, which the target {target} does not serve")]
@@ -54,9 +54,10 @@ pub enum PrepareError {
 /// What all runs of one call have in common.
 pub struct Invocation {
     target: Target,
-    browsers: BTreeMap<BrowserName, Browser>,
+    browsers: BTreeMap<BrowserKind, Browser>,
     mirror: Mirror,
     out: PathBuf,
+    retries: u32,
     headed: bool,
     keep: bool,
 }
@@ -66,22 +67,16 @@ pub struct Wanted<'a> {
     /// The checkout whose experiments are served.
     pub root: &'a Path,
     /// The browsers that its runs use.
-    pub browsers: Vec<BrowserName>,
+    pub browsers: Vec<BrowserKind>,
     /// Where evidence and results go.
     pub out: PathBuf,
+    /// How often a broken run is carried out again, [`MOST_RETRIES`] at most. What the target got
+    /// wrong, or what proved nothing, is never tried again.
+    pub retries: u32,
     /// Whether the browsers show their windows.
     pub headed: bool,
     /// Whether the stages' folders stay.
     pub keep: bool,
-}
-
-impl From<BrowserName> for BrowserKind {
-    fn from(name: BrowserName) -> BrowserKind {
-        match name {
-            BrowserName::Chrome => BrowserKind::Chrome,
-            BrowserName::Firefox => BrowserKind::Firefox,
-        }
-    }
 }
 
 /// What is left of one run.
@@ -166,7 +161,7 @@ impl Invocation {
             .collect();
         let mut browsers = BTreeMap::new();
         for name in wanted.browsers {
-            browsers.insert(name, provision::find_browser(&home, name.into())?);
+            browsers.insert(name, provision::find_browser(&home, name)?);
         }
         Ok(Invocation {
             target: Target {
@@ -177,6 +172,7 @@ impl Invocation {
             browsers,
             mirror: Mirror::new(mirror),
             out: wanted.out,
+            retries: wanted.retries.min(MOST_RETRIES),
             headed: wanted.headed,
             keep: wanted.keep,
         })
@@ -203,7 +199,7 @@ impl Invocation {
                 mutant: mutant.name.clone(),
                 target: self.target.name.clone(),
                 file: edit.file.clone(),
-                source,
+                source: Box::new(source),
             })?;
             texts.insert(edit.file, text);
         }
@@ -242,7 +238,7 @@ impl Invocation {
             let log = carry_out(&plan, &on_step).await?;
             let judgement = judge(spec, &log);
             match &judgement.broken {
-                Some(broken) if broken.worth_a_retry && attempt < ATTEMPTS => {
+                Some(broken) if broken.worth_a_retry && attempt <= self.retries => {
                     on_step(&format!("broken, carried out again: {}", broken.reason));
                     broken_attempts.push(broken.clone());
                 }
@@ -329,12 +325,14 @@ pub fn fate_of(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> Mutant
                 unexcused.join(", ")
             ),
         ),
-        (Some((Verdict::Broken, account)), _) => {
-            (Fate::Undecided, format!("the run without it is broken: {account}"))
-        }
-        (Some((Verdict::Pass, _)), Some((Verdict::Broken, account))) => {
-            (Fate::Undecided, format!("the run with it is broken: {account}"))
-        }
+        (Some((Verdict::Broken, account)), _) => (
+            Fate::Undecided,
+            format!("the run without it is broken: {account}"),
+        ),
+        (Some((Verdict::Pass, _)), Some((Verdict::Broken, account))) => (
+            Fate::Undecided,
+            format!("the run with it is broken: {account}"),
+        ),
         (Some((Verdict::Pass, _)), Some((verdict, account))) => (
             Fate::Survived,
             format!("{named} says {verdict} with it: {account}"),
@@ -357,8 +355,8 @@ pub fn fate_of(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> Mutant
 
 /// The browsers that these pairs use, each once.
 #[must_use]
-pub fn browsers_of(pairs: impl IntoIterator<Item = Pair>) -> Vec<BrowserName> {
-    let mut names: Vec<BrowserName> = pairs
+pub fn browsers_of(pairs: impl IntoIterator<Item = Pair>) -> Vec<BrowserKind> {
+    let mut names: Vec<BrowserKind> = pairs
         .into_iter()
         .flat_map(|pair| [pair.survivor, pair.partner])
         .collect();
@@ -448,12 +446,36 @@ edits = [{ file = "f", find = "a", replace = "b" }]
         .expect("a mutant");
         let green = [("own", Pass), ("other", Pass), ("excused", Pass)];
         let cases = [
-            (green, [("own", Fail), ("other", Pass), ("excused", Pass)], Fate::Killed),
-            (green, [("own", Fail), ("other", Vacuous), ("excused", Fail)], Fate::Killed),
-            (green, [("own", Fail), ("other", Fail), ("excused", Pass)], Fate::Survived),
-            (green, [("own", Pass), ("other", Pass), ("excused", Pass)], Fate::Survived),
-            (green, [("own", Vacuous), ("other", Fail), ("excused", Pass)], Fate::Survived),
-            (green, [("own", Broken), ("other", Broken), ("excused", Broken)], Fate::Undecided),
+            (
+                green,
+                [("own", Fail), ("other", Pass), ("excused", Pass)],
+                Fate::Killed,
+            ),
+            (
+                green,
+                [("own", Fail), ("other", Vacuous), ("excused", Fail)],
+                Fate::Killed,
+            ),
+            (
+                green,
+                [("own", Fail), ("other", Fail), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                green,
+                [("own", Pass), ("other", Pass), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                green,
+                [("own", Vacuous), ("other", Fail), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                green,
+                [("own", Broken), ("other", Broken), ("excused", Broken)],
+                Fate::Undecided,
+            ),
             (
                 [("own", Fail), ("other", Pass), ("excused", Pass)],
                 [("own", Fail), ("other", Pass), ("excused", Pass)],
@@ -467,7 +489,11 @@ edits = [{ file = "f", find = "a", replace = "b" }]
         ];
         for (base, mutated, fate) in cases {
             let decided = fate_of(&mutant, &run(&base), &run(&mutated));
-            assert_eq!(decided.fate, fate, "{base:?} {mutated:?}: {}", decided.account);
+            assert_eq!(
+                decided.fate, fate,
+                "{base:?} {mutated:?}: {}",
+                decided.account
+            );
         }
     }
 }

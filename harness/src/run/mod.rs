@@ -9,6 +9,6 @@ mod scenario;
 
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use invocation::{
-    Fate, Invocation, MutantRecord, PrepareError, RunRecord, Wanted, browsers_of, fate_of,
-    find_root, record, select_mutants,
+    Fate, Invocation, MOST_RETRIES, MutantRecord, PrepareError, RunRecord, Wanted, browsers_of,
+    fate_of, find_root, record, select_mutants,
 };

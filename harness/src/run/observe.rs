@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::pixels::{self, Rectangle};
 use super::scenario::Scenario;
 use crate::evidence::{
-    BarrierFact, BrokenFact, Control, Fact, HitTest, PageState, ScreenshotFact,
-    Snapshot, WebsocketState,
+    BarrierFact, BrokenFact, Control, Fact, HitTest, PageState, ScreenshotFact, Snapshot,
+    WebsocketState,
 };
 use crate::player::PlayerError;
 use crate::spec::{Observe, PlayerName};

@@ -98,13 +98,18 @@ impl Image {
 
 fn read(path: &Path) -> Result<Image, PixelsError> {
     let mut decoder = png::Decoder::new(BufReader::new(File::open(path)?));
-    decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);
+    decoder.set_transformations(
+        png::Transformations::normalize_to_color8() | png::Transformations::ALPHA,
+    );
     let mut reader = decoder.read_info()?;
     let mut bytes = vec![0; reader.output_buffer_size().ok_or(PixelsError::TooLarge)?];
     let frame = reader.next_frame(&mut bytes)?;
     bytes.truncate(frame.buffer_size());
     let pixels = match frame.color_type {
-        png::ColorType::Grayscale => bytes.iter().flat_map(|grey| [*grey, *grey, *grey, 255]).collect(),
+        png::ColorType::Grayscale => bytes
+            .iter()
+            .flat_map(|grey| [*grey, *grey, *grey, 255])
+            .collect(),
         png::ColorType::GrayscaleAlpha => bytes
             .chunks_exact(2)
             .flat_map(|pixel| [pixel[0], pixel[0], pixel[0], pixel[1]])

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::observe::Screens;
-use crate::evidence::{
-    ActionFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact,
-};
+use crate::evidence::{ActionFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact};
 use crate::gateway::Hold;
 use crate::player::{Player, PlayerError, socket_event};
 use crate::spec::{
@@ -191,7 +189,8 @@ impl Scenario {
         let subject = self.player(name).subject().await?;
         let ending = format!("{subject}_ep");
         for file in data::tables(&self.stage.data_folder(), |file| file.starts_with(&ending)) {
-            self.recorder.record_for(name.as_str(), Fact::DataFile(data::episode(file)));
+            self.recorder
+                .record_for(name.as_str(), Fact::DataFile(data::episode(file)));
         }
         Ok(())
     }
@@ -288,9 +287,7 @@ impl Scenario {
                 vec![arguments],
             )
             .await
-            .map_err(|error| {
-                PlayerError::Missed(format!("{event} could not be injected: {error}"))
-            })
+            .map_err(|error| PlayerError::Missed(format!("{event} could not be injected: {error}")))
     }
 
     /// The position of the last departure in the evidence; 0 if nobody has gone.
@@ -310,7 +307,11 @@ impl Scenario {
     fn game_ended(&self, gone: PlayerName) -> Result<Value, PlayerError> {
         let log = self.recorder.log();
         let assigned = log
-            .socket_events(gone.as_str(), Direction::ToClient, "pyodide_player_assigned")
+            .socket_events(
+                gone.as_str(),
+                Direction::ToClient,
+                "pyodide_player_assigned",
+            )
             .next_back()
             .and_then(|(_, _, args)| args.first().cloned())
             .ok_or_else(|| {
@@ -331,10 +332,15 @@ impl Scenario {
         let from = self.recorder.len();
         let moved_on = self
             .recorder
-            .wait(from, game + DONE_COUNTDOWN, "the survivor to be moved on", |event| {
-                player.is_mine(event)
-                    && socket_event(event, Direction::ToServer, "advance_scene").is_some()
-            })
+            .wait(
+                from,
+                game + DONE_COUNTDOWN,
+                "the survivor to be moved on",
+                |event| {
+                    player.is_mine(event)
+                        && socket_event(event, Direction::ToServer, "advance_scene").is_some()
+                },
+            )
             .await;
         match moved_on {
             // It must not come. If it does, the evidence has it, and watching on is of no use.

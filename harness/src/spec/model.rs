@@ -34,26 +34,31 @@ pub struct SpecBody {
 
 fn default_pairs() -> Vec<Pair> {
     vec![Pair {
-        survivor: BrowserName::Chrome,
-        partner: BrowserName::Chrome,
+        survivor: BrowserKind::Chrome,
+        partner: BrowserKind::Chrome,
     }]
 }
 
-/// A browser, by the name that users write.
+/// A family of browsers that share a driver, by the name that users write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BrowserName {
-    /// Chrome or Chromium.
+pub enum BrowserKind {
+    /// Chromium or Google Chrome, driven by chromedriver.
     Chrome,
-    /// Firefox.
+    /// Firefox or Firefox ESR, driven by geckodriver.
     Firefox,
 }
 
-impl fmt::Display for BrowserName {
+impl BrowserKind {
+    /// Every kind.
+    pub const ALL: [BrowserKind; 2] = [BrowserKind::Chrome, BrowserKind::Firefox];
+}
+
+impl fmt::Display for BrowserKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BrowserName::Chrome => "chrome",
-            BrowserName::Firefox => "firefox",
+        f.pad(match self {
+            BrowserKind::Chrome => "chrome",
+            BrowserKind::Firefox => "firefox",
         })
     }
 }
@@ -63,15 +68,15 @@ impl fmt::Display for BrowserName {
 #[serde(try_from = "String", into = "String")]
 pub struct Pair {
     /// The survivor's browser.
-    pub survivor: BrowserName,
+    pub survivor: BrowserKind,
     /// The partner's browser.
-    pub partner: BrowserName,
+    pub partner: BrowserKind,
 }
 
 impl Pair {
     /// The browser of a player.
     #[must_use]
-    pub fn of(self, player: PlayerName) -> BrowserName {
+    pub fn of(self, player: PlayerName) -> BrowserKind {
         match player {
             PlayerName::Survivor => self.survivor,
             PlayerName::Partner => self.partner,
@@ -83,10 +88,10 @@ impl FromStr for Pair {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Pair, String> {
-        let browser = |name: &str| match name {
-            "chrome" => Some(BrowserName::Chrome),
-            "firefox" => Some(BrowserName::Firefox),
-            _ => None,
+        let browser = |name: &str| {
+            BrowserKind::ALL
+                .into_iter()
+                .find(|kind| kind.to_string() == name)
         };
         let both = text
             .split_once('+')

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::process::{Start, StageProcess, log_path};
+use super::process::{StageProcess, Start, log_path};
 use super::server::{Folders, broken};
 use super::tree::{self, Member};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, KernelFact, ProcessFact, ProcessPhase, Recorder};
-use crate::provision::{Browser, BrowserKind};
+use crate::provision::Browser;
+use crate::spec::BrowserKind;
 
 /// The size of each browser's window, in CSS pixels.
 const WINDOW: (u32, u32) = (1280, 960);
@@ -283,7 +284,10 @@ fn chrome_arguments(browser: &Browser, home: &Path, headed: bool) -> Vec<String>
     .map(str::to_owned)
     .to_vec();
     arguments.push(format!("--window-size={},{}", WINDOW.0, WINDOW.1));
-    arguments.push(format!("--user-data-dir={}", home.join("profile").display()));
+    arguments.push(format!(
+        "--user-data-dir={}",
+        home.join("profile").display()
+    ));
     if !headed {
         arguments.push("--headless=new".to_owned());
         // Headless, it calls itself by a name that entry screenings do not know.
@@ -369,7 +373,6 @@ pub async fn within<T>(
         ))),
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -75,12 +75,20 @@ impl StageProcess {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+        let pid = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .unwrap_or(0);
         let last_lines = LastLines::default();
         let log = Arc::new(Mutex::new(File::create(log)?));
         let outputs = [
             child.stdout.take().map(|out| {
-                tokio::spawn(read_lines(out, log.clone(), last_lines.clone(), on_line.clone()))
+                tokio::spawn(read_lines(
+                    out,
+                    log.clone(),
+                    last_lines.clone(),
+                    on_line.clone(),
+                ))
             }),
             child
                 .stderr
@@ -97,7 +105,8 @@ impl StageProcess {
             exit,
             last_lines: last_lines.clone(),
         };
-        let (role, player, recorder) = (role.to_owned(), player.map(str::to_owned), recorder.clone());
+        let (role, player, recorder) =
+            (role.to_owned(), player.map(str::to_owned), recorder.clone());
         tokio::spawn(async move {
             let status = child.wait().await;
             // Its last words may still be in the pipes. A child of its own may hold them open.
@@ -107,9 +116,19 @@ impl StageProcess {
             let how = status
                 .as_ref()
                 .map_or_else(|error| error.to_string(), ToString::to_string);
-            note(&recorder, player.as_deref(), &role, pid, ProcessPhase::Gone, Some(how.clone()));
+            note(
+                &recorder,
+                player.as_deref(),
+                &role,
+                pid,
+                ProcessPhase::Gone,
+                Some(how.clone()),
+            );
             if !ending.load(Ordering::SeqCst) {
-                let whose = player.as_deref().map(|name| format!("{name}'s ")).unwrap_or_default();
+                let whose = player
+                    .as_deref()
+                    .map(|name| format!("{name}'s "))
+                    .unwrap_or_default();
                 recorder.record(Fact::Broken(BrokenFact {
                     component: role.clone(),
                     reason: format!("the {whose}{role} ended by itself ({how})"),
@@ -142,11 +161,9 @@ impl StageProcess {
     /// Ends the whole group and waits until it is gone.
     pub async fn end(&mut self) {
         self.kill();
-        let waited = tokio::time::timeout(
-            Duration::from_secs(10),
-            self.exit.wait_for(Option::is_some),
-        )
-        .await;
+        let waited =
+            tokio::time::timeout(Duration::from_secs(10), self.exit.wait_for(Option::is_some))
+                .await;
         if waited.is_err() {
             tracing_line(&format!(
                 "the {} (process {}) does not end after SIGKILL",

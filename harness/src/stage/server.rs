@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::process::{Start, StageProcess, log_path};
+use super::process::{StageProcess, Start, log_path};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, Recorder, ServerHandled};
 use crate::spec::Experiment;
@@ -56,9 +56,7 @@ impl Server {
         let observer = folders.stage.join("observer");
         std::fs::create_dir_all(&observer).map_err(cannot)?;
         std::fs::write(observer.join("sitecustomize.py"), OBSERVER).map_err(cannot)?;
-        let serve = target
-            .serve(experiment, folders.stage)
-            .map_err(cannot)?;
+        let serve = target.serve(experiment, folders.stage).map_err(cannot)?;
         let refused = format!("http://{closed}");
         let mut command = Command::new(&serve.program);
         command
@@ -146,5 +144,7 @@ fn take_line(line: &str, recorder: &Recorder) -> Option<u16> {
 pub(super) async fn broken(recorder: &Recorder) {
     let for_ever = Duration::from_secs(u32::MAX.into());
     // It ends with an error in any case: that of the broken run.
-    let _ = recorder.wait(0, for_ever, "the run to break", |_| false).await;
+    let _ = recorder
+        .wait(0, for_ever, "the run to break", |_| false)
+        .await;
 }

@@ -140,7 +140,11 @@ pub fn bury(members: &[Member]) -> usize {
 pub async fn gone(members: &[Member], deadline: Duration) -> Vec<Member> {
     let end = Instant::now() + deadline;
     loop {
-        let alive: Vec<Member> = members.iter().filter(|one| one.is_alive()).cloned().collect();
+        let alive: Vec<Member> = members
+            .iter()
+            .filter(|one| one.is_alive())
+            .cloned()
+            .collect();
         let left = bury(members);
         // What has ended and is not ours is its parent's to bury.
         if left == 0 || Instant::now() >= end {

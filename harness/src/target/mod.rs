@@ -98,7 +98,8 @@ impl Target {
 
     /// The folder of the target's Python package.
     fn package(&self) -> std::io::Result<PathBuf> {
-        let script = "import importlib.util as u; print(u.find_spec('mug').submodule_search_locations[0])";
+        let script =
+            "import importlib.util as u; print(u.find_spec('mug').submodule_search_locations[0])";
         let output = std::process::Command::new(&self.python)
             .args(["-c", script])
             .output()?;

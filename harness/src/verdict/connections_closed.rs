@@ -111,7 +111,11 @@ fn ledger(taken: &Event, state: &PageState) -> OracleFinding {
 }
 
 fn first_line(stack: &str) -> String {
-    match stack.lines().map(str::trim).find(|line| !line.is_empty() && *line != "Error") {
+    match stack
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && *line != "Error")
+    {
         Some(line) => format!("at {}", line.trim_start_matches("at ")),
         None => "at an unknown place".to_owned(),
     }
@@ -138,11 +142,19 @@ fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> Or
     let survivor_sent = |state: &PageState| state.channels.iter().map(|one| one.sent).sum::<u64>();
     let (sent, still) = (survivor_sent(&snapshot.state), survivor_sent(&after.state));
     if still > sent {
-        violations.push(format!("{} more messages on its data channels", still - sent));
+        violations.push(format!(
+            "{} more messages on its data channels",
+            still - sent
+        ));
     }
     let received = |label: &str| {
         let (event, taken) = log.snapshot(PARTNER, label)?;
-        let sum: u64 = taken.state.channels.iter().map(|one: &ChannelState| one.received).sum();
+        let sum: u64 = taken
+            .state
+            .channels
+            .iter()
+            .map(|one: &ChannelState| one.received)
+            .sum();
         Some((event.seq, sum))
     };
     let mut seen_by = "the survivor's page";
@@ -150,7 +162,10 @@ fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> Or
         seen_by = "both pages";
         evidence.push(event);
         if now > before {
-            violations.push(format!("{} more messages reached the partner", now - before));
+            violations.push(format!(
+                "{} more messages reached the partner",
+                now - before
+            ));
         }
     }
     OracleFinding::from_violations(
@@ -206,7 +221,12 @@ fn kernel(at: &str, log: &Log) -> OracleFinding {
     }
     let violations = of_the_game(left)
         .iter()
-        .map(|socket| format!("process {} still holds the UDP socket {}", socket.pid, socket.local))
+        .map(|socket| {
+            format!(
+                "process {} still holds the UDP socket {}",
+                socket.pid, socket.local
+            )
+        })
         .collect();
     OracleFinding::from_violations(
         "kernel",

@@ -61,7 +61,10 @@ pub(super) fn partner_died(log: &Log) -> Vec<Stimulus> {
     vec![
         Stimulus::new(
             "the partner's browser was killed and its processes are gone",
-            killed.zip(gone).map(|(one, other)| vec![one, other]).unwrap_or_default(),
+            killed
+                .zip(gone)
+                .map(|(one, other)| vec![one, other])
+                .unwrap_or_default(),
         ),
         Stimulus::new(
             "the partner's socket ended at the gateway",
@@ -95,8 +98,8 @@ pub(super) fn told_of_the_end(log: &Log, from: u64, to: u64) -> Vec<(&Event, &Wi
         .filter(|(_, _, args)| {
             let said = args.first();
             let of_this_game = said.and_then(|said| said.get("game_id")) == game;
-            let completed = said.and_then(|said| said.get("reason"))
-                == Some(&Value::from("scene_completed"));
+            let completed =
+                said.and_then(|said| said.get("reason")) == Some(&Value::from("scene_completed"));
             game.is_some() && of_this_game && !completed
         })
         .map(|(event, wire, _)| (event, wire))
@@ -160,4 +163,11 @@ pub(super) fn pixels<'a>(
 pub(super) fn difference(pixels: &PixelsFact) -> (f64, bool) {
     let share = pixels.differing as f64 / (pixels.compared.max(1)) as f64;
     (share, pixels.compared > 0 && share <= SAME_PICTURE)
+}
+
+/// Whether two values of a table are the same text, or the same number: a column is written with
+/// decimals as soon as one of its cells is empty.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if one == other)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::facts::{SURVIVOR, partner_died};
+use super::facts::{SURVIVOR, partner_died, same};
 use super::{Findings, OracleFinding, Says};
 use crate::evidence::{ActionFact, DataFile, Direction, Event, Fact, Log};
 
@@ -23,20 +23,22 @@ pub(super) fn ask(log: &Log, missed: Option<(u64, &str)>) -> Findings {
             evidence: vec![seq],
         });
     }
-    if let Some((event, answers)) = answered {
-        if missed.is_none() {
-            oracles.push(OracleFinding {
-                oracle: "page".to_owned(),
-                says: Says::Holds,
-                account: "the form took mouse and keys, and Continue".to_owned(),
-                evidence: vec![event.seq],
-            });
-            oracles.push(stored(log, event, answers));
-            oracles.push(next_scene(log, event));
-        }
+    if let (Some((event, answers)), None) = (answered, missed) {
+        oracles.push(OracleFinding {
+            oracle: "page".to_owned(),
+            says: Says::Holds,
+            account: "the form took mouse and keys, and Continue".to_owned(),
+            evidence: vec![event.seq],
+        });
+        oracles.push(stored(log, event, answers));
+        oracles.push(next_scene(log, event));
     }
     let mut stimuli = partner_died(log);
-    let died = stimuli.iter().filter_map(|one| one.evidence.iter().max()).max().copied();
+    let died = stimuli
+        .iter()
+        .filter_map(|one| one.evidence.iter().max())
+        .max()
+        .copied();
     stimuli.push(super::Stimulus::new(
         "the survivor answered after that",
         answered
@@ -90,12 +92,6 @@ fn value_of<'a>(file: &'a DataFile, id: &str) -> Option<&'a str> {
     Some(file.rows.first()?.get(column)?.as_str())
 }
 
-/// Whether two values are the same text, or the same number.
-fn same(found: &str, given: &str) -> bool {
-    found == given
-        || matches!((found.parse::<f64>(), given.parse::<f64>()), (Ok(one), Ok(other)) if one == other)
-}
-
 /// The next scene came.
 fn next_scene(log: &Log, answered: &Event) -> OracleFinding {
     let next = log
@@ -107,7 +103,8 @@ fn next_scene(log: &Log, answered: &Event) -> OracleFinding {
             says: Says::Holds,
             account: format!(
                 "the scene {} came",
-                args.first().map_or(&Value::Null, |scene| &scene["scene_id"])
+                args.first()
+                    .map_or(&Value::Null, |scene| &scene["scene_id"])
             ),
             evidence: vec![event.seq],
         },

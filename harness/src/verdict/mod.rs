@@ -224,7 +224,9 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::ConnectionsClosed(at) => connections_closed::ask(&at.at, log),
         Question::PlayedPeerToPeer(_) => played_peer_to_peer::ask(spec, log),
         Question::NoOverlay(between) => no_overlay::ask(&between.before, &between.after, log),
-        Question::OverlayShown(between) => overlay_shown::ask(spec, &between.before, &between.after, log),
+        Question::OverlayShown(between) => {
+            overlay_shown::ask(spec, &between.before, &between.after, log)
+        }
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
     };
     let (verdict, account) = conclude(&findings, missed);
@@ -248,7 +250,12 @@ fn missed_answer<'a>(spec: &Spec, log: &'a Log) -> Option<(u64, &'a str)> {
 /// From findings to a verdict. What was seen to be wrong is wrong, whatever else was not seen; for
 /// all else the stimuli come first.
 fn conclude(findings: &Findings, missed: Option<&str>) -> (Verdict, String) {
-    let of = |says: Says| findings.oracles.iter().filter(move |finding| finding.says == says);
+    let of = |says: Says| {
+        findings
+            .oracles
+            .iter()
+            .filter(move |finding| finding.says == says)
+    };
     let accounts = |says: Says| {
         of(says)
             .map(|finding| format!("{}: {}", finding.oracle, finding.account))

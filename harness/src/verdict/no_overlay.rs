@@ -109,7 +109,11 @@ fn hits(log: &Log, before: &str, after: &str) -> OracleFinding {
         violations.push("no control of the scene could be reached, even before".to_owned());
     }
     for control in &expected {
-        match has.controls.iter().find(|one| one.element == control.element) {
+        match has
+            .controls
+            .iter()
+            .find(|one| one.element == control.element)
+        {
             Some(now) if reachable(now) => {}
             Some(now) if now.rendered => {
                 violations.push(covered(&now.element, now.covered_by.as_deref()));

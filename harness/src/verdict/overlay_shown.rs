@@ -7,7 +7,7 @@ use super::facts::{
     reachable, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{Direction, Fact, Log, ProcessPhase};
+use crate::evidence::{Direction, Event, Fact, Log, Overlay, ProcessPhase, Snapshot};
 use crate::spec::Spec;
 
 /// The least share of the picture that an overlay changes.
@@ -28,7 +28,10 @@ pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings
     )];
     stimuli.extend(partner_died(log));
     let (Some(killed), Some((event, snapshot))) = (killed, end) else {
-        stimuli.push(Stimulus::new(format!("the survivor's page at `{after}`"), Vec::new()));
+        stimuli.push(Stimulus::new(
+            format!("the survivor's page at `{after}`"),
+            Vec::new(),
+        ));
         return Findings {
             stimuli,
             oracles: Vec::new(),
@@ -41,17 +44,10 @@ pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings
             .map(|(event, _)| event.seq)
             .collect(),
     ));
-    let still: Vec<u32> = snapshot
-        .state
-        .overlays
-        .iter()
-        .filter(|overlay| overlay.visible)
-        .map(|overlay| overlay.id)
-        .collect();
     Findings {
         stimuli,
         oracles: vec![
-            dom(spec, log, killed.seq, event.seq, &still),
+            dom(spec, log, killed.seq, (event, snapshot)),
             hits(log, before, after),
             picture(log, before, after),
             stayed(log, killed.seq, event.seq),
@@ -77,33 +73,46 @@ fn finding(oracle: &str, holds: bool, account: String, evidence: Vec<u64>) -> Or
     }
 }
 
-/// The DOM's history: an overlay with the configured message came, and is there still.
-fn dom(spec: &Spec, log: &Log, from: u64, to: u64, still: &[u32]) -> OracleFinding {
+/// The DOM's history: an overlay came after the death, is there still, and has the configured
+/// message.
+fn dom(spec: &Spec, log: &Log, from: u64, (end, snapshot): (&Event, &Snapshot)) -> OracleFinding {
     let message = spec.body.experiment.disconnect_message.as_str();
-    let shown: Vec<_> = overlays(log, from, to)
-        .filter(|(_, overlay)| overlay.visible && still.contains(&overlay.id))
+    let came: Vec<(u64, u32)> = overlays(log, from, end.seq)
+        .filter(|(_, overlay)| overlay.visible)
+        .map(|(event, overlay)| (event.seq, overlay.id))
+        .collect();
+    let shown: Vec<(u64, &Overlay)> = came
+        .iter()
+        .filter_map(|(seq, id)| {
+            let now = snapshot.state.overlays.iter().find(|one| one.id == *id)?;
+            now.visible.then_some((*seq, now))
+        })
         .collect();
     let told = shown
         .iter()
-        .rev()
         .find(|(_, overlay)| overlay.text.contains(message));
-    match (told, shown.last()) {
-        (Some((event, overlay)), _) => {
-            finding("DOM history", true, describe(overlay), vec![event.seq])
-        }
-        (None, Some((event, overlay))) => finding(
-            "DOM history",
+    let (holds, account, seq) = match (told, shown.first()) {
+        (Some((seq, overlay)), _) => (true, describe(overlay), Some(*seq)),
+        (None, Some((seq, overlay))) => (
             false,
-            format!("{}, without the configured \"{message}\"", describe(overlay)),
-            vec![event.seq],
+            format!(
+                "{}, without the configured \"{message}\"",
+                describe(overlay)
+            ),
+            Some(*seq),
         ),
-        (None, None) => finding(
-            "DOM history",
+        (None, None) => (
             false,
             "no overlay came that is still there".to_owned(),
-            Vec::new(),
+            None,
         ),
-    }
+    };
+    finding(
+        "DOM history",
+        holds,
+        account,
+        seq.into_iter().chain([end.seq]).collect(),
+    )
 }
 
 /// Hit-testing: what could be reached in the game cannot be reached any more.

@@ -1,7 +1,7 @@
 //! `played-peer-to-peer` (PLAY-01): did one connection carry the inputs of both, and do both
 //! records of the game agree?
 
-use super::facts::{PARTNER, SURVIVOR};
+use super::facts::{PARTNER, SURVIVOR, same};
 use super::{Findings, OracleFinding, Says, Stimulus};
 use crate::evidence::{DataFile, Direction, Event, Fact, Log, PageFact};
 use crate::spec::Spec;
@@ -31,9 +31,9 @@ pub(super) fn ask(spec: &Spec, log: &Log) -> Findings {
 }
 
 fn keys(player: &str, log: &Log) -> Stimulus {
-    let pressed = log.of(player).find(|event| {
-        matches!(&event.fact, Fact::Action(action) if action.action == "press a key")
-    });
+    let pressed = log.of(player).find(
+        |event| matches!(&event.fact, Fact::Action(action) if action.action == "press a key"),
+    );
     Stimulus::new(
         format!("the {player} pressed keys"),
         pressed.map(|event| event.seq).into_iter().collect(),
@@ -46,7 +46,9 @@ fn connection(player: &str, log: &Log) -> OracleFinding {
     let mut channels = std::collections::BTreeMap::new();
     let mut evidence = Vec::new();
     for event in log.of(player) {
-        let Fact::Page(page) = &event.fact else { continue };
+        let Fact::Page(page) = &event.fact else {
+            continue;
+        };
         match &page.what {
             PageFact::ConnectionState { id, connection, .. }
                 if connection == "connected" && !connected.contains(id) =>
@@ -62,7 +64,9 @@ fn connection(player: &str, log: &Log) -> OracleFinding {
             _ => {}
         }
     }
-    let both_ways = channels.values().find(|(sent, received, _)| *sent > 0 && *received > 0);
+    let both_ways = channels
+        .values()
+        .find(|(sent, received, _)| *sent > 0 && *received > 0);
     evidence.extend(both_ways.map(|(_, _, seq)| *seq));
     let made = log.of(player).any(|event| {
         matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::ConnectionCreated { .. }))
@@ -75,7 +79,10 @@ fn connection(player: &str, log: &Log) -> OracleFinding {
     }
     let mut violations = Vec::new();
     if connected.len() != 1 {
-        violations.push(format!("{} connections were connected, not one", connected.len()));
+        violations.push(format!(
+            "{} connections were connected, not one",
+            connected.len()
+        ));
     }
     if both_ways.is_none() {
         violations.push("no data channel carried messages both ways".to_owned());
@@ -95,7 +102,11 @@ fn no_relay(log: &Log) -> OracleFinding {
         .into_iter()
         .flat_map(|player| {
             log.socket_events(player, Direction::ToServer, "pyodide_player_action")
-                .chain(log.socket_events(player, Direction::ToClient, "pyodide_other_player_action"))
+                .chain(log.socket_events(
+                    player,
+                    Direction::ToClient,
+                    "pyodide_other_player_action",
+                ))
         })
         .map(|(event, _, _)| event)
         .collect();
@@ -120,7 +131,7 @@ fn episodes<'a>(player: &'a str, log: &'a Log) -> Vec<(&'a Event, &'a DataFile)>
             _ => None,
         })
         .collect();
-    files.sort_by(|one, other| episode_of(one.1).cmp(&episode_of(other.1)));
+    files.sort_by_key(|(_, file)| episode_of(file));
     files
 }
 
@@ -141,7 +152,11 @@ fn records_there(spec: &Spec, log: &Log) -> Stimulus {
     let evidence = survivor.iter().chain(&partner).map(|(event, _)| event.seq);
     Stimulus::new(
         "the target stored each episode of both players",
-        if all_there { evidence.collect() } else { Vec::new() },
+        if all_there {
+            evidence.collect()
+        } else {
+            Vec::new()
+        },
     )
 }
 
@@ -164,7 +179,11 @@ fn records(spec: &Spec, log: &Log) -> OracleFinding {
         let (_, number) = episode_of(one);
         let (differences, compared) = compare(one, other, steps);
         values += compared;
-        violations.extend(differences.into_iter().map(|what| format!("episode {number}: {what}")));
+        violations.extend(
+            differences
+                .into_iter()
+                .map(|what| format!("episode {number}: {what}")),
+        );
     }
     if survivor.len() != partner.len() {
         violations.push(format!(
@@ -176,35 +195,46 @@ fn records(spec: &Spec, log: &Log) -> OracleFinding {
     OracleFinding::from_violations(
         "records",
         violations,
-        format!("{steps} rows an episode, {values} values the same in both players' records"),
-        survivor.iter().chain(&partner).map(|(event, _)| event.seq).collect(),
+        format!("{steps} frames an episode, {values} values the same in both players' records"),
+        survivor
+            .iter()
+            .chain(&partner)
+            .map(|(event, _)| event.seq)
+            .collect(),
     )
 }
 
 /// What differs between two records of one episode, and how many values were compared.
 fn compare(one: &DataFile, other: &DataFile, steps: usize) -> (Vec<String>, usize) {
     let mut violations = Vec::new();
-    for (whose, file) in [(SURVIVOR, one), (PARTNER, other)] {
-        if file.rows.len() != steps {
-            violations.push(format!("the {whose}'s record has {} rows, not {steps}", file.rows.len()));
+    let (frames, frames_there) = (frames(one), frames(other));
+    for (whose, count) in [(SURVIVOR, frames.len()), (PARTNER, frames_there.len())] {
+        if count != steps {
+            violations.push(format!(
+                "the {whose}'s record has {count} frames, not {steps}"
+            ));
         }
     }
     let mut values = 0;
     let mut agents_with_keys = 0;
     let mut agents = 0;
-    for (index, column) in one.columns.iter().enumerate().filter(|(_, name)| is_shared(name)) {
+    for (index, column) in one
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| is_shared(name))
+    {
         let Some(there) = other.columns.iter().position(|name| name == column) else {
             violations.push(format!("the partner's record has no column {column}"));
             continue;
         };
-        let pairs: Vec<(&str, &str)> = one
-            .rows
+        let pairs: Vec<(&str, &str)> = frames
             .iter()
-            .zip(&other.rows)
+            .zip(&frames_there)
             .map(|(row, row_there)| (cell(row, index), cell(row_there, there)))
             .collect();
         values += pairs.len();
-        if let Some(row) = pairs.iter().position(|(mine, yours)| mine != yours) {
+        if let Some(row) = pairs.iter().position(|(mine, yours)| !same(mine, yours)) {
             let (mine, yours) = pairs[row];
             violations.push(format!(
                 "{column} differs in row {row}: {mine} for the survivor, {yours} for the partner"
@@ -222,6 +252,17 @@ fn compare(one: &DataFile, other: &DataFile, steps: usize) -> (Vec<String>, usiz
         ));
     }
     (violations, values)
+}
+
+/// The rows that are frames. A record of one client that has more rollbacks than frames is padded
+/// with rows that hold nothing else; rollbacks are each client's own.
+fn frames(file: &DataFile) -> Vec<&[String]> {
+    let clock = file.columns.iter().position(|column| column == "t");
+    file.rows
+        .iter()
+        .filter(|row| clock.is_none_or(|clock| !cell(row, clock).is_empty()))
+        .map(Vec::as_slice)
+        .collect()
 }
 
 fn is_shared(column: &str) -> bool {

@@ -1,0 +1,179 @@
+//! Every spec on its pairs, and every mutant, against the real server in real browsers: one trial
+//! each. Trial names are paths, as `scene-exit/partner-dies-on-survey/chrome+firefox` and
+//! `mutants/cleanup-not-called/chrome+chrome`; filters and `--list` work as with any test.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use gymcheck::run::{
+    Fate, Invocation, MOST_RETRIES, RunRecord, Wanted, browsers_of, fate_of, find_root,
+};
+use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, select};
+use gymcheck::stage::{end_everything, on_signal};
+use gymcheck::verdict::Verdict;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    // A signal ends the browsers and servers first, then this program.
+    let handled = on_signal(|interrupted| {
+        end_everything();
+        std::process::exit(128 + interrupted.signal);
+    });
+    if let Err(error) = handled {
+        eprintln!("signals cannot be handled: {error}");
+        return ExitCode::FAILURE;
+    }
+    let arguments = Arguments::from_args();
+    let suite = match Suite::read() {
+        Ok(suite) => Arc::new(suite),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    libtest_mimic::run(&arguments, trials(&suite)).exit_code()
+}
+
+/// The specs and mutants, and the runs of this very invocation that several trials share.
+struct Suite {
+    root: PathBuf,
+    catalogue: Catalogue,
+    invocation: OnceLock<Result<Invocation, String>>,
+    /// One run at a time: two browsers and Python in each of them fill a small machine. The runs
+    /// without a mutant are kept, since each mutant needs its own spec's.
+    runs: Mutex<HashMap<(String, Pair), RunRecord>>,
+}
+
+impl Suite {
+    fn read() -> Result<Suite, gymcheck::spec::SpecError> {
+        let root = find_root();
+        Ok(Suite {
+            catalogue: Catalogue::read(&root)?,
+            root,
+            invocation: OnceLock::new(),
+            runs: Mutex::new(HashMap::new()),
+        })
+    }
+
+    fn invocation(&self) -> Result<&Invocation, Failed> {
+        self.invocation
+            .get_or_init(|| {
+                let pairs = self
+                    .catalogue
+                    .specs
+                    .values()
+                    .flat_map(|spec| &spec.body.pairs);
+                let browsers: Vec<BrowserKind> = browsers_of(pairs.copied());
+                // Several invocations may run side by side: each has a folder of its own.
+                let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                    .join(format!("conformance-{}", std::process::id()));
+                Invocation::prepare(Wanted {
+                    root: &self.root,
+                    browsers,
+                    out,
+                    retries: MOST_RETRIES,
+                    headed: false,
+                    keep: false,
+                })
+                .map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(Failed::from)
+    }
+
+    /// The run of a spec without a mutant, carried out once in this invocation; and, if asked for,
+    /// the one with the mutant.
+    fn run(
+        &self,
+        spec: &str,
+        pair: Pair,
+        mutant: Option<&Mutant>,
+    ) -> Result<(RunRecord, Option<RunRecord>), Failed> {
+        let invocation = self.invocation()?;
+        if let Some(mutant) = mutant {
+            invocation.check_mutant(mutant)?;
+        }
+        let spec = self.catalogue.spec(spec)?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        // A trial that panicked has ended its stage: what it left of the map is good.
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let carry_out = |mutant| runtime.block_on(invocation.run(spec, pair, mutant, 1, |_| {}));
+        let key = (spec.name.clone(), pair);
+        let base = match runs.get(&key) {
+            Some(base) => base.clone(),
+            None => {
+                let base = carry_out(None)?;
+                runs.insert(key, base.clone());
+                base
+            }
+        };
+        let mutated = match mutant {
+            Some(mutant) => Some(carry_out(Some(mutant))?),
+            None => None,
+        };
+        Ok((base, mutated))
+    }
+}
+
+fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
+    let planned = select(&suite.catalogue, &[], None).unwrap_or_default();
+    let specs = planned.into_iter().map(|run| {
+        let (suite, name, pair) = (Arc::clone(suite), run.spec.name.clone(), run.pair);
+        Trial::test(format!("{name}/{pair}"), move || {
+            let (run, _) = suite.run(&name, pair, None)?;
+            as_expected(&run)
+        })
+    });
+    let mutants = suite.catalogue.mutants.values().map(|mutant| {
+        let (suite, mutant) = (Arc::clone(suite), mutant.clone());
+        let pair = suite.catalogue.specs[&mutant.spec].body.pairs[0];
+        Trial::test(format!("mutants/{}/{pair}", mutant.name), move || {
+            let (base, mutated) = suite.run(&mutant.spec, pair, Some(&mutant))?;
+            let mutated = mutated.ok_or("the mutant was not run")?;
+            killed(&mutant, &base, &mutated)
+        })
+    });
+    specs.chain(mutants).collect()
+}
+
+/// Undecided is not a pass, and not ignored.
+fn as_expected(run: &RunRecord) -> Result<(), Failed> {
+    match run.verdict {
+        Verdict::Pass => Ok(()),
+        Verdict::Fail
+        | Verdict::Vacuous
+        | Verdict::Broken
+        | Verdict::NotApplicable
+        | Verdict::Unstable => Err(account(run).into()),
+    }
+}
+
+fn killed(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> Result<(), Failed> {
+    let decided = fate_of(mutant, base, mutated);
+    match decided.fate {
+        Fate::Killed => Ok(()),
+        Fate::Survived | Fate::Undecided => Err(format!(
+            "{:?}: {}\n{}",
+            decided.fate,
+            decided.account,
+            account(mutated)
+        )
+        .into()),
+    }
+}
+
+fn account(run: &RunRecord) -> String {
+    let mut text = format!("{} {}: {}", run.spec, run.pair, run.verdict);
+    for line in run.broken.iter().flat_map(|broken| &broken.last_lines) {
+        text.push_str(&format!("\n  | {line}"));
+    }
+    for check in &run.checks {
+        text.push_str(&format!(
+            "\n  {:<8} {} {}: {}",
+            check.verdict, check.requirement, check.check, check.account
+        ));
+    }
+    text
+}

@@ -1,0 +1,836 @@
+//! The gateway between a target and a browser that are both played by the test.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::ws::{Message as TargetMessage, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use futures_util::{SinkExt, StreamExt};
+use gymcheck::evidence::{
+    Direction, End, Event, Fact, Origin, Packet, PageFact, Recorder, RuleEffect,
+};
+use gymcheck::gateway::{
+    Delivered, Edit, Gateway, GatewayError, GatewayOptions, Hold, InjectError, Mirror, MirrorEntry,
+    ProbeError,
+};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long anything may take here. A green test waits for none of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PLAYER: &str = "survivor";
+const SOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+const BINARY: &str = r#"451-["packed",{"_placeholder":true,"num":0}]"#;
+
+type Browser = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+struct Bench {
+    gateway: Gateway,
+    recorder: Recorder,
+    /// The target's ends of its WebSockets.
+    sockets: mpsc::UnboundedReceiver<WebSocket>,
+    _target: AbortOnDropHandle<()>,
+    http: reqwest::Client,
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        Bench::with(Mirror::default(), Vec::new()).await
+    }
+
+    async fn with(mirror: Mirror, edits: Vec<Edit>) -> Bench {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.expect("a port");
+        let upstream = listener.local_addr().expect("its address");
+        let (opened, sockets) = mpsc::unbounded_channel();
+        let target = tokio::spawn(async move {
+            let served = axum::serve(listener, target(opened)).await;
+            served.expect("the target serves");
+        });
+        let recorder = Recorder::in_memory();
+        let options = options(upstream, mirror, edits);
+        let gateway = Gateway::start(options, recorder.clone()).await;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none());
+        Bench {
+            gateway: gateway.expect("a gateway"),
+            recorder,
+            sockets,
+            _target: AbortOnDropHandle::new(target),
+            http: http.build().expect("a client"),
+        }
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.gateway.origin(PLAYER))
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        let answer = self.http.get(self.address(path)).send().await;
+        answer.expect("an answer")
+    }
+
+    async fn text(&self, path: &str) -> String {
+        self.get(path).await.text().await.expect("a text")
+    }
+
+    /// A WebSocket through the gateway: the browser's end and the target's.
+    async fn connect(&mut self) -> (Browser, WebSocket) {
+        let browser = connect(&self.address(SOCKET)).await.expect("a WebSocket");
+        let target = timeout(PATIENCE, self.sockets.recv()).await;
+        (browser, target.expect("in time").expect("the target lives"))
+    }
+
+    /// The same, after Socket.IO's opening.
+    async fn join(&mut self) -> (Browser, WebSocket) {
+        let (mut browser, mut target) = self.connect().await;
+        say(&mut browser, "40").await;
+        assert_eq!(heard_by_target(&mut target).await, "40");
+        tell(&mut target, r#"40{"sid":"a"}"#).await;
+        assert_eq!(heard(&mut browser).await, r#"40{"sid":"a"}"#);
+        (browser, target)
+    }
+
+    fn hold(&self, direction: Direction, event: &str) {
+        self.gateway.hold(Hold {
+            name: "hold".into(),
+            player: PLAYER.into(),
+            direction,
+            event: event.into(),
+        });
+    }
+
+    async fn fact(&self, what: &str, question: impl Fn(&Fact) -> bool) -> Fact {
+        let question = |event: &Event| {
+            assert_eq!(event.player.as_deref(), Some(PLAYER));
+            question(&event.fact)
+        };
+        let event = self.recorder.wait(0, PATIENCE, what, question).await;
+        event.expect("it was recorded").fact.clone()
+    }
+
+    async fn effect(&self, effect: RuleEffect) -> Fact {
+        let question = |fact: &Fact| matches!(fact, Fact::Rule(rule) if rule.effect == effect);
+        self.fact("an effect of a rule", question).await
+    }
+
+    async fn closed(&self) -> (End, String) {
+        let closed = self
+            .fact("the end", |fact| matches!(fact, Fact::WireClosed(_)))
+            .await;
+        match closed {
+            Fact::WireClosed(closed) => (closed.by, closed.detail),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let log = self.recorder.log();
+        log.events()
+            .iter()
+            .map(|event| event.fact.clone())
+            .collect()
+    }
+
+    /// The names of the events that were passed on, with their origin.
+    fn passed(&self, direction: Direction) -> Vec<(String, Origin)> {
+        let name = |fact: &Fact| match fact {
+            Fact::Wire(wire) if wire.direction == direction => match &wire.packet {
+                Packet::Event { name, .. } => Some((name.clone(), wire.origin)),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.facts().iter().filter_map(name).collect()
+    }
+
+    /// The token of the probe, as the page gets it.
+    async fn probe_config(&self) -> Value {
+        let page = self.text("/page").await;
+        let start = page.split_once("probe(").expect("the probe").1;
+        serde_json::from_str(start.split_once(')').expect("its end").0).expect("its settings")
+    }
+
+    async fn probe(&self) -> Browser {
+        let config = self.probe_config().await;
+        let text = |name: &str| config[name].as_str().expect("a text").to_owned();
+        let path = format!("{}?token={}", text("path"), text("token"));
+        connect(&self.address(&path)).await.expect("a line")
+    }
+}
+
+fn options(upstream: SocketAddr, mirror: Mirror, edits: Vec<Edit>) -> GatewayOptions {
+    GatewayOptions {
+        upstream,
+        players: vec![PLAYER.into(), "partner".into()],
+        mirror,
+        edits,
+        probe_script: "probe(/*GYMCHECK_CONFIG*/{})".into(),
+    }
+}
+
+fn target(opened: mpsc::UnboundedSender<WebSocket>) -> Router {
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/page") }))
+        .route("/page", get(page))
+        .route("/static/js/index.js", get(script))
+        .route("/echo", post(echo))
+        .route("/socket.io/", get(socket))
+        .with_state(opened)
+}
+
+async fn page() -> Html<&'static str> {
+    Html(r#"<html><head><script src="https://cdn.example/a.js"></script></head></html>"#)
+}
+
+async fn script() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::ETAG, "\"1\""),
+    ];
+    (
+        headers,
+        "function end() {\n    cleanup();\n}\nload('https://cdn.example/x');\n",
+    )
+}
+
+/// Tells what arrived.
+async fn echo(headers: HeaderMap, body: Bytes) -> String {
+    let name = |name: &str| match headers.get(name) {
+        Some(value) => value.to_str().expect("a text").to_owned(),
+        None => String::new(),
+    };
+    json!({
+        "host": name("host"),
+        "encoding": name("accept-encoding"),
+        "cookie": name("cookie"),
+        "hop": name("x-hop"),
+        "body": String::from_utf8_lossy(&body),
+    })
+    .to_string()
+}
+
+async fn socket(
+    State(opened): State<mpsc::UnboundedSender<WebSocket>>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if headers.get("cookie").is_some_and(|cookie| cookie == "no") {
+        return (StatusCode::BAD_REQUEST, "not you").into_response();
+    }
+    upgrade.on_upgrade(|socket| async move {
+        // A test that has ended needs it no more.
+        let _ = opened.send(socket);
+    })
+}
+
+async fn connect(address: &str) -> Result<Browser, WsError> {
+    let address = address.replace("http://", "ws://");
+    let opened = timeout(PATIENCE, connect_async(address)).await;
+    opened.expect("in time").map(|(socket, _)| socket)
+}
+
+async fn say(browser: &mut Browser, text: &str) {
+    browser.send(Message::text(text)).await.expect("written");
+}
+
+async fn tell(target: &mut WebSocket, text: &str) {
+    let sent = target.send(TargetMessage::text(text)).await;
+    sent.expect("written");
+}
+
+async fn tell_event(target: &mut WebSocket, event: &str) {
+    tell(target, &format!(r#"42["{event}"]"#)).await;
+}
+
+/// The browser's next message: a text as it is, anything else as `#`.
+async fn heard(browser: &mut Browser) -> String {
+    let message = timeout(PATIENCE, browser.next()).await.expect("in time");
+    match message.expect("open").expect("a message") {
+        Message::Text(text) => text.to_string(),
+        Message::Binary(_) => "#".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+async fn heard_json(browser: &mut Browser) -> Value {
+    serde_json::from_str(&heard(browser).await).expect("JSON")
+}
+
+async fn heard_by_target(target: &mut WebSocket) -> String {
+    let message = timeout(PATIENCE, target.recv()).await.expect("in time");
+    match message.expect("open").expect("a message") {
+        TargetMessage::Text(text) => text.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn http_facts(facts: &[Fact]) -> Vec<(u16, String, Vec<String>)> {
+    let http = |fact: &Fact| match fact {
+        Fact::Http(http) => Some((http.status, http.by.clone(), http.edits.clone())),
+        _ => None,
+    };
+    facts.iter().filter_map(http).collect()
+}
+
+#[tokio::test]
+async fn http_is_passed_on() {
+    let bench = Bench::new().await;
+    let redirect = bench.get("/").await;
+    assert_eq!(redirect.status(), 303);
+    assert_eq!(redirect.headers()["location"], "/page");
+
+    let request = bench.http.post(bench.address("/echo?a=b"));
+    let request = request
+        .header("cookie", "session=1")
+        .header("accept-encoding", "gzip, br")
+        .header("connection", "x-hop")
+        .header("x-hop", "1")
+        .body("answers");
+    let answer = request.send().await.expect("an answer");
+    let echoed: Value = serde_json::from_str(&answer.text().await.expect("a text")).expect("JSON");
+    assert_eq!(echoed["body"], "answers");
+    assert_eq!(echoed["cookie"], "session=1");
+    assert_eq!(echoed["encoding"], "identity");
+    assert_eq!(echoed["hop"], "");
+    let origin = bench.gateway.origin(PLAYER);
+    assert_eq!(echoed["host"], origin.trim_start_matches("http://"));
+
+    let Fact::Http(http) = &bench.facts()[1] else {
+        panic!("the exchange was not recorded");
+    };
+    assert_eq!(
+        (http.method.as_str(), http.path.as_str()),
+        ("POST", "/echo?a=b")
+    );
+    assert_eq!((http.status, http.by.as_str()), (200, "target"));
+}
+
+#[tokio::test]
+async fn other_hosts_are_refused() {
+    let bench = Bench::new().await;
+    let request = bench.http.get(bench.address("/page"));
+    let answer = request.header("host", "elsewhere.example").send().await;
+    assert_eq!(answer.expect("an answer").status(), 421);
+    // Each player has a way in of its own.
+    let request = bench.http.get(bench.address("/page"));
+    let partner = bench.gateway.origin("partner");
+    let host = partner.trim_start_matches("http://");
+    let answer = request.header("host", host).send().await;
+    assert_eq!(answer.expect("an answer").status(), 421);
+    assert_eq!(http_facts(&bench.facts()).len(), 2);
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_there_is_a_bad_gateway() {
+    let recorder = Recorder::in_memory();
+    let first = Bench::new().await;
+    let nobody = first.gateway.closed_port();
+    let options = options(nobody, Mirror::default(), Vec::new());
+    let gateway = Gateway::start(options, recorder.clone())
+        .await
+        .expect("a gateway");
+    let address = format!("{}/page", gateway.origin(PLAYER));
+    let answer = first.http.get(address).send().await.expect("an answer");
+    assert_eq!(answer.status(), 502);
+    let text = answer.text().await.expect("a text");
+    assert!(text.starts_with("the target does not answer"), "{text}");
+    let refused = connect(&format!("{}{SOCKET}", gateway.origin(PLAYER))).await;
+    assert!(matches!(refused, Err(WsError::Http(answer)) if answer.status() == 502));
+    let facts: Vec<Fact> = recorder
+        .log()
+        .events()
+        .iter()
+        .map(|event| event.fact.clone())
+        .collect();
+    let bad = (502, "gateway".to_owned(), Vec::new());
+    assert_eq!(http_facts(&facts), [bad.clone(), bad]);
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn pages_get_the_probe_and_no_public_address() {
+    let bench = Bench::new().await;
+    let page = bench.text("/page").await;
+    assert!(page.starts_with("<html><head><script>probe({"), "{page}");
+    assert!(
+        page.ends_with(
+            r#"</script><script src="/__gymcheck/mirror/cdn.example/a.js"></script></head></html>"#
+        ),
+        "{page}"
+    );
+    // What a page loads into itself is not a page of its own.
+    let request = bench.http.get(bench.address("/page"));
+    let part = request.header("sec-fetch-dest", "empty").send().await;
+    let part = part.expect("an answer").text().await.expect("a text");
+    assert!(!part.contains("probe("), "{part}");
+}
+
+fn edit(file: &str, find: &str) -> Edit {
+    Edit {
+        name: "no-cleanup".into(),
+        file: file.into(),
+        find: find.into(),
+        replace: "end() { }".into(),
+    }
+}
+
+#[tokio::test]
+async fn edits_change_what_they_name() {
+    let edits = vec![edit("static/js/index.js", "end() { cleanup(); }")];
+    let mirror = Mirror::new(vec![asset("https://cdn.example/a.js", "/nowhere")]);
+    let bench = Bench::with(mirror, edits).await;
+    let answer = bench.get("/static/js/index.js?v=1").await;
+    assert!(answer.headers().get("etag").is_none());
+    let script = answer.text().await.expect("a text");
+    let mirrored = bench.address("/__gymcheck/mirror/cdn.example/x");
+    assert_eq!(
+        script,
+        format!("function end() {{ }}\nload('{mirrored}');\n")
+    );
+    bench.text("/page").await;
+    let edited = (200, "target".to_owned(), vec!["no-cleanup".to_owned()]);
+    let plain = (200, "target".to_owned(), Vec::new());
+    assert_eq!(http_facts(&bench.facts()), [edited, plain]);
+}
+
+#[tokio::test]
+async fn an_edit_that_finds_nothing_breaks_the_run() {
+    let edits = vec![edit("static/js/index.js", "tidy_up();")];
+    let bench = Bench::with(Mirror::default(), edits).await;
+    let answer = bench.get("/static/js/index.js").await;
+    assert_eq!(answer.status(), 500);
+    let broken = bench.recorder.broken().expect("the run is broken");
+    assert_eq!(broken.component, "gateway");
+    assert!(
+        broken.reason.starts_with(
+            "cannot rewrite the target's /static/js/index.js: the edit no-cleanup finds none"
+        ),
+        "{}",
+        broken.reason
+    );
+}
+
+fn asset(url: &str, path: impl Into<std::path::PathBuf>) -> MirrorEntry {
+    MirrorEntry {
+        url: url.into(),
+        path: path.into(),
+        media_type: "application/wasm".into(),
+    }
+}
+
+#[tokio::test]
+async fn the_mirror_answers_instead_of_public_hosts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.wasm");
+    std::fs::write(&file, b"\0asm").expect("written");
+    let mirror = Mirror::new(vec![
+        asset("https://cdn.example/v1/a.wasm", &file),
+        asset(
+            "https://cdn.example/v1/lost.wasm",
+            folder.path().join("lost"),
+        ),
+    ]);
+    let bench = Bench::with(mirror, Vec::new()).await;
+    let answer = bench
+        .get("/__gymcheck/mirror/cdn.example/v1/a.wasm?x=1")
+        .await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "application/wasm");
+    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    let kept = &answer.headers()["cache-control"];
+    assert_eq!(kept, "public, max-age=31536000, immutable");
+    assert_eq!(&answer.bytes().await.expect("a body")[..], b"\0asm");
+
+    let answer = bench
+        .get("/__gymcheck/mirror/cdn.example/v1/b.wasm?x=1")
+        .await;
+    assert_eq!(answer.status(), 404);
+    let url = "https://cdn.example/v1/b.wasm?x=1";
+    let miss = |fact: &Fact| matches!(fact, Fact::MirrorMiss { url: missed } if missed == url);
+    bench.fact("the miss", miss).await;
+    let (by, edits) = ("mirror".to_owned(), Vec::new());
+    let expected = [(200, by.clone(), edits.clone()), (404, by, edits)];
+    assert_eq!(http_facts(&bench.facts()), expected);
+
+    let answer = bench
+        .get("/__gymcheck/mirror/cdn.example/v1/lost.wasm")
+        .await;
+    assert_eq!(answer.status(), 500);
+    assert!(bench.recorder.broken().is_some());
+}
+
+#[tokio::test]
+async fn packets_are_recorded_in_their_order() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    assert!(bench.gateway.is_connected(PLAYER));
+    assert!(!bench.gateway.is_connected("partner"));
+    tell(&mut target, BINARY).await;
+    let sent = target
+        .send(TargetMessage::binary(&b"\x81\xa1u\x01"[..]))
+        .await;
+    sent.expect("written");
+    assert_eq!(heard(&mut browser).await, BINARY);
+    assert_eq!(heard(&mut browser).await, "#");
+    let delivered = bench.gateway.delivered(PLAYER);
+    let expected = Delivered {
+        connection: 1,
+        path: SOCKET.into(),
+        messages: 3,
+    };
+    assert_eq!(delivered, Some(expected));
+    say(&mut browser, r#"42["advance_scene",{"a":1}]"#).await;
+    heard_by_target(&mut target).await;
+
+    let facts = bench.facts();
+    assert!(matches!(&facts[0], Fact::Http(http) if http.status == 101));
+    assert!(matches!(&facts[1], Fact::WireOpened(opened) if opened.path == SOCKET));
+    let packets: Vec<_> = facts[2..].iter().map(told).collect();
+    insta::assert_snapshot!(packets.join("\n"), @r#"
+    to-server: {"data":null,"namespace":"/","type":"connect"}
+    to-client: {"data":{"sid":"a"},"namespace":"/","type":"connect"}
+    to-client: {"args":[{"$binary":{"bytes":4,"msgpack":{"u":1},"sha256":"71ffeafbe03e2d39eee07ea0ddb2f6936e4dfc9c60334fcbb0f2322754e45194"}}],"name":"packed","namespace":"/","type":"event"}
+    to-server: {"args":[{"a":1}],"name":"advance_scene","namespace":"/","type":"event"}
+    "#);
+}
+
+fn told(fact: &Fact) -> String {
+    let Fact::Wire(wire) = fact else {
+        panic!("{fact:?} is no packet");
+    };
+    let packet = serde_json::to_value(&wire.packet).expect("JSON");
+    format!("{}: {packet}", wire.direction)
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_passed_on_unchanged() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    tell(&mut target, "42[oops").await;
+    assert_eq!(heard(&mut browser).await, "42[oops");
+    let unreadable = |fact: &Fact| {
+        matches!(fact, Fact::Wire(wire)
+            if matches!(&wire.packet, Packet::Unreadable { start, .. } if start == "42[oops"))
+    };
+    bench.fact("an unreadable packet", unreadable).await;
+}
+
+#[tokio::test]
+async fn a_target_may_refuse_a_websocket() {
+    let bench = Bench::new().await;
+    let address = bench.address(SOCKET).replace("http://", "ws://");
+    let mut request =
+        tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(address)
+            .expect("a request");
+    let cookie = header::HeaderValue::from_static("no");
+    request.headers_mut().insert(header::COOKIE, cookie);
+    let Err(WsError::Http(refusal)) = connect_async(request).await else {
+        panic!("it was not refused");
+    };
+    assert_eq!(refusal.status(), 400);
+    assert_eq!(
+        http_facts(&bench.facts()),
+        [(400, "target".into(), Vec::new())]
+    );
+}
+
+#[tokio::test]
+async fn a_browser_that_closes_says_so_to_the_target() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    // Its last word is not lost.
+    say(&mut browser, r#"42["last"]"#).await;
+    let frame = CloseFrame {
+        code: 4001.into(),
+        reason: "enough".into(),
+    };
+    browser.close(Some(frame)).await.expect("said");
+    assert_eq!(heard_by_target(&mut target).await, r#"42["last"]"#);
+    let close = heard_by_target(&mut target).await;
+    assert!(
+        close.contains("4001") && close.contains("enough"),
+        "{close}"
+    );
+    assert_eq!(
+        bench.closed().await,
+        (End::Browser, "close code 4001 enough".into())
+    );
+    assert_eq!(bench.gateway.delivered(PLAYER), None);
+}
+
+#[tokio::test]
+async fn a_target_that_closes_says_so_to_the_browser() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    tell_event(&mut target, "last").await;
+    target.send(TargetMessage::Close(None)).await.expect("said");
+    assert_eq!(heard(&mut browser).await, r#"42["last"]"#);
+    assert_eq!(heard(&mut browser).await, "Close(None)");
+    assert_eq!(
+        bench.closed().await,
+        (End::Target, "closed without a code".into())
+    );
+}
+
+#[tokio::test]
+async fn a_browser_that_is_lost_is_lost_to_the_target_too() {
+    let mut bench = Bench::new().await;
+    let (browser, mut target) = bench.join().await;
+    drop(browser);
+    let end = timeout(PATIENCE, target.recv()).await.expect("in time");
+    assert!(end.is_none_or(|end| end.is_err()));
+    assert_eq!(bench.closed().await.0, End::Browser);
+}
+
+#[tokio::test]
+async fn a_held_event_holds_all_that_follows_but_heartbeats() {
+    let mut bench = Bench::new().await;
+    // The rule is there before the connection.
+    bench.hold(Direction::ToClient, "packed");
+    let (mut browser, mut target) = bench.join().await;
+    tell_event(&mut target, "before").await;
+    tell(&mut target, BINARY).await;
+    target
+        .send(TargetMessage::binary(&b"x"[..]))
+        .await
+        .expect("written");
+    tell_event(&mut target, "after").await;
+    tell(&mut target, "2").await;
+    assert_eq!(heard(&mut browser).await, r#"42["before"]"#);
+    assert_eq!(heard(&mut browser).await, "2");
+    // The other direction is free.
+    say(&mut browser, r#"42["packed"]"#).await;
+    assert_eq!(heard_by_target(&mut target).await, r#"42["packed"]"#);
+    assert_eq!(
+        bench.passed(Direction::ToClient),
+        [("before".into(), Origin::Natural)]
+    );
+
+    assert!(!bench.gateway.release("another"));
+    assert!(bench.gateway.release("hold"));
+    assert!(!bench.gateway.release("hold"));
+    assert_eq!(heard(&mut browser).await, BINARY);
+    assert_eq!(heard(&mut browser).await, "#");
+    assert_eq!(heard(&mut browser).await, r#"42["after"]"#);
+    let names: Vec<String> = bench
+        .passed(Direction::ToClient)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["before", "packed", "after"]);
+    bench.effect(RuleEffect::Held).await;
+    bench.effect(RuleEffect::Released).await;
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_lost_browser_is_never_delivered() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    bench.hold(Direction::ToServer, "advance_scene");
+    say(&mut browser, r#"42["before"]"#).await;
+    say(&mut browser, r#"42["advance_scene"]"#).await;
+    bench.effect(RuleEffect::Held).await;
+    drop(browser);
+    bench.effect(RuleEffect::Discarded).await;
+    assert_eq!(heard_by_target(&mut target).await, r#"42["before"]"#);
+    let end = timeout(PATIENCE, target.recv()).await.expect("in time");
+    assert!(end.is_none_or(|end| end.is_err()));
+    assert_eq!(
+        bench.passed(Direction::ToServer),
+        [("before".into(), Origin::Natural)]
+    );
+    bench.closed().await;
+
+    // It stays in force for the player's next connection.
+    let (mut browser, mut target) = bench.join().await;
+    say(&mut browser, r#"42["advance_scene"]"#).await;
+    say(&mut browser, "3").await;
+    assert_eq!(heard_by_target(&mut target).await, "3");
+    assert!(bench.gateway.release("hold"));
+    assert_eq!(heard_by_target(&mut target).await, r#"42["advance_scene"]"#);
+}
+
+#[tokio::test]
+async fn an_event_is_sent_in_the_targets_name() {
+    let mut bench = Bench::new().await;
+    let ended = async |bench: &Bench, direction| {
+        let args = vec![json!({"game_id": "g"})];
+        bench
+            .gateway
+            .inject("ended", PLAYER, direction, "p2p_game_ended", args)
+            .await
+    };
+    let (mut browser, mut target) = bench.connect().await;
+    let early = ended(&bench, Direction::ToClient).await;
+    assert!(matches!(early, Err(InjectError::NotConnected { .. })));
+    tell(&mut target, r#"40{"sid":"a"}"#).await;
+    heard(&mut browser).await;
+
+    bench.hold(Direction::ToClient, "held");
+    tell_event(&mut target, "held").await;
+    bench.effect(RuleEffect::Held).await;
+    ended(&bench, Direction::ToClient).await.expect("written");
+    let expected = r#"42["p2p_game_ended",{"game_id":"g"}]"#;
+    assert_eq!(heard(&mut browser).await, expected);
+    ended(&bench, Direction::ToServer).await.expect("written");
+    assert_eq!(heard_by_target(&mut target).await, expected);
+    let injected = ("p2p_game_ended".to_owned(), Origin::Injected);
+    assert_eq!(bench.passed(Direction::ToClient), [injected]);
+    bench.effect(RuleEffect::Injected).await;
+
+    browser.close(None).await.expect("said");
+    bench.closed().await;
+    let late = ended(&bench, Direction::ToClient).await;
+    assert!(matches!(late, Err(InjectError::NotConnected { .. })));
+}
+
+#[tokio::test]
+async fn the_probe_tells_its_page_on_the_runs_clock() {
+    let bench = Bench::new().await;
+    let mut page = bench.probe().await;
+    assert_eq!(heard_json(&mut page).await, json!({"clock": true}));
+    say(&mut page, r#"{"now":5.0}"#).await;
+    let offset = heard_json(&mut page).await["offset"]
+        .as_f64()
+        .expect("a number");
+    assert!(offset > -5.0 && offset + 5.0 <= bench.recorder.now());
+    let hello = json!({
+        "page_t": 0.5, "event": "hello", "url": "http://a/", "user_agent": "b", "secure": true,
+    });
+    say(&mut page, &hello.to_string()).await;
+    let said = bench
+        .fact("the hello", |fact| matches!(fact, Fact::Page(_)))
+        .await;
+    let Fact::Page(said) = said else {
+        unreachable!()
+    };
+    assert_eq!((said.page, said.page_t), (1, 0.5));
+    assert!(matches!(said.what, PageFact::Hello { secure: true, .. }));
+
+    // Nothing is told before it happens, whatever the page's clock says.
+    say(&mut page, r#"{"page_t":1e9,"event":"bye"}"#).await;
+    let bye = |fact: &Fact| matches!(fact, Fact::Page(event) if event.what == PageFact::Bye {});
+    let Fact::Page(bye) = bench.fact("the bye", bye).await else {
+        unreachable!()
+    };
+    assert!(bye.page_t <= bench.recorder.now());
+
+    say(&mut page, r#"{"page_t":1,"event":"news"}"#).await;
+    say(&mut page, "what?").await;
+    let unreadable = |start: &'static str| {
+        move |fact: &Fact| {
+            matches!(fact, Fact::Page(event) if matches!(&event.what, PageFact::Error { message, .. }
+                if message.starts_with("unreadable probe event: ") && message.contains(start)))
+        }
+    };
+    bench.fact("an unknown event", unreadable("news")).await;
+    bench.fact("no JSON", unreadable("what?")).await;
+}
+
+#[tokio::test]
+async fn the_probe_replies_to_requests() {
+    let bench = Bench::new().await;
+    let probe = bench.gateway.probe(PLAYER);
+    let ask = |deadline| {
+        let probe = probe.clone();
+        tokio::spawn(async move {
+            probe
+                .request(json!({"cmd": "snapshot", "x": 1}), deadline)
+                .await
+        })
+    };
+    let nobody = ask(PATIENCE).await.expect("no panic");
+    assert!(matches!(nobody, Err(ProbeError::NoPage { .. })));
+    assert_eq!(probe.page(), 0);
+
+    let mut page = bench.probe().await;
+    heard(&mut page).await;
+    assert_eq!(probe.page(), 1);
+    let (first, second) = (ask(PATIENCE), ask(PATIENCE));
+    let request = heard_json(&mut page).await;
+    assert_eq!(request, json!({"id": 1, "cmd": "snapshot", "x": 1}));
+    assert_eq!(heard_json(&mut page).await["id"], 2);
+    say(&mut page, r#"{"re":2,"error":"not now"}"#).await;
+    say(&mut page, r#"{"re":1,"state":{}}"#).await;
+    let replies = [
+        first.await.expect("no panic"),
+        second.await.expect("no panic"),
+    ];
+    assert!(replies.contains(&Ok(json!({"state": {}}))));
+    let refused = |reply: &Result<_, _>| matches!(reply, Err(ProbeError::Refused { reason, .. }) if reason == "not now");
+    assert!(replies.iter().any(refused));
+
+    let late = ask(Duration::from_millis(1)).await.expect("no panic");
+    assert!(matches!(late, Err(ProbeError::Deadline { .. })));
+    heard(&mut page).await;
+    let lost = ask(PATIENCE);
+    heard(&mut page).await;
+    drop(page);
+    let lost = lost.await.expect("no panic");
+    assert!(matches!(lost, Err(ProbeError::Gone { .. })));
+
+    let mut next = bench.probe().await;
+    heard(&mut next).await;
+    assert_eq!(probe.page(), 2);
+}
+
+#[tokio::test]
+async fn only_the_players_page_gets_on_the_probes_line() {
+    let bench = Bench::new().await;
+    for path in ["/__gymcheck/probe", "/__gymcheck/probe?token=guess"] {
+        let refused = connect(&bench.address(path)).await;
+        assert!(matches!(refused, Err(WsError::Http(answer)) if answer.status() == 403));
+    }
+    let token = bench.probe_config().await["token"].clone();
+    let path = format!(
+        "/__gymcheck/probe?token={}",
+        token.as_str().expect("a text")
+    );
+    let partner = format!("{}{path}", bench.gateway.origin("partner"));
+    assert!(connect(&partner).await.is_err());
+}
+
+#[tokio::test]
+async fn a_gateway_ends_all_it_began() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let closed = bench.gateway.closed_port();
+    let refused = TcpStream::connect(closed)
+        .await
+        .expect_err("nobody listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let origin = bench.gateway.origin(PLAYER);
+    let ending = tokio::spawn(bench.gateway.shutdown());
+    assert!(heard(&mut browser).await.starts_with("Close("));
+    assert!(heard_by_target(&mut target).await.starts_with("Close("));
+    timeout(PATIENCE, ending)
+        .await
+        .expect("in time")
+        .expect("no panic");
+    let gone = |event: &Event| matches!(&event.fact, Fact::WireClosed(closed) if closed.by == End::Gateway);
+    assert!(bench.recorder.find(0, gone).is_some());
+    let address = origin.trim_start_matches("http://");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_probe_without_a_place_for_its_settings_is_no_probe() {
+    let mut options = options(([127, 0, 0, 1], 9).into(), Mirror::default(), Vec::new());
+    options.probe_script = "probe({})".into();
+    let started = Gateway::start(options, Recorder::in_memory()).await;
+    assert!(matches!(started, Err(GatewayError::ProbeScript)));
+}
