@@ -307,10 +307,8 @@ async fn carry_out_all(
             })
             .await?;
         progress.end(&record);
-        if let Some(mutant) = item.mutant {
-            if let Some(base) = base_of(items, &results.runs, index) {
-                results.mutants.push(fate_of(mutant, base, &record));
-            }
+        if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, &results.runs, index)) {
+            results.mutants.push(fate_of(mutant, base, &record));
         }
         results.runs.push(record);
         if was_interrupted().await {

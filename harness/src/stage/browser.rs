@@ -80,6 +80,7 @@ impl BrowserSession {
                 detail: Some(format!("{} {}", browser.kind, browser.version)),
             }),
         );
+        driver.watch(root.clone(), "browser", player, recorder);
         Ok(BrowserSession {
             client,
             player: player.to_owned(),

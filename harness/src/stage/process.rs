@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use super::tree;
+use super::tree::{self, Member};
 use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder};
 
 /// The variable by which a stage knows its own processes, also those that left their group.
@@ -24,6 +24,9 @@ const LAST_LINES: usize = 25;
 
 /// The longest line that is kept; what is longer is cut.
 const LONGEST_LINE: usize = 4000;
+
+/// How often a process that is not the stage's own child is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
 
 /// A process that the stage started, in a group of its own. Dropping it ends the whole group.
 pub struct StageProcess {
@@ -156,6 +159,27 @@ impl StageProcess {
     /// Says that it is now allowed to end.
     pub fn may_end(&self) {
         self.ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Breaks the run when a process below this one ends by itself.
+    pub fn watch(&self, member: Member, role: &str, player: &str, recorder: &Recorder) {
+        let (ending, exit) = (self.ending.clone(), self.exit.clone());
+        let (last_lines, recorder) = (self.last_lines.clone(), recorder.clone());
+        let (role, reason) = (role.to_owned(), format!("the {player}'s {role} ended by itself"));
+        tokio::spawn(async move {
+            // Nobody tells of the end of a process that is not one's own child.
+            while member.is_alive() {
+                tokio::time::sleep(WATCH_EVERY).await;
+            }
+            if !ending.load(Ordering::SeqCst) && exit.borrow().is_none() {
+                recorder.record(Fact::Broken(BrokenFact {
+                    component: role,
+                    reason,
+                    last_lines: kept(&last_lines),
+                    worth_a_retry: true,
+                }));
+            }
+        });
     }
 
     /// Ends the whole group and waits until it is gone.

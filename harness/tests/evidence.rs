@@ -1,0 +1,356 @@
+//! Recorded evidence of good and of bad runs, judged again without a browser. The logs lie in
+//! `fixtures/evidence/`; `record.py` beside them makes them anew.
+
+use std::path::PathBuf;
+
+use gymcheck::evidence::{
+    Direction, Event, Fact, Log, Packet, PageFact, ProcessPhase, StepPhase,
+};
+use gymcheck::run::find_root;
+use gymcheck::spec::{Catalogue, Spec};
+use gymcheck::verdict::{Judgement, Verdict, judge};
+
+const HEADLINE: &str = "scene-exit/partner-dies-on-survey";
+const IN_GAME: &str = "mid-game/partner-dies-in-game";
+
+fn log(name: &str) -> Log {
+    let path: PathBuf = find_root()
+        .join("fixtures/evidence")
+        .join(format!("{name}.jsonl"));
+    Log::read(&path).expect("a recorded log")
+}
+
+fn spec(name: &str) -> Spec {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    catalogue.spec(name).expect("a spec").clone()
+}
+
+fn verdict(judgement: &Judgement, check: &str) -> Verdict {
+    judgement
+        .checks
+        .iter()
+        .find(|result| result.check == check)
+        .unwrap_or_else(|| panic!("{check} was not asked"))
+        .verdict
+}
+
+/// The log with some of its events left out, or changed.
+fn changed(log: &Log, change: impl Fn(&mut Event) -> bool) -> Log {
+    let mut events = log.events().to_vec();
+    events.retain_mut(|event| change(event));
+    Log::new(events)
+}
+
+fn without(log: &Log, left_out: impl Fn(&Event) -> bool) -> Log {
+    changed(log, |event| !left_out(event))
+}
+
+fn is_socket_event(event: &Event, player: &str, wanted: &str) -> bool {
+    event.player.as_deref() == Some(player)
+        && matches!(&event.fact, Fact::Wire(wire)
+            if matches!(&wire.packet, Packet::Event { name, .. } if name == wanted))
+}
+
+#[test]
+fn each_recorded_log_has_its_recorded_verdicts() {
+    use Verdict::{Fail, Pass};
+    let headline: [&str; 4] = [
+        "connections-closed",
+        "played-peer-to-peer",
+        "no-overlay",
+        "form-answered",
+    ];
+    let recorded: [(&str, [Verdict; 4]); 3] = [
+        ("good", [Pass, Pass, Pass, Pass]),
+        ("cleanup-not-called", [Fail, Pass, Fail, Fail]),
+        ("late-end-not-guarded", [Pass, Pass, Fail, Fail]),
+    ];
+    for (name, expected) in recorded {
+        let judgement = judge(&spec(HEADLINE), &log(name));
+        for (check, expected) in headline.iter().zip(expected) {
+            assert_eq!(verdict(&judgement, check), expected, "{name}: {check}");
+        }
+    }
+    let judgement = judge(&spec(IN_GAME), &log("in-game"));
+    assert_eq!(verdict(&judgement, "overlay-shown"), Pass);
+}
+
+#[test]
+fn an_absence_without_its_stimulus_is_vacuous() {
+    let good = log("good");
+    let spec = spec(HEADLINE);
+    let told = |event: &Event| is_socket_event(event, "survivor", "p2p_game_ended");
+    let killed = |event: &Event| {
+        matches!(&event.fact, Fact::Process(process)
+            if process.role == "browser" && process.phase == ProcessPhase::Killed)
+    };
+    let handled = |event: &Event| {
+        matches!(&event.fact, Fact::ServerHandled(handled) if handled.event == "disconnect")
+    };
+    let socket = |event: &Event| {
+        event.player.as_deref() == Some("partner") && matches!(event.fact, Fact::WireClosed(_))
+    };
+    let ways: [(&str, &dyn Fn(&Event) -> bool); 4] = [
+        ("the event that would raise it", &told),
+        ("the partner's death", &killed),
+        ("the target's handling of it", &handled),
+        ("the end of the partner's socket", &socket),
+    ];
+    for (what, left_out) in ways {
+        let judgement = judge(&spec, &without(&good, left_out));
+        assert_eq!(
+            verdict(&judgement, "no-overlay"),
+            Verdict::Vacuous,
+            "without {what}"
+        );
+    }
+}
+
+#[test]
+fn an_event_of_another_game_or_of_a_completed_scene_is_no_stimulus() {
+    let good = log("good");
+    let spec = spec(HEADLINE);
+    for (field, value) in [("game_id", "another"), ("reason", "scene_completed")] {
+        let other = changed(&good, |event| {
+            if is_socket_event(event, "survivor", "p2p_game_ended")
+                && let Fact::Wire(wire) = &mut event.fact
+                && let Packet::Event { args, .. } = &mut wire.packet
+            {
+                args[0][field] = value.into();
+            }
+            true
+        });
+        let judgement = judge(&spec, &other);
+        assert_eq!(
+            verdict(&judgement, "no-overlay"),
+            Verdict::Vacuous,
+            "{field} {value}"
+        );
+    }
+}
+
+#[test]
+fn closed_connections_prove_nothing_if_none_was_ever_up() {
+    let good = log("good");
+    let spec = spec(HEADLINE);
+    let never_up = changed(&good, |event| {
+        if let Fact::Snapshot(snapshot) = &mut event.fact {
+            snapshot.state.connections.clear();
+            snapshot.state.channels.clear();
+        }
+        true
+    });
+    let judgement = judge(&spec, &never_up);
+    assert_eq!(verdict(&judgement, "connections-closed"), Verdict::Vacuous);
+
+    let after_the_death = changed(&good, |event| {
+        // As if the partner had died before the connections were looked at.
+        if matches!(&event.fact, Fact::Process(process) if process.role == "browser")
+            && event.player.as_deref() == Some("partner")
+            && let Fact::Process(process) = &mut event.fact
+        {
+            process.phase = ProcessPhase::Killed;
+        }
+        true
+    });
+    let judgement = judge(&spec, &after_the_death);
+    assert_eq!(verdict(&judgement, "connections-closed"), Verdict::Vacuous);
+}
+
+/// Each oracle of a check, turned red alone, turns the check red: none of them hides behind the
+/// others.
+#[test]
+fn each_oracle_bites_alone() {
+    let good = log("good");
+    let spec = spec(HEADLINE);
+    let fails = |check: &str, oracle: &str, log: &Log| {
+        let judgement = judge(&spec, log);
+        assert_eq!(verdict(&judgement, check), Verdict::Fail, "{check} by {oracle}");
+        let result = judgement.checks.iter().find(|result| result.check == check);
+        let account = &result.expect("it was asked").account;
+        assert!(account.starts_with(oracle), "{check} by {oracle}: {account}");
+    };
+    let survivors_snapshot = |event: &Event, wanted: &str| {
+        event.player.as_deref() == Some("survivor")
+            && matches!(&event.fact, Fact::Snapshot(snapshot) if snapshot.label == wanted)
+    };
+
+    let open = changed(&good, |event| {
+        if survivors_snapshot(event, "after-exit")
+            && let Fact::Snapshot(snapshot) = &mut event.fact
+        {
+            snapshot.state.channels[0].state = "open".into();
+        }
+        true
+    });
+    fails("connections-closed", "ledger", &open);
+
+    let sends = changed(&good, |event| {
+        if survivors_snapshot(event, "after-exit/later")
+            && let Fact::Snapshot(snapshot) = &mut event.fact
+        {
+            snapshot.state.channels[0].sent += 1;
+        }
+        true
+    });
+    fails("connections-closed", "traffic", &sends);
+
+    let holds_sockets = {
+        let in_game = good.kernel("survivor", "in-game").expect("taken").1.udp.clone();
+        changed(&good, move |event| {
+            if event.player.as_deref() == Some("survivor")
+                && let Fact::Kernel(kernel) = &mut event.fact
+                && kernel.label == "after-exit"
+            {
+                kernel.udp.clone_from(&in_game);
+            }
+            true
+        })
+    };
+    fails("connections-closed", "kernel", &holds_sockets);
+
+    let relayed = changed(&good, |event| {
+        if is_socket_event(event, "partner", "emit_episode_data")
+            && let Fact::Wire(wire) = &mut event.fact
+            && let Packet::Event { name, .. } = &mut wire.packet
+        {
+            assert_eq!(wire.direction, Direction::ToServer);
+            *name = "pyodide_player_action".into();
+        }
+        true
+    });
+    fails("played-peer-to-peer", "wire", &relayed);
+
+    let disagree = changed(&good, |event| {
+        if event.player.as_deref() == Some("partner")
+            && let Fact::DataFile(file) = &mut event.fact
+        {
+            let column = file.columns.iter().position(|name| name == "rewards.left");
+            file.rows[17][column.expect("a column")] = "99".into();
+        }
+        true
+    });
+    fails("played-peer-to-peer", "records", &disagree);
+
+    let too_short = changed(&good, |event| {
+        if let Fact::DataFile(file) = &mut event.fact
+            && file.what == "episode"
+        {
+            file.rows.truncate(59);
+        }
+        true
+    });
+    fails("played-peer-to-peer", "records", &too_short);
+
+    let flash = {
+        let exit = good
+            .snapshot("survivor", "after-exit")
+            .expect("taken")
+            .0
+            .seq;
+        changed(&good, move |event| {
+            if event.seq > exit
+                && event.player.as_deref() == Some("survivor")
+                && let Fact::Page(page) = &mut event.fact
+                && matches!(page.what, PageFact::Console { .. })
+            {
+                page.what = PageFact::Overlay(gymcheck::evidence::Overlay {
+                    id: 77,
+                    element: "div#partnerDisconnectedContainer".into(),
+                    known: Some("partnerDisconnectedContainer".into()),
+                    reason: "known-id".into(),
+                    present: false,
+                    visible: false,
+                    coverage: 0.0,
+                    text: "gone before anybody saw it".into(),
+                });
+            }
+            true
+        })
+    };
+    fails("no-overlay", "DOM history", &flash);
+
+    let covered = changed(&good, |event| {
+        if let Fact::HitTest(test) = &mut event.fact
+            && test.label == "after-death"
+        {
+            for control in &mut test.controls {
+                control.on_top = false;
+                control.covered_by = Some("div".into());
+            }
+        }
+        true
+    });
+    fails("no-overlay", "hit-testing", &covered);
+
+    let repainted = changed(&good, |event| {
+        if let Fact::Pixels(pixels) = &mut event.fact {
+            pixels.differing = pixels.compared / 10;
+        }
+        true
+    });
+    fails("no-overlay", "pixels", &repainted);
+
+    let lost = without(&good, |event| {
+        matches!(&event.fact, Fact::DataFile(file) if file.what == "answers")
+    });
+    fails("form-answered", "data file", &lost);
+}
+
+/// The detectors that must stay silent on the survey must speak in the game: without an overlay
+/// the positive control is red.
+#[test]
+fn the_positive_control_fails_without_its_overlay() {
+    let in_game = log("in-game");
+    let spec = spec(IN_GAME);
+    let silent = changed(&in_game, |event| {
+        if let Fact::Snapshot(snapshot) = &mut event.fact {
+            snapshot.state.overlays.clear();
+        }
+        !matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::Overlay(_)))
+    });
+    assert_eq!(
+        verdict(&judge(&spec, &silent), "overlay-shown"),
+        Verdict::Fail
+    );
+    let another_message = {
+        let mut spec = spec.clone();
+        spec.body.experiment.disconnect_message = "Something else".into();
+        judge(&spec, &in_game)
+    };
+    assert_eq!(verdict(&another_message, "overlay-shown"), Verdict::Fail);
+}
+
+#[test]
+fn a_log_that_is_cut_off_is_broken() {
+    let good = log("good");
+    let half = good.events().len() / 2;
+    let cut = Log::new(good.events()[..half].to_vec());
+    let judgement = judge(&spec(HEADLINE), &cut);
+    assert_eq!(judgement.verdict, Verdict::Broken);
+    for check in &judgement.checks {
+        assert_eq!(check.verdict, Verdict::Broken, "{}", check.check);
+    }
+}
+
+#[test]
+fn a_run_that_ends_early_is_no_pass() {
+    let good = log("good");
+    let arrive = good
+        .events()
+        .iter()
+        .find(|event| matches!(&event.fact, Fact::Step(step) if step.index == 3))
+        .expect("a step")
+        .clone();
+    let mut events: Vec<Event> = good.events()[..=arrive.seq as usize].to_vec();
+    let mut missed = arrive;
+    if let Fact::Step(step) = &mut missed.fact {
+        step.phase = StepPhase::Missed;
+        step.detail = Some("waited in vain".into());
+    }
+    events.push(missed);
+    events.extend(good.events().last().cloned());
+    let judgement = judge(&spec(HEADLINE), &Log::new(events));
+    assert_eq!(judgement.verdict, Verdict::Vacuous);
+    assert!(judgement.missed.expect("said").contains("waited in vain"));
+}
