@@ -99,7 +99,13 @@ impl Suite {
         let runtime = tokio::runtime::Runtime::new()?;
         // A trial that panicked has ended its stage: what it left of the map is good.
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let carry_out = |mutant| runtime.block_on(invocation.run(spec, pair, mutant, 1, |_| {}));
+        let carry_out = |mutant: Option<&Mutant>| {
+            let with = mutant
+                .map(|mutant| format!(" ~ {}", mutant.name))
+                .unwrap_or_default();
+            let say = |step: &str| eprintln!("{} {pair}{with}: {step}", spec.name);
+            runtime.block_on(invocation.run(spec, pair, mutant, 1, say))
+        };
         let key = (spec.name.clone(), pair);
         let base = match runs.get(&key) {
             Some(base) => base.clone(),

@@ -3,9 +3,7 @@
 
 use std::path::PathBuf;
 
-use gymcheck::evidence::{
-    Direction, Event, Fact, Log, Packet, PageFact, ProcessPhase, StepPhase,
-};
+use gymcheck::evidence::{Direction, Event, Fact, Log, Packet, PageFact, ProcessPhase, StepPhase};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, Spec};
 use gymcheck::verdict::{Judgement, Verdict, judge};
@@ -84,22 +82,19 @@ fn an_absence_without_its_stimulus_is_vacuous() {
         matches!(&event.fact, Fact::Process(process)
             if process.role == "browser" && process.phase == ProcessPhase::Killed)
     };
-    let handled = |event: &Event| {
-        matches!(&event.fact, Fact::ServerHandled(handled) if handled.event == "disconnect")
-    };
+    let handled = |event: &Event| matches!(&event.fact, Fact::ServerHandled(handled) if handled.event == "disconnect");
     let socket = |event: &Event| {
         event.player.as_deref() == Some("partner") && matches!(event.fact, Fact::WireClosed(_))
     };
-    let ways: [(&str, &dyn Fn(&Event) -> bool); 4] = [
-        ("the event that would raise it", &told),
-        ("the partner's death", &killed),
-        ("the target's handling of it", &handled),
-        ("the end of the partner's socket", &socket),
+    let logs = [
+        ("the event that would raise it", without(&good, told)),
+        ("the partner's death", without(&good, killed)),
+        ("the target's handling of it", without(&good, handled)),
+        ("the end of the partner's socket", without(&good, socket)),
     ];
-    for (what, left_out) in ways {
-        let judgement = judge(&spec, &without(&good, left_out));
+    for (what, log) in logs {
         assert_eq!(
-            verdict(&judgement, "no-overlay"),
+            verdict(&judge(&spec, &log), "no-overlay"),
             Verdict::Vacuous,
             "without {what}"
         );
@@ -165,10 +160,17 @@ fn each_oracle_bites_alone() {
     let spec = spec(HEADLINE);
     let fails = |check: &str, oracle: &str, log: &Log| {
         let judgement = judge(&spec, log);
-        assert_eq!(verdict(&judgement, check), Verdict::Fail, "{check} by {oracle}");
+        assert_eq!(
+            verdict(&judgement, check),
+            Verdict::Fail,
+            "{check} by {oracle}"
+        );
         let result = judgement.checks.iter().find(|result| result.check == check);
         let account = &result.expect("it was asked").account;
-        assert!(account.starts_with(oracle), "{check} by {oracle}: {account}");
+        assert!(
+            account.starts_with(oracle),
+            "{check} by {oracle}: {account}"
+        );
     };
     let survivors_snapshot = |event: &Event, wanted: &str| {
         event.player.as_deref() == Some("survivor")
@@ -196,7 +198,12 @@ fn each_oracle_bites_alone() {
     fails("connections-closed", "traffic", &sends);
 
     let holds_sockets = {
-        let in_game = good.kernel("survivor", "in-game").expect("taken").1.udp.clone();
+        let in_game = good
+            .kernel("survivor", "in-game")
+            .expect("taken")
+            .1
+            .udp
+            .clone();
         changed(&good, move |event| {
             if event.player.as_deref() == Some("survivor")
                 && let Fact::Kernel(kernel) = &mut event.fact
@@ -291,9 +298,10 @@ fn each_oracle_bites_alone() {
     });
     fails("no-overlay", "pixels", &repainted);
 
-    let lost = without(&good, |event| {
-        matches!(&event.fact, Fact::DataFile(file) if file.what == "answers")
-    });
+    let lost = without(
+        &good,
+        |event| matches!(&event.fact, Fact::DataFile(file) if file.what == "answers"),
+    );
     fails("form-answered", "data file", &lost);
 }
 

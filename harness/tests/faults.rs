@@ -195,7 +195,15 @@ fn a_server_that_dies_in_the_game_is_broken_with_its_last_words() {
     kill(call.process("server", None), Signal::SIGKILL).expect("a signal");
     let (output, _folder) = call.end();
     // Its log's lines begin with the date, and name the module.
-    broken(&output, &["the server ended by itself", "SIGKILL", "| 20", "mug.server"]);
+    broken(
+        &output,
+        &[
+            "the server ended by itself",
+            "SIGKILL",
+            "| 20",
+            "mug.server",
+        ],
+    );
 }
 
 #[test]
@@ -204,7 +212,10 @@ fn a_driver_that_dies_in_the_game_is_broken() {
     call.wait_for(IN_THE_GAME);
     kill(call.process("driver", Some("survivor")), Signal::SIGKILL).expect("a signal");
     let (output, _folder) = call.end();
-    broken(&output, &["the survivor's driver ended by itself", "SIGKILL"]);
+    broken(
+        &output,
+        &["the survivor's driver ended by itself", "SIGKILL"],
+    );
 }
 
 #[test]

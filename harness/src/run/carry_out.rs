@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::scenario::Scenario;
-use crate::evidence::{BrokenFact, Fact, Log, Recorder, RunFacts, StepFact, StepPhase};
+use crate::evidence::{BrokenFact, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase};
 use crate::gateway::{Edit, Mirror};
 use crate::player::PlayerError;
 use crate::provision::{self, Browser};
@@ -107,6 +107,7 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
     };
     let mut scenario = Scenario::new(stage, plan.spec, recorder, plan.artefacts);
     play(&mut scenario, plan.spec, recorder, on_step).await;
+    missing_candidates(recorder);
     on_step("ending server and browsers");
     scenario.into_stage().strike().await;
     if let Some(mutant) = plan.mutant {
@@ -139,6 +140,41 @@ async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step
 fn break_run(recorder: &Recorder, broken: BrokenFact) {
     if recorder.broken().is_none() {
         recorder.record(Fact::Broken(broken));
+    }
+}
+
+/// A game that never came to be because a browser found no way to connect says nothing about the
+/// target.
+fn missing_candidates(recorder: &Recorder) {
+    let log = recorder.log();
+    if log.missed().is_none() {
+        return;
+    }
+    for player in PlayerName::BOTH {
+        let candidates: Vec<bool> = log
+            .of(player.as_str())
+            .filter_map(|event| match &event.fact {
+                Fact::Page(page) => match &page.what {
+                    PageFact::IceCandidate { candidate, .. } => Some(candidate.is_some()),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        if !candidates.is_empty() && !candidates.contains(&true) {
+            break_run(
+                recorder,
+                BrokenFact {
+                    component: "environment".to_owned(),
+                    reason: format!(
+                        "the {player}'s browser found no peer-to-peer candidate, so no game can \
+                         connect; `gymcheck doctor` says what the network lacks"
+                    ),
+                    last_lines: Vec::new(),
+                    worth_a_retry: false,
+                },
+            );
+        }
     }
 }
 

@@ -165,7 +165,10 @@ impl StageProcess {
     pub fn watch(&self, member: Member, role: &str, player: &str, recorder: &Recorder) {
         let (ending, exit) = (self.ending.clone(), self.exit.clone());
         let (last_lines, recorder) = (self.last_lines.clone(), recorder.clone());
-        let (role, reason) = (role.to_owned(), format!("the {player}'s {role} ended by itself"));
+        let (role, reason) = (
+            role.to_owned(),
+            format!("the {player}'s {role} ended by itself"),
+        );
         tokio::spawn(async move {
             // Nobody tells of the end of a process that is not one's own child.
             while member.is_alive() {
