@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use gymcheck::evidence::Log;
-use gymcheck::provision::{self, Home, SetupOptions, State};
+use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
 use gymcheck::report::{ExitStatus, Progress, Results, print_results};
 use gymcheck::run::{
-    Invocation, MOST_RETRIES, RunRecord, Wanted, browsers_of, fate_of, find_root, record,
-    select_mutants,
+    Invocation, MOST_RETRIES, PrepareError, RunRecord, Wanted, browsers_of, fate_of, find_root,
+    record, select_mutants,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, Spec, select};
 use gymcheck::stage::{interrupted, on_signal};
@@ -103,12 +103,27 @@ fn main() -> ExitCode {
         Command::Judge { logs } => judge_logs(&logs),
     };
     status
-        .unwrap_or_else(|mistake| {
-            tell(mistake.as_ref());
-            ExitStatus::Mistake
+        .unwrap_or_else(|error| {
+            tell(error.as_ref());
+            status_of(error.as_ref())
         })
         .code()
         .into()
+}
+
+/// What is missing on this machine is no mistake of the call.
+fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
+    let missing = error.is::<ProvisionError>()
+        || matches!(
+            error.downcast_ref::<PrepareError>(),
+            Some(PrepareError::Provision(_))
+        )
+        || error.is::<std::io::Error>();
+    if missing {
+        ExitStatus::Broken
+    } else {
+        ExitStatus::Mistake
+    }
 }
 
 type Outcome = Result<ExitStatus, Box<dyn std::error::Error>>;
@@ -128,16 +143,9 @@ fn set_up(arguments: &SetupArguments) -> Outcome {
         install_system_packages: arguments.yes,
         browsers: BrowserKind::ALL.to_vec(),
     };
-    match provision::setup(&home, &options) {
-        Ok(()) => {
-            anstream::println!("all that runs need is in {}", home.root().display());
-            Ok(ExitStatus::AsExpected)
-        }
-        Err(error) => {
-            tell(&error);
-            Ok(ExitStatus::Broken)
-        }
-    }
+    provision::setup(&home, &options)?;
+    anstream::println!("all that runs need is in {}", home.root().display());
+    Ok(ExitStatus::AsExpected)
 }
 
 fn doctor() -> Outcome {
