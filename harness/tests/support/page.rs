@@ -130,8 +130,7 @@ impl Page {
         let named = what.to_string();
         sender
             .send(Request { what, answer })
-            .ok()
-            .expect("the probe is still connected");
+            .unwrap_or_else(|_| panic!("the probe is no longer connected"));
         timeout(DEADLINE, answered)
             .await
             .unwrap_or_else(|_| panic!("waited for the answer to {named}"))
