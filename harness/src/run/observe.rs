@@ -1,13 +1,10 @@
 //! Taking everything down at one moment of a run, behind a barrier.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::pixels::{self, Rectangle};
+use super::pixels::{Rectangle, Screen};
 use super::scenario::Scenario;
 use crate::evidence::{
     BarrierFact, BrokenFact, Control, Fact, HitTest, PageState, ScreenshotFact, Snapshot,
@@ -23,18 +20,6 @@ const MASKED: &str = "#latencyContainer";
 /// How many round trips of events, and turns of the page's event loop, a barrier takes.
 const ROUND_TRIPS: usize = 2;
 const TURNS: u32 = 2;
-
-/// The last screenshot of each player.
-#[derive(Default)]
-pub(super) struct Screens {
-    last: BTreeMap<PlayerName, Screen>,
-}
-
-struct Screen {
-    label: String,
-    file: PathBuf,
-    masks: Vec<Rectangle>,
-}
 
 #[derive(Deserialize)]
 struct Turned {
@@ -248,17 +233,14 @@ impl Scenario {
             file,
             masks: masks(&measured),
         };
-        if let Some(before) = self.screens.last.get(&name) {
-            let compared = pixels::compare(
-                (&before.label, &before.file),
-                (&screen.label, &screen.file),
-                &[before.masks.as_slice(), screen.masks.as_slice()].concat(),
-            )
+        let compared = self
+            .screens
+            .add(name, screen)
             .map_err(|error| cannot(format!("cannot compare screenshots: {error}")))?;
+        if let Some(compared) = compared {
             self.recorder
                 .record_for(name.as_str(), Fact::Pixels(compared));
         }
-        self.screens.last.insert(name, screen);
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! Comparing two screenshots.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::evidence::PixelsFact;
+use crate::spec::PlayerName;
 
 /// How far a colour channel may differ before the pixel counts as another one: browsers round
 /// differently when they paint the same thing again.
@@ -46,17 +48,43 @@ struct Image {
     pixels: Vec<u8>,
 }
 
-/// Compares two screenshots, each with its label, outside of the masks.
-pub(super) fn compare(
-    before: (&str, &Path),
-    after: (&str, &Path),
-    masks: &[Rectangle],
-) -> Result<PixelsFact, PixelsError> {
-    let (first, second) = (read(before.1)?, read(after.1)?);
-    let (compared, differing) = count(&first, &second, masks);
+/// A screenshot of a player's page.
+pub(super) struct Screen {
+    /// The moment's name in the run.
+    pub(super) label: String,
+    pub(super) file: PathBuf,
+    /// What is not compared.
+    pub(super) masks: Vec<Rectangle>,
+}
+
+/// The last screenshot of each player.
+#[derive(Default)]
+pub(super) struct Screens {
+    last: BTreeMap<PlayerName, Screen>,
+}
+
+impl Screens {
+    /// Adds a player's newest screenshot, and compares it with the one before, if there is one.
+    pub(super) fn add(
+        &mut self,
+        player: PlayerName,
+        screen: Screen,
+    ) -> Result<Option<PixelsFact>, PixelsError> {
+        let before = self.last.get(&player);
+        let compared = before.map(|before| compare(before, &screen)).transpose();
+        self.last.insert(player, screen);
+        compared
+    }
+}
+
+/// Compares two screenshots outside of the masks of both.
+fn compare(before: &Screen, after: &Screen) -> Result<PixelsFact, PixelsError> {
+    let (first, second) = (read(&before.file)?, read(&after.file)?);
+    let masks = [before.masks.as_slice(), after.masks.as_slice()].concat();
+    let (compared, differing) = count(&first, &second, &masks);
     Ok(PixelsFact {
-        before: before.0.to_owned(),
-        after: after.0.to_owned(),
+        before: before.label.clone(),
+        after: after.label.clone(),
         compared,
         differing,
         masked: vec!["the display of the round-trip time".to_owned()],

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::data;
-use super::observe::Screens;
+use super::pixels::Screens;
 use crate::evidence::{ActionFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact};
 use crate::gateway::Hold;
 use crate::player::{Player, PlayerError, socket_event};

@@ -278,3 +278,52 @@ fn cell(row: &[String], index: usize) -> &str {
 fn is_zero(value: &str) -> bool {
     value.parse::<f64>().is_ok_and(|number| number == 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(rows: &[[&str; 4]]) -> DataFile {
+        let owned = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
+        DataFile {
+            what: "episode".into(),
+            path: "duet/game-1/somebody_ep0.csv".into(),
+            columns: owned(&["actions.left", "actions.right", "t", "rollbackEvents"]),
+            rows: rows.iter().map(|row| owned(row)).collect(),
+            json: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn rows_that_only_pad_a_record_are_no_frames() {
+        // As stored for a client with three rollbacks in two frames, and for one with none.
+        let padded = record(&[
+            ["1.0", "0.0", "0.0", "{'frame': 3}"],
+            ["0.0", "2.0", "1.0", "{'frame': 4}"],
+            ["", "", "", "{'frame': 5}"],
+        ]);
+        let plain = record(&[["1", "0", "0", ""], ["0", "2", "1", ""]]);
+        assert_eq!(compare(&padded, &plain, 2), (Vec::new(), 6));
+    }
+
+    #[test]
+    fn what_differs_is_named_with_its_row() {
+        let one = record(&[["1", "0", "0", ""], ["0", "2", "1", ""]]);
+        let other = record(&[["1", "0", "0", ""], ["2", "2", "1", ""]]);
+        let (violations, _) = compare(&one, &other, 2);
+        assert_eq!(
+            violations,
+            ["actions.left differs in row 1: 0 for the survivor, 2 for the partner"]
+        );
+    }
+
+    #[test]
+    fn a_record_without_keys_of_both_proves_no_inputs() {
+        let silent = record(&[["1", "0", "0", ""], ["0", "0", "1", ""]]);
+        let (violations, _) = compare(&silent, &silent, 2);
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        let short = record(&[["1", "2", "0", ""]]);
+        let (violations, _) = compare(&short, &short, 2);
+        assert_eq!(violations.len(), 2, "{violations:?}");
+    }
+}
