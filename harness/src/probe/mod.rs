@@ -25,9 +25,10 @@
 //!
 //! What happened before the clock was known is told first, in order, with the time at which it
 //! happened. The first event of a page is always `hello`; a probe that had to connect again does
-//! not say it again. A probe that cannot connect tries seven times over some six seconds; meanwhile
-//! it keeps its last 10 000 events. Trouble of its own, lost events among it, comes as a line of the
-//! console with the level `probe`.
+//! not say it again. The last one is `bye`, in Chromium: Firefox ends the WebSockets of a page before
+//! it tells the page that it is being left, and the end of the WebSocket must do. A probe that cannot
+//! connect tries seven times over some six seconds; meanwhile it keeps its last 10 000 events. Trouble
+//! of its own, lost events among it, comes as a line of the console with the level `probe`.
 //!
 //! | `cmd` | | answer |
 //! |---|---|---|

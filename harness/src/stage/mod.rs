@@ -26,7 +26,8 @@ use crate::target::Target;
 pub use browser::{BrowserSession, within};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
 pub use process::STAGE_VARIABLE;
-use server::{Folders, Server};
+pub use server::Folders;
+use server::Server;
 
 /// What a stage is set with.
 pub struct StageOptions<'a> {

@@ -15,7 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{BrokenFact, Log};
+use crate::evidence::{BrokenFact, Fact, Log, PageFact};
 use crate::spec::{CheckSpec, Question, Spec, Step};
 
 /// What is decided about a check or a run.
@@ -168,8 +168,10 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
     let unfinished = !log
         .events()
         .last()
-        .is_some_and(|event| matches!(event.fact, crate::evidence::Fact::Finished {}));
-    let broken = broken.or_else(|| unfinished.then(cut_off));
+        .is_some_and(|event| matches!(event.fact, Fact::Finished {}));
+    let broken = broken
+        .or_else(|| unfinished.then(cut_off))
+        .or_else(|| lost_events(log));
     let checks: Vec<CheckResult> = spec
         .body
         .checks
@@ -190,6 +192,25 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
         broken,
         missed,
     }
+}
+
+/// A probe that could not tell all that happened has seen nothing that can be relied on.
+fn lost_events(log: &Log) -> Option<BrokenFact> {
+    let said = log.events().iter().find_map(|event| match &event.fact {
+        Fact::Page(page) => match &page.what {
+            PageFact::Console { level, text } if level == "probe" && text.starts_with("outbox") => {
+                Some((event.player.as_deref().unwrap_or_default(), text))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    said.map(|(player, text)| BrokenFact {
+        component: "harness".to_owned(),
+        reason: format!("the probe of the {player}'s page: {text}"),
+        last_lines: Vec::new(),
+        worth_a_retry: true,
+    })
 }
 
 fn cut_off() -> BrokenFact {

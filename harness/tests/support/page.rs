@@ -42,6 +42,7 @@ struct Shared {
     requests: Mutex<Option<mpsc::UnboundedSender<Request>>>,
 }
 
+#[derive(Debug)]
 struct Request {
     what: Value,
     answer: oneshot::Sender<Value>,
@@ -130,7 +131,7 @@ impl Page {
         let named = what.to_string();
         sender
             .send(Request { what, answer })
-            .unwrap_or_else(|_| panic!("the probe is no longer connected"));
+            .expect("the probe is still connected");
         timeout(DEADLINE, answered)
             .await
             .unwrap_or_else(|_| panic!("waited for the answer to {named}"))
