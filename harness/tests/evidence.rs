@@ -249,19 +249,15 @@ fn each_oracle_bites_alone() {
     });
     fails("played-peer-to-peer", "records", &too_short);
 
-    let flash = {
-        let exit = good
-            .snapshot("survivor", "after-exit")
-            .expect("taken")
-            .0
-            .seq;
-        changed(&good, move |event| {
-            if event.seq > exit
-                && event.player.as_deref() == Some("survivor")
-                && let Fact::Page(page) = &mut event.fact
-                && matches!(page.what, PageFact::Console { .. })
-            {
-                page.what = PageFact::Overlay(gymcheck::evidence::Overlay {
+    // In the place of a barrier on which no check rests.
+    let flash = changed(&good, |event| {
+        let between = matches!(&event.fact, Fact::Barrier(barrier)
+            if barrier.label == "before p2p_game_ended");
+        if between {
+            event.fact = Fact::Page(PageEvent {
+                page: 1,
+                page_t: event.t,
+                what: PageFact::Overlay(Overlay {
                     id: 77,
                     element: "div#partnerDisconnectedContainer".into(),
                     known: Some("partnerDisconnectedContainer".into()),
@@ -270,11 +266,11 @@ fn each_oracle_bites_alone() {
                     visible: false,
                     coverage: 0.0,
                     text: "gone before anybody saw it".into(),
-                });
-            }
-            true
-        })
-    };
+                }),
+            });
+        }
+        true
+    });
     fails("no-overlay", "DOM history", &flash);
 
     let covered = changed(&good, |event| {
