@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use gymcheck::evidence::{Direction, Event, Fact, Log, Packet, PageFact, ProcessPhase, StepPhase};
+use gymcheck::evidence::{
+    Direction, Event, Fact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, StepPhase,
+};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, Spec};
 use gymcheck::verdict::{Judgement, Verdict, judge};
