@@ -35,6 +35,20 @@ Everything that runs need is kept in one folder: GYMCHECK_HOME, or `gymcheck` in
 folder. Specs and fixtures are read from GYMCHECK_ROOT, or from the checkout around the working
 folder.";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  gymcheck run
+      every spec on its own pairs of browsers
+  gymcheck run mid-game --pairs chrome+chrome,firefox+firefox
+      one folder of specs on two pairs
+  gymcheck run --mutant all
+      does the right check catch each mutant?
+  gymcheck run scene-exit/partner-dies-on-survey --repeat 5 --out results
+      the same run five times, its evidence and results.json in the folder `results`
+
+A run takes about 40 seconds on a small machine. `vacuous` means that nothing was proven, `broken`
+that the run could not be carried out: neither is a pass.";
+
 #[derive(Subcommand)]
 enum Command {
     /// Get what runs need; what is there already is left as it is
@@ -44,8 +58,10 @@ enum Command {
     /// List the specs, their checks and the runs they expand to
     List,
     /// Run specs (all by default) and pass judgement on what happened
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArguments),
     /// Judge recorded evidence again, without a browser
+    #[command(after_help = "Example:\n  gymcheck judge target/gymcheck/runs/*/*/*/evidence.jsonl")]
     Judge {
         /// Evidence files (`evidence.jsonl`) of earlier runs
         #[arg(required = true)]

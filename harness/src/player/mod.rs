@@ -305,7 +305,10 @@ impl Player {
                 | ErrorStatus::InvalidElementState
                 | ErrorStatus::UnexpectedAlertOpen
         ));
-        let reason = format!("the {} could not {what}: {error}", self.name);
+        // Drivers add lines about themselves.
+        let said = error.to_string();
+        let said = said.lines().next().unwrap_or_default();
+        let reason = format!("the {} could not {what}: {said}", self.name);
         if by_the_page {
             PlayerError::Missed(reason)
         } else {
