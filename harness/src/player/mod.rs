@@ -317,13 +317,12 @@ impl Player {
     }
 
     fn driver_broken(&self, reason: String) -> PlayerError {
-        // A part of the stage that ended by itself is the better explanation.
-        PlayerError::Broken(self.recorder.broken().unwrap_or(BrokenFact {
+        PlayerError::Broken(BrokenFact {
             component: "driver".to_owned(),
             reason,
             last_lines: Vec::new(),
             worth_a_retry: true,
-        }))
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::gateway::{Edit, Mirror};
 use crate::player::PlayerError;
 use crate::provision::{self, Browser};
 use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Spec};
-use crate::stage::{Stage, StageOptions, interrupted};
+use crate::stage::{Stage, StageOptions, deadline, interrupted};
 use crate::target::{Target, settings_of};
 
 /// What one run is to do, and with what.
@@ -131,7 +131,14 @@ async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step
         match scenario.step(step).await {
             Ok(()) => note(StepPhase::Done, None),
             Err(PlayerError::Missed(what)) => return note(StepPhase::Missed, Some(what)),
-            Err(PlayerError::Broken(broken)) => return break_run(recorder, broken),
+            Err(PlayerError::Broken(broken)) => {
+                // A process that ended by itself is the better explanation. Whoever talked to it
+                // notices first; its watcher still reads its last words.
+                let _ = recorder
+                    .wait(0, deadline::LAST_WORDS, "the end of a process", |_| false)
+                    .await;
+                return break_run(recorder, broken);
+            }
         }
     }
 }

@@ -160,12 +160,12 @@ impl Scenario {
         command: Value,
     ) -> Result<T, PlayerError> {
         let broken = |reason: String| {
-            PlayerError::Broken(self.recorder.broken().unwrap_or(BrokenFact {
+            PlayerError::Broken(BrokenFact {
                 component: "browser".to_owned(),
                 reason: format!("the probe of the {name}'s page does not answer: {reason}"),
                 last_lines: Vec::new(),
                 worth_a_retry: true,
-            }))
+            })
         };
         let answer = self
             .stage

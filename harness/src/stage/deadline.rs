@@ -22,3 +22,5 @@ pub const REACTION: Duration = Duration::from_secs(90);
 pub const DISCONNECT: Duration = Duration::from_secs(90);
 /// For the probe to answer.
 pub const PROBE: Duration = Duration::from_secs(60);
+/// For the watcher of a process to tell that it has ended, when somebody else has noticed already.
+pub const LAST_WORDS: Duration = Duration::from_secs(3);
