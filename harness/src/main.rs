@@ -84,7 +84,8 @@ struct RunArguments {
     /// Pairs of browsers, survivor first, instead of each spec's own
     #[arg(long, value_delimiter = ',', value_name = "PAIR", value_parser = parse_pair)]
     pairs: Option<Vec<Pair>>,
-    /// Try these mutants (`all` for all of them): each on its own spec, against a run without it
+    /// Try these mutants (`all` for all of them), each on its own spec (if that is among SPEC),
+    /// against a run without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
     /// Carry every run out this many times
@@ -239,6 +240,9 @@ fn run(arguments: &RunArguments) -> Outcome {
         }
     }
     make_room(&arguments.out)?;
+    if items.is_empty() {
+        return Err("nothing to run: none of these mutants belongs to one of these specs".into());
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     let (results, interrupted) = runtime.block_on(carry_out_all(&invocation, &items))?;
     let file = results.write(&arguments.out)?;
@@ -269,8 +273,12 @@ fn plan<'a>(
             }
             continue;
         }
+        let wanted = select(catalogue, &arguments.specs, pairs)?;
         for mutant in select_mutants(catalogue, &arguments.mutant)? {
             let spec = catalogue.spec(&mutant.spec)?;
+            if !wanted.iter().any(|run| run.spec.name == spec.name) {
+                continue;
+            }
             let default = &spec.body.pairs[..1];
             for pair in pairs.unwrap_or(default) {
                 let known = items.iter().any(|item| {
@@ -329,7 +337,15 @@ async fn carry_out_all(
             .run(item.spec, item.pair, item.mutant, item.repetition, |step| {
                 progress.step(step);
             })
-            .await?;
+            .await;
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                // What was found so far is kept; the rest would fare no better.
+                progress.line(&format!("the evidence cannot be written: {error}"));
+                return Ok((results, true));
+            }
+        };
         progress.end(&record);
         if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, &results.runs, index)) {
             results.mutants.push(fate_of(mutant, base, &record));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use gymcheck::run::{
     Fate, Invocation, MOST_RETRIES, RunRecord, Wanted, browsers_of, fate_of, find_root,
 };
-use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, select};
+use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal};
 use gymcheck::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -33,7 +33,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    libtest_mimic::run(&arguments, trials(&suite)).exit_code()
+    match trials(&suite) {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The specs and mutants, and the runs of this very invocation that several trials share.
@@ -47,7 +53,7 @@ struct Suite {
 }
 
 impl Suite {
-    fn read() -> Result<Suite, gymcheck::spec::SpecError> {
+    fn read() -> Result<Suite, SpecError> {
         let root = find_root();
         Ok(Suite {
             catalogue: Catalogue::read(&root)?,
@@ -123,8 +129,14 @@ impl Suite {
     }
 }
 
-fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
-    let planned = select(&suite.catalogue, &[], None).unwrap_or_default();
+fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
+    let planned = select(&suite.catalogue, &[], None)?;
+    if suite.catalogue.mutants.is_empty() {
+        return Err(SpecError::Nothing {
+            path: suite.root.join("fixtures/mutants"),
+            kind: "mutant",
+        });
+    }
     let specs = planned.into_iter().map(|run| {
         let (suite, name, pair) = (Arc::clone(suite), run.spec.name.clone(), run.pair);
         Trial::test(format!("{name}/{pair}"), move || {
@@ -141,7 +153,7 @@ fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
             killed(&mutant, &base, &mutated)
         })
     });
-    specs.chain(mutants).collect()
+    Ok(specs.chain(mutants).collect())
 }
 
 /// Undecided is not a pass, and not ignored.

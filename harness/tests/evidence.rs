@@ -251,28 +251,7 @@ fn each_oracle_bites_alone() {
     });
     fails("played-peer-to-peer", "records", &too_short);
 
-    // In the place of a barrier on which no check rests.
-    let flash = changed(&good, |event| {
-        let between = matches!(&event.fact, Fact::Barrier(barrier)
-            if barrier.label == "before p2p_game_ended");
-        if between {
-            event.fact = Fact::Page(PageEvent {
-                page: 1,
-                page_t: event.t,
-                what: PageFact::Overlay(Overlay {
-                    id: 77,
-                    element: "div#partnerDisconnectedContainer".into(),
-                    known: Some("partnerDisconnectedContainer".into()),
-                    reason: "known-id".into(),
-                    present: false,
-                    visible: false,
-                    coverage: 0.0,
-                    text: "gone before anybody saw it".into(),
-                }),
-            });
-        }
-        true
-    });
+    let flash = with_overlay(&good, "before p2p_game_ended");
     fails("no-overlay", "DOM history", &flash);
 
     let covered = changed(&good, |event| {
@@ -325,6 +304,141 @@ fn the_positive_control_fails_without_its_overlay() {
         judge(&spec, &in_game)
     };
     assert_eq!(verdict(&another_message, "overlay-shown"), Verdict::Fail);
+}
+
+/// An overlay of the survivor's page in the place of an event on which no check rests.
+fn with_overlay(log: &Log, at_barrier: &str) -> Log {
+    changed(log, |event| {
+        let here = matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == at_barrier);
+        if here {
+            event.fact = Fact::Page(PageEvent {
+                page: 1,
+                page_t: event.t,
+                what: PageFact::Overlay(Overlay {
+                    id: 77,
+                    element: "div#partnerDisconnectedContainer".into(),
+                    known: Some("partnerDisconnectedContainer".into()),
+                    reason: "known-id".into(),
+                    present: false,
+                    visible: false,
+                    coverage: 0.0,
+                    text: "gone before anybody saw it".into(),
+                }),
+            });
+        }
+        true
+    })
+}
+
+#[test]
+fn an_overlay_that_comes_late_is_an_overlay() {
+    let late = with_overlay(&log("good"), "after the form");
+    assert_eq!(
+        verdict(&judge(&spec(HEADLINE), &late), "no-overlay"),
+        Verdict::Fail
+    );
+}
+
+#[test]
+fn a_connection_that_somebody_else_may_have_closed_proves_nothing() {
+    let good = log("good");
+    let spec = spec(HEADLINE);
+    let exit = good
+        .snapshot("survivor", "after-exit")
+        .expect("taken")
+        .0
+        .seq;
+    // The events before the moment, each turned into one that closes a connection.
+    let ways: [(&str, Direction, &str); 2] = [
+        ("survivor", Direction::ToClient, "p2p_game_ended"),
+        ("partner", Direction::ToServer, "advance_scene"),
+    ];
+    for (player, towards, event_name) in ways {
+        let last = good
+            .of(player)
+            .filter(|event| event.seq < exit)
+            .filter(|event| {
+                matches!(&event.fact, Fact::Wire(wire)
+                    if wire.direction == towards && matches!(wire.packet, Packet::Event { .. }))
+            })
+            .filter(|event| !is_socket_event(event, player, "activate_scene"))
+            .filter(|event| !is_socket_event(event, player, "ping"))
+            .filter(|event| !is_socket_event(event, player, "pong"))
+            .next_back()
+            .expect("an event")
+            .seq;
+        let closed = changed(&good, |event| {
+            if event.seq == last
+                && let Fact::Wire(wire) = &mut event.fact
+                && let Packet::Event { name, .. } = &mut wire.packet
+            {
+                *name = event_name.into();
+            }
+            true
+        });
+        assert_eq!(
+            verdict(&judge(&spec, &closed), "connections-closed"),
+            Verdict::Vacuous,
+            "{event_name}"
+        );
+    }
+}
+
+#[test]
+fn a_target_that_tells_nobody_fails_the_positive_control() {
+    let spec = spec(IN_GAME);
+    let silent = without(&log("in-game"), |event| {
+        is_socket_event(event, "survivor", "p2p_game_ended")
+    });
+    assert_eq!(
+        verdict(&judge(&spec, &silent), "overlay-shown"),
+        Verdict::Fail
+    );
+}
+
+#[test]
+fn the_same_scene_again_is_not_the_next_one() {
+    let again = {
+        let good = log("good");
+        let answered = good
+            .events()
+            .iter()
+            .find(|event| matches!(&event.fact, Fact::Action(action) if action.action == "answered the form"))
+            .expect("answered")
+            .seq;
+        changed(&good, |event| {
+            let later = event.seq > answered;
+            if later
+                && is_socket_event(event, "survivor", "activate_scene")
+                && let Fact::Wire(wire) = &mut event.fact
+                && let Packet::Event { args, .. } = &mut wire.packet
+            {
+                args[0]["scene_id"] = "survey-1".into();
+            }
+            true
+        })
+    };
+    assert_eq!(
+        verdict(&judge(&spec(HEADLINE), &again), "form-answered"),
+        Verdict::Fail
+    );
+}
+
+#[test]
+fn a_probe_in_trouble_makes_the_run_broken() {
+    let mut troubled = false;
+    let mut events = log("good").events().to_vec();
+    for event in &mut events {
+        if let Fact::Page(page) = &mut event.fact
+            && let PageFact::Console { level, .. } = &mut page.what
+            && !troubled
+        {
+            *level = "probe".into();
+            troubled = true;
+        }
+    }
+    let judgement = judge(&spec(HEADLINE), &Log::new(events));
+    assert_eq!(judgement.verdict, Verdict::Broken);
 }
 
 #[test]

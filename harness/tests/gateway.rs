@@ -733,8 +733,8 @@ async fn the_probe_tells_its_page_on_the_runs_clock() {
     say(&mut page, "what?").await;
     let unreadable = |start: &'static str| {
         move |fact: &Fact| {
-            matches!(fact, Fact::Page(event) if matches!(&event.what, PageFact::Error { message, .. }
-                if message.starts_with("unreadable probe event: ") && message.contains(start)))
+            matches!(fact, Fact::Page(event) if matches!(&event.what, PageFact::Console { level, text }
+                if level == "probe" && text.starts_with("unreadable event: ") && text.contains(start)))
         }
     };
     bench.fact("an unknown event", unreadable("news")).await;

@@ -307,9 +307,10 @@ where
         self.record(PageEvent {
             page: self.page,
             page_t: self.link.recorder.now(),
-            what: PageFact::Error {
-                message: format!("unreadable probe event: {what}"),
-                stack: String::new(),
+            // As the probe tells of its own trouble: what it saw cannot be relied on.
+            what: PageFact::Console {
+                level: "probe".to_owned(),
+                text: format!("unreadable event: {what}"),
             },
         });
     }

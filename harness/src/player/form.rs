@@ -10,6 +10,9 @@ use super::{Player, PlayerError};
 /// beyond ASCII.
 const TEXT: &str = "We danced, \"left\" and right – ça va.";
 
+/// The key Right, as WebDriver writes it (W3C WebDriver, 17.4.2, keyboard actions).
+const RIGHT: &str = "\u{e014}";
+
 impl Player {
     /// Answers every scale and text box of the scene, with mouse and keys, and gives what the
     /// page then holds, by the id of each control.
@@ -24,10 +27,14 @@ impl Player {
             self.act(&format!("click {id}"), Value::Null);
             self.command(&format!("click {id}"), scale.click()).await?;
             // The click lands in the middle; the keys make each answer another one.
-            let steps = "\u{e014}".repeat(index + 2);
+            let clicked = self.value_of(scale).await?;
+            let steps = RIGHT.repeat(index + 1);
             self.command(&format!("move {id}"), scale.send_keys(&steps))
                 .await?;
             let value = self.value_of(scale).await?;
+            if value == clicked {
+                return Err(self.not_taken(&id, &value));
+            }
             self.act(&format!("set {id}"), json!(value));
             answers.insert(id, json!(value));
         }
@@ -40,6 +47,9 @@ impl Player {
             self.command(&format!("type into {id}"), text.send_keys(TEXT))
                 .await?;
             let value = self.value_of(&text).await?;
+            if value != TEXT {
+                return Err(self.not_taken(&id, &value));
+            }
             self.act(&format!("type into {id}"), json!(value));
             answers.insert(id, json!(value));
         }
@@ -50,6 +60,13 @@ impl Player {
             )));
         }
         Ok(Value::Object(answers))
+    }
+
+    fn not_taken(&self, id: &str, value: &str) -> PlayerError {
+        PlayerError::Missed(format!(
+            "{id} does not take what the {} types: it holds \"{value}\"",
+            self.name
+        ))
     }
 
     /// Presses Continue.

@@ -110,18 +110,12 @@ impl Player {
 
     async fn open(&self) -> Result<(), PlayerError> {
         self.act(&format!("open {}", self.origin), Value::Null);
-        let opened = self.client.goto(&self.origin);
-        match tokio::time::timeout(deadline::LOAD, opened).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(self.command_failed("open the page", &error)),
-            Err(_) => {
-                return Err(self.driver_broken(format!(
-                    "the {}'s page did not load within {} s",
-                    self.name,
-                    deadline::LOAD.as_secs()
-                )));
-            }
-        }
+        self.within(
+            deadline::LOAD,
+            "open the page",
+            self.client.goto(&self.origin),
+        )
+        .await?;
         self.recorder
             .wait(0, deadline::PROBE, &format!("the probe of the {}'s page", self.name), |event| {
                 self.is_mine(event)
@@ -245,17 +239,11 @@ impl Player {
             .at_most(deadline::REACTION)
             .every(Duration::from_millis(50))
             .for_element(Locator::Css(&enabled));
-        let element = match element.await {
-            Ok(element) => element,
-            Err(CmdError::WaitTimeout) => {
-                return Err(PlayerError::Missed(format!(
-                    "waited {} s for the {}'s {selector} to be enabled",
-                    deadline::REACTION.as_secs(),
-                    self.name
-                )));
-            }
-            Err(error) => return Err(self.command_failed(&format!("find {selector}"), &error)),
-        };
+        let find = format!("find {selector}, enabled,");
+        // The driver looks again and again by itself: it gets longer than that.
+        let element = self
+            .within(deadline::REACTION + deadline::COMMAND, &find, element)
+            .await?;
         self.act(&format!("click {selector}"), Value::Null);
         self.command(&format!("click {selector}"), element.click())
             .await
@@ -272,39 +260,49 @@ impl Player {
         );
     }
 
-    /// Gives a WebDriver command its deadline, and tells what a failure means.
+    /// Gives a WebDriver command the usual deadline.
     async fn command<T>(
         &self,
         what: &str,
         command: impl Future<Output = Result<T, CmdError>>,
     ) -> Result<T, PlayerError> {
+        self.within(deadline::COMMAND, what, command).await
+    }
+
+    /// Gives a WebDriver command a deadline, ends it when the run breaks, and tells what a failure
+    /// means.
+    async fn within<T>(
+        &self,
+        within: Duration,
+        what: &str,
+        command: impl Future<Output = Result<T, CmdError>>,
+    ) -> Result<T, PlayerError> {
         tokio::select! {
             answer = command => answer.map_err(|error| self.command_failed(what, &error)),
-            () = tokio::time::sleep(deadline::COMMAND) => Err(self.driver_broken(format!(
-                "the {}'s WebDriver command to {what} did not return within {} s",
-                self.name,
-                deadline::COMMAND.as_secs()
-            ))),
-            broken = self.recorder.wait(0, deadline::COMMAND * 2, what, |_| false) => {
-                Err(broken.map(|_| ()).map_or_else(PlayerError::from, |()| {
-                    self.driver_broken(format!("the WebDriver command to {what} was given up"))
-                }))
-            }
+            given_up = self.recorder.wait(0, within, what, |_| false) => Err(match given_up {
+                Err(error @ WaitError::Broken { .. }) => error.into(),
+                Ok(_) | Err(WaitError::Deadline { .. }) => self.driver_broken(format!(
+                    "the {}'s WebDriver command to {what} did not return within {} s",
+                    self.name,
+                    within.as_secs()
+                )),
+            }),
         }
     }
 
     /// What a failed command means: the page may not let the player act, which is the target's
     /// doing; all else is the harness's own world.
     fn command_failed(&self, what: &str, error: &CmdError) -> PlayerError {
-        let by_the_page = matches!(error, CmdError::Standard(error) if matches!(
-            error.error,
-            ErrorStatus::ElementClickIntercepted
-                | ErrorStatus::ElementNotInteractable
-                | ErrorStatus::NoSuchElement
-                | ErrorStatus::StaleElementReference
-                | ErrorStatus::InvalidElementState
-                | ErrorStatus::UnexpectedAlertOpen
-        ));
+        let by_the_page = matches!(error, CmdError::WaitTimeout)
+            || matches!(error, CmdError::Standard(error) if matches!(
+                error.error,
+                ErrorStatus::ElementClickIntercepted
+                    | ErrorStatus::ElementNotInteractable
+                    | ErrorStatus::NoSuchElement
+                    | ErrorStatus::StaleElementReference
+                    | ErrorStatus::InvalidElementState
+                    | ErrorStatus::UnexpectedAlertOpen
+            ));
         // Drivers add lines about themselves.
         let said = error.to_string();
         let said = said.lines().next().unwrap_or_default();

@@ -189,16 +189,19 @@ fn missing_candidates(recorder: &Recorder) {
 fn missing_edits(mutant: &Mutant, recorder: &Recorder) {
     let log = recorder.log();
     for edit in edits_of(mutant) {
-        let served = log.events().iter().any(
-            |event| matches!(&event.fact, Fact::Http(http) if http.edits.contains(&edit.name)),
-        );
-        if !served {
+        let served = |player: PlayerName| {
+            log.of(player.as_str()).any(|event| {
+                matches!(&event.fact, Fact::Http(http)
+                    if http.path.contains(&edit.file) && http.edits.contains(&edit.name))
+            })
+        };
+        if !PlayerName::BOTH.into_iter().all(served) {
             break_run(
                 recorder,
                 BrokenFact {
                     component: "mutant".to_owned(),
                     reason: format!(
-                        "no page was served {} with the edits of the mutant `{}`",
+                        "not both pages were served {} with the edits of the mutant `{}`",
                         edit.file, mutant.name
                     ),
                     last_lines: Vec::new(),

@@ -69,6 +69,7 @@ impl Scenario {
             let later = format!("{label}/later");
             self.barrier(survivor, &later).await?;
             self.snapshots(&later).await?;
+            self.observe_kernel(&later);
         }
         Ok(())
     }
@@ -82,7 +83,7 @@ impl Scenario {
         }
     }
 
-    async fn snapshots(&self, label: &str) -> Result<(), PlayerError> {
+    pub(super) async fn snapshots(&self, label: &str) -> Result<(), PlayerError> {
         for name in self.present() {
             self.snapshot(name, label).await?;
         }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::pixels::Screens;
-use crate::evidence::{ActionFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact};
+use crate::evidence::{
+    ActionFact, BrokenFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact,
+};
 use crate::gateway::Hold;
 use crate::player::{Player, PlayerError, socket_event};
 use crate::spec::{
@@ -387,7 +389,26 @@ impl Scenario {
         player
             .wait_to_client(from, deadline::REACTION, "activate_scene", next)
             .await?;
-        self.barrier(name, "after the form").await
+        self.last_look(name).await
+    }
+
+    /// Looks at the scene after the form. It is no part of answering: if the page cannot be looked
+    /// at, that says nothing about the form.
+    async fn last_look(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let label = "after the form";
+        let looked = async {
+            self.barrier(name, label).await?;
+            self.snapshots(label).await
+        };
+        looked.await.map_err(|error| match error {
+            PlayerError::Missed(reason) => PlayerError::Broken(BrokenFact {
+                component: "browser".to_owned(),
+                reason,
+                last_lines: Vec::new(),
+                worth_a_retry: true,
+            }),
+            PlayerError::Broken(_) => error,
+        })
     }
 
     /// The id of the scene where a player stands.

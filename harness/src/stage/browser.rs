@@ -96,18 +96,6 @@ impl BrowserSession {
         tree::descendants(self.driver.pid())
     }
 
-    /// Whether the browser's first process still runs.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.root.is_alive()
-    }
-
-    /// The last lines of the driver's output.
-    #[must_use]
-    pub fn driver_lines(&self) -> Vec<String> {
-        self.driver.last_lines()
-    }
-
     /// Takes down what the kernel says about the browser.
     pub fn observe_kernel(&self, label: &str) {
         let members = self.processes();
@@ -352,27 +340,6 @@ fn firefox_preferences() -> Value {
         "toolkit.telemetry.enabled": false,
         "toolkit.telemetry.unified": false,
     })
-}
-
-/// Gives a WebDriver command a deadline.
-///
-/// # Errors
-/// The command failed, or did not return.
-pub async fn within<T>(
-    what: &str,
-    command: impl Future<Output = Result<T, fantoccini::error::CmdError>>,
-) -> Result<T, StageError> {
-    let failed = |why: String| StageError::Command {
-        what: what.to_owned(),
-        why,
-    };
-    match tokio::time::timeout(deadline::COMMAND, command).await {
-        Ok(answer) => answer.map_err(|error| failed(error.to_string())),
-        Err(_) => Err(failed(format!(
-            "no answer within {} s",
-            deadline::COMMAND.as_secs()
-        ))),
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The stages that stand now, so that a signal or a panic can end them all.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -14,6 +15,9 @@ use super::tree;
 
 /// The folders of the stages that stand now: each path is also the mark of its processes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Whether everything is being ended: nothing may be started any more.
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// How long a stage that is dropped waits for its processes to vanish.
 const LAST_WAIT: Duration = Duration::from_secs(10);
@@ -94,8 +98,17 @@ fn end_marked(path: &Path) {
     }
 }
 
-/// Ends every stage at once: for a program that is about to exit.
+/// Refuses to start anything once everything is being ended.
+pub(super) fn refuse_when_ending() -> std::io::Result<()> {
+    if ENDING.load(Ordering::SeqCst) {
+        return Err(std::io::Error::other("everything is being ended"));
+    }
+    Ok(())
+}
+
+/// Ends every stage at once, and lets none begin any more: for a program that is about to exit.
 pub fn end_everything() {
+    ENDING.store(true, Ordering::SeqCst);
     let stages = std::mem::take(&mut *live());
     for path in stages {
         end_marked(&path);
@@ -118,23 +131,17 @@ fn channel() -> &'static watch::Sender<i32> {
     CHANNEL.get_or_init(|| watch::Sender::new(0))
 }
 
-/// Blocks SIGINT, SIGTERM and SIGHUP for this thread and those it starts later, and calls
-/// `then` on a thread of its own for each that comes. Call it first in `main`, before any other
-/// thread exists. A second signal ends the program at once, with everything it started.
+/// Calls `then` on a thread of its own when SIGINT, SIGTERM or SIGHUP comes. A second signal ends
+/// the program at once, with everything it started.
 ///
 /// # Errors
-/// The signals cannot be blocked.
+/// The signals cannot be handled.
 pub fn on_signal(then: impl Fn(Interrupted) + Send + 'static) -> std::io::Result<()> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block()?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            while let Ok(signal) = signals.wait() {
-                let signal = signal as i32;
+            for signal in signals.forever() {
                 if SIGNAL.swap(signal, Ordering::SeqCst) != 0 {
                     end_everything();
                     std::process::exit(128 + signal);

@@ -23,7 +23,7 @@ use crate::provision::Browser;
 use crate::spec::{Experiment, PlayerName};
 use crate::target::Target;
 
-pub use browser::{BrowserSession, within};
+pub use browser::BrowserSession;
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
@@ -84,14 +84,6 @@ pub enum StageError {
         /// The driver's last lines.
         last_lines: Vec<String>,
     },
-    /// A WebDriver command failed.
-    #[error("the WebDriver command to {what} failed: {why}")]
-    Command {
-        /// What it should do.
-        what: String,
-        /// What the driver said.
-        why: String,
-    },
     /// Processes outlive SIGKILL.
     #[error("{processes} processes of the {player}'s browser outlive SIGKILL")]
     Undead {
@@ -116,7 +108,6 @@ impl StageError {
                 ..
             } => (component.as_str(), last_lines.clone()),
             StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
-            StageError::Command { .. } => ("driver", Vec::new()),
             StageError::Undead { .. } => ("browser", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
             StageError::Start { .. } => ("environment", Vec::new()),
@@ -223,12 +214,6 @@ impl Stage {
     #[must_use]
     pub fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
-    }
-
-    /// The last lines of the target's output.
-    #[must_use]
-    pub fn server_lines(&self) -> Vec<String> {
-        self.server.process.last_lines()
     }
 
     /// Ends everything and waits until it has ended.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
 
+use super::live;
 use super::tree::{self, Member};
 use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder};
 
@@ -71,6 +72,8 @@ impl StageProcess {
             mark,
             log,
         } = start;
+        let log = Arc::new(Mutex::new(File::create(log)?));
+        live::refuse_when_ending()?;
         let mut child = command
             .env(STAGE_VARIABLE, mark)
             .stdin(Stdio::null())
@@ -81,9 +84,8 @@ impl StageProcess {
         let pid = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())
-            .unwrap_or(0);
+            .ok_or_else(|| std::io::Error::other("it ended before it could be watched"))?;
         let last_lines = LastLines::default();
-        let log = Arc::new(Mutex::new(File::create(log)?));
         let outputs = [
             child.stdout.take().map(|out| {
                 tokio::spawn(read_lines(
@@ -192,10 +194,11 @@ impl StageProcess {
             tokio::time::timeout(Duration::from_secs(10), self.exit.wait_for(Option::is_some))
                 .await;
         if waited.is_err() {
-            tracing_line(&format!(
-                "the {} (process {}) does not end after SIGKILL",
-                self.role, self.pid
-            ));
+            anstream::eprintln!(
+                "gymcheck: the {} (process {}) does not end after SIGKILL",
+                self.role,
+                self.pid
+            );
         }
     }
 
@@ -211,10 +214,6 @@ impl Drop for StageProcess {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn tracing_line(text: &str) {
-    anstream::eprintln!("gymcheck: {text}");
 }
 
 fn kept(lines: &LastLines) -> Vec<String> {

@@ -53,10 +53,6 @@ fn stimuli(
     let barrier = log
         .barrier(SURVIVOR, at)
         .filter(|barrier| exit.is_some_and(|exit| exit.seq < barrier.seq));
-    let nobody_left = !log.events().iter().any(|event| {
-        event.seq < taken.seq
-            && matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
-    });
     let when = |seen: bool| if seen { vec![taken.seq] } else { Vec::new() };
     vec![
         Stimulus::new(
@@ -65,8 +61,38 @@ fn stimuli(
         ),
         Stimulus::new("the survivor left the GymScene", seq(exit)),
         Stimulus::new("a barrier after that", seq(barrier)),
-        Stimulus::new("nobody had gone by then", when(nobody_left)),
+        Stimulus::new(
+            "nothing but the survivor's own exit could have closed it by then",
+            when(!closed_from_outside(log, taken.seq)),
+        ),
+        Stimulus::new(
+            "the kernel showed UDP sockets of the game, where it could be asked",
+            when(opened_in_game(log) != Some(0)),
+        ),
     ]
+}
+
+/// Whether anything happened before `by` that closes a survivor's connection although its client
+/// forgot to: somebody died, the partner left the game, or the target said that it is over.
+fn closed_from_outside(log: &Log, by: u64) -> bool {
+    let game = log
+        .socket_events(PARTNER, Direction::ToClient, "start_game")
+        .next()
+        .map_or(0, |(event, _, _)| event.seq);
+    let died = log.events().iter().any(|event| {
+        event.seq < by
+            && matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
+    });
+    let partner_gone = log
+        .of(PARTNER)
+        .any(|event| event.seq < by && matches!(event.fact, Fact::WireClosed(_)));
+    let partner_advanced = log
+        .socket_events(PARTNER, Direction::ToServer, "advance_scene")
+        .any(|(event, _, _)| event.seq > game && event.seq < by);
+    let told = log
+        .socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
+        .any(|(event, _, _)| event.seq < by);
+    died || partner_gone || partner_advanced || told
 }
 
 /// The probe's ledger: every connection and every channel that the page ever made.
@@ -149,6 +175,12 @@ fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> Or
     }
     let received = |label: &str| {
         let (event, taken) = log.snapshot(PARTNER, label)?;
+        // Its own end may be closed by now: then nothing could reach it.
+        taken
+            .state
+            .channels
+            .iter()
+            .find(|one| one.state == "open")?;
         let sum: u64 = taken
             .state
             .channels
@@ -202,25 +234,22 @@ fn events_after<'a>(log: &'a Log, exit: &Event, end: u64) -> Vec<(&'a Event, &'a
 /// The kernel: no UDP socket is left in the browser's processes but those it had before the game.
 fn kernel(at: &str, log: &Log) -> OracleFinding {
     let seen = |label: &str| log.kernel(SURVIVOR, label);
-    let (Some((before, had)), Some((during, in_game)), Some((now, left))) =
+    let later = format!("{at}/later");
+    let (Some((before, had)), Some((during, _)), Some((now, left))) =
         (seen("before-game"), seen("in-game"), seen(at))
     else {
         return OracleFinding::absent("kernel", "the socket table was not taken down");
     };
-    let known: HashSet<u64> = had.udp.iter().map(|socket| socket.inode).collect();
-    let of_the_game = |fact: &'_ KernelFact| -> Vec<UdpSocket> {
-        fact.udp
-            .iter()
-            .filter(|socket| !socket.multicast_dns && !known.contains(&socket.inode))
-            .cloned()
-            .collect()
+    let opened = opened_in_game(log).unwrap_or(0);
+    // Browsers close sockets in another process, a moment later: one that is on its way out is
+    // gone at the second look.
+    let stays = |socket: &UdpSocket| {
+        seen(&later)
+            .is_none_or(|(_, after)| after.udp.iter().any(|other| other.inode == socket.inode))
     };
-    let opened = of_the_game(in_game).len();
-    if opened == 0 {
-        return OracleFinding::absent("kernel", "it showed no UDP socket in the game either");
-    }
-    let violations = of_the_game(left)
-        .iter()
+    let violations = of_the_game(had, left)
+        .into_iter()
+        .filter(|socket| stays(socket))
         .map(|socket| {
             format!(
                 "process {} still holds the UDP socket {}",
@@ -234,4 +263,21 @@ fn kernel(at: &str, log: &Log) -> OracleFinding {
         format!("{opened} UDP sockets in the game, none of them now"),
         vec![before.seq, during.seq, now.seq],
     )
+}
+
+/// The UDP sockets of a browser that it did not have before the game; multicast DNS is none.
+fn of_the_game<'a>(before: &KernelFact, now: &'a KernelFact) -> Vec<&'a UdpSocket> {
+    let known: HashSet<u64> = before.udp.iter().map(|socket| socket.inode).collect();
+    now.udp
+        .iter()
+        .filter(|socket| !socket.multicast_dns && !known.contains(&socket.inode))
+        .collect()
+}
+
+/// How many UDP sockets the survivor's browser opened for the game; `None` where the kernel could
+/// not be asked.
+fn opened_in_game(log: &Log) -> Option<usize> {
+    let (_, before) = log.kernel(SURVIVOR, "before-game")?;
+    let (_, in_game) = log.kernel(SURVIVOR, "in-game")?;
+    Some(of_the_game(before, in_game).len())
 }

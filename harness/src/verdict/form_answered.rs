@@ -92,27 +92,31 @@ fn value_of<'a>(file: &'a DataFile, id: &str) -> Option<&'a str> {
     Some(file.rows.first()?.get(column)?.as_str())
 }
 
-/// The next scene came.
+/// Another scene came.
 fn next_scene(log: &Log, answered: &Event) -> OracleFinding {
-    let next = log
+    let scenes: Vec<(&Event, &Value)> = log
         .socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
-        .find(|(event, _, _)| event.seq > answered.seq);
-    match next {
-        Some((event, _, args)) => OracleFinding {
-            oracle: "wire".to_owned(),
-            says: Says::Holds,
-            account: format!(
-                "the scene {} came",
-                args.first()
-                    .map_or(&Value::Null, |scene| &scene["scene_id"])
-            ),
-            evidence: vec![event.seq],
-        },
-        None => OracleFinding {
-            oracle: "wire".to_owned(),
-            says: Says::Violated,
-            account: "no scene came after the form".to_owned(),
-            evidence: vec![answered.seq],
-        },
+        .filter_map(|(event, _, args)| Some((event, args.first()?.get("scene_id")?)))
+        .collect();
+    let form = scenes.iter().rfind(|(event, _)| event.seq < answered.seq);
+    let next = scenes.iter().find(|(event, _)| event.seq > answered.seq);
+    let (says, account, seq) = match next {
+        Some((event, id)) if form.is_some_and(|(_, form)| form == id) => (
+            Says::Violated,
+            format!("the same scene {id} came again"),
+            event.seq,
+        ),
+        Some((event, id)) => (Says::Holds, format!("the scene {id} came"), event.seq),
+        None => (
+            Says::Violated,
+            "no scene came after the form".to_owned(),
+            answered.seq,
+        ),
+    };
+    OracleFinding {
+        oracle: "wire".to_owned(),
+        says,
+        account,
+        evidence: vec![seq],
     }
 }

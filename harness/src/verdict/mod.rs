@@ -171,7 +171,7 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
         .is_some_and(|event| matches!(event.fact, Fact::Finished {}));
     let broken = broken
         .or_else(|| unfinished.then(cut_off))
-        .or_else(|| lost_events(log));
+        .or_else(|| trouble_of_probe(log));
     let checks: Vec<CheckResult> = spec
         .body
         .checks
@@ -184,7 +184,17 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
     let verdict = if broken.is_some() {
         Verdict::Broken
     } else {
-        Verdict::of_all(checks.iter().map(|check| check.verdict))
+        let verdict = Verdict::of_all(checks.iter().map(|check| check.verdict));
+        // A run that did not come to its end may have missed what would have failed.
+        match verdict {
+            Verdict::Pass if missed.is_some() => Verdict::Vacuous,
+            Verdict::Pass
+            | Verdict::Fail
+            | Verdict::Vacuous
+            | Verdict::Broken
+            | Verdict::NotApplicable
+            | Verdict::Unstable => verdict,
+        }
     };
     Judgement {
         verdict,
@@ -194,11 +204,11 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
     }
 }
 
-/// A probe that could not tell all that happened has seen nothing that can be relied on.
-fn lost_events(log: &Log) -> Option<BrokenFact> {
+/// A probe that was in trouble has seen nothing that can be relied on.
+fn trouble_of_probe(log: &Log) -> Option<BrokenFact> {
     let said = log.events().iter().find_map(|event| match &event.fact {
         Fact::Page(page) => match &page.what {
-            PageFact::Console { level, text } if level == "probe" && text.starts_with("outbox") => {
+            PageFact::Console { level, text } if level == "probe" => {
                 Some((event.player.as_deref().unwrap_or_default(), text))
             }
             _ => None,
@@ -233,6 +243,9 @@ fn undecided(check: &CheckSpec, broken: &BrokenFact) -> CheckResult {
         oracles: Vec::new(),
     }
 }
+
+/// How many oracles must agree for a pass.
+const LEAST_ORACLES: usize = 2;
 
 /// What a check found.
 struct Findings {
@@ -300,10 +313,14 @@ fn conclude(findings: &Findings, missed: Option<&str>) -> (Verdict, String) {
         return (Verdict::Vacuous, account);
     }
     let holding = of(Says::Holds).count();
-    if holding == 0 {
+    // One witness is none: what matters is proven by sources that cannot fail together.
+    if holding < LEAST_ORACLES {
         return (
             Verdict::Vacuous,
-            format!("no oracle could be asked: {}", accounts(Says::Absent)),
+            format!(
+                "{holding} oracles could be asked; absent: {}",
+                accounts(Says::Absent)
+            ),
         );
     }
     let mut account = format!("{holding} oracles agree");
@@ -380,9 +397,10 @@ mod tests {
     #[test]
     fn only_seen_stimuli_and_agreeing_oracles_make_a_pass() {
         use Says::{Absent, Holds, Violated};
-        let cases: [(bool, &[Says], Verdict); 7] = [
+        let cases: [(bool, &[Says], Verdict); 8] = [
             (true, &[Holds, Holds], Verdict::Pass),
-            (true, &[Holds, Absent], Verdict::Pass),
+            (true, &[Holds, Holds, Absent], Verdict::Pass),
+            (true, &[Holds, Absent], Verdict::Vacuous),
             (true, &[Absent], Verdict::Vacuous),
             (true, &[], Verdict::Vacuous),
             (false, &[Holds, Holds], Verdict::Vacuous),

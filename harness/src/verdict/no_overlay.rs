@@ -7,7 +7,7 @@ use super::facts::{
     reachable, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Event, Log, Origin};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
 
 /// Asks about the time from the survivor's exit until the moment `after`; `before` is a moment
 /// before the partner's departure.
@@ -22,12 +22,12 @@ pub(super) fn ask(before: &str, after: &str, log: &Log) -> Findings {
     stimuli.extend(partner_died(log));
     let oracles = match (exit, barrier) {
         (Some(exit), Some(_)) => vec![
-            dom(log, exit, after),
+            dom(log, exit),
             hits(log, before, after),
             picture(log, before, after),
         ],
         // Even a run that ended early may have shown an overlay.
-        (Some(exit), None) => vec![dom(log, exit, after)],
+        (Some(exit), None) => vec![dom(log, exit)],
         (None, _) => Vec::new(),
     };
     Findings { stimuli, oracles }
@@ -59,9 +59,8 @@ fn told(log: &Log, exit: Option<&Event>, barrier: Option<&Event>) -> Stimulus {
 }
 
 /// The DOM's history since the exit: anything that came, however short, and anything that stayed.
-fn dom(log: &Log, exit: &Event, after: &str) -> OracleFinding {
-    let end = log.snapshot(SURVIVOR, after);
-    let until = end.map_or(u64::MAX, |(event, _)| event.seq);
+fn dom(log: &Log, exit: &Event) -> OracleFinding {
+    let until = next_game(log, exit);
     let mut evidence = Vec::new();
     let mut violations = Vec::new();
     let mut seen = HashSet::new();
@@ -76,7 +75,7 @@ fn dom(log: &Log, exit: &Event, after: &str) -> OracleFinding {
             violations.push(describe(overlay));
         }
     }
-    if let Some((event, snapshot)) = end {
+    for (event, snapshot) in snapshots(log, exit.seq, until) {
         evidence.push(event.seq);
         for overlay in snapshot.state.overlays.iter().filter(|one| one.visible) {
             if seen.insert(overlay.id) {
@@ -90,6 +89,27 @@ fn dom(log: &Log, exit: &Event, after: &str) -> OracleFinding {
         "nothing that covers or hides the page came or stayed after the exit",
         evidence,
     )
+}
+
+/// Where the next GymScene begins; the end of the log, if there is none.
+fn next_game(log: &Log, exit: &Event) -> u64 {
+    log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
+        .filter(|(event, _, _)| event.seq > exit.seq)
+        .find(|(_, _, args)| {
+            args.first().and_then(|scene| scene.get("scene_type"))
+                == Some(&serde_json::Value::from("GymScene"))
+        })
+        .map_or(u64::MAX, |(event, _, _)| event.seq)
+}
+
+/// The survivor's snapshots between two positions.
+fn snapshots(log: &Log, from: u64, to: u64) -> impl Iterator<Item = (&Event, &Snapshot)> {
+    log.of(SURVIVOR)
+        .filter(move |event| event.seq > from && event.seq < to)
+        .filter_map(|event| match &event.fact {
+            Fact::Snapshot(snapshot) => Some((event, snapshot)),
+            _ => None,
+        })
 }
 
 /// Hit-testing: whatever a click could reach before, it can reach still.

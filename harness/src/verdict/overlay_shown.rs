@@ -3,11 +3,11 @@
 //! It is the positive control of `no-overlay`: the same detectors must speak here.
 
 use super::facts::{
-    SURVIVOR, describe, difference, hit_test, left_the_game, overlays, partner_died, pixels,
-    reachable, told_of_the_end,
+    PARTNER, SURVIVOR, describe, difference, hit_test, left_the_game, overlays, partner_died,
+    pixels, reachable, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Overlay, ProcessPhase, Snapshot};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, Overlay, ProcessPhase, Snapshot};
 use crate::spec::Spec;
 
 /// The least share of the picture that an overlay changes.
@@ -15,19 +15,20 @@ const OTHER_PICTURE: f64 = 0.05;
 
 /// Asks about the time between two moments, the partner's departure between them.
 pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings {
-    let killed = log.events().iter().find(|event| {
+    let killed = log.of(PARTNER).find(|event| {
         matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
     });
     let end = log.snapshot(SURVIVOR, after);
     let in_game = killed.filter(|killed| {
-        left_the_game(log).is_none_or(|left| left.seq > killed.seq) && !finished(log, killed.seq)
+        left_the_game(log).is_none_or(|left| left.seq > killed.seq)
+            && !finished(spec, log, killed.seq)
     });
     let mut stimuli = vec![Stimulus::new(
         "the survivor was in an active GymScene when the partner died",
         in_game.map(|event| event.seq).into_iter().collect(),
     )];
     stimuli.extend(partner_died(log));
-    let (Some(killed), Some((event, snapshot))) = (killed, end) else {
+    let (Some(killed), Some((event, snapshot))) = (in_game, end) else {
         stimuli.push(Stimulus::new(
             format!("the survivor's page at `{after}`"),
             Vec::new(),
@@ -37,16 +38,10 @@ pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings
             oracles: Vec::new(),
         };
     };
-    stimuli.push(Stimulus::new(
-        "the survivor was told that the partner had ended this game",
-        told_of_the_end(log, killed.seq, event.seq)
-            .iter()
-            .map(|(event, _)| event.seq)
-            .collect(),
-    ));
     Findings {
         stimuli,
         oracles: vec![
+            told(log, killed.seq, event.seq),
             dom(spec, log, killed.seq, (event, snapshot)),
             hits(log, before, after),
             picture(log, before, after),
@@ -55,13 +50,28 @@ pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings
     }
 }
 
+/// The wire: the target told the survivor by itself that the partner had gone.
+fn told(log: &Log, from: u64, to: u64) -> OracleFinding {
+    let natural: Vec<u64> = told_of_the_end(log, from, to)
+        .iter()
+        .filter(|(_, wire)| wire.origin == Origin::Natural)
+        .map(|(event, _)| event.seq)
+        .collect();
+    let account = if natural.is_empty() {
+        "the target told the survivor nothing about the end of this game"
+    } else {
+        "the target told the survivor that the partner had ended this game"
+    };
+    finding("wire", !natural.is_empty(), account.to_owned(), natural)
+}
+
 /// Whether the survivor's last episode had ended by then.
-fn finished(log: &Log, by: u64) -> bool {
-    log.socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+fn finished(spec: &Spec, log: &Log, by: u64) -> bool {
+    let ended = log
+        .socket_events(SURVIVOR, Direction::ToServer, "emit_episode_data")
         .filter(|(event, _, _)| event.seq < by)
-        // The first one leaves the start scene.
-        .count()
-        > 1
+        .count();
+    ended >= spec.body.experiment.episodes as usize
 }
 
 fn finding(oracle: &str, holds: bool, account: String, evidence: Vec<u64>) -> OracleFinding {

@@ -68,14 +68,11 @@ fn connection(player: &str, log: &Log) -> OracleFinding {
         .values()
         .find(|(sent, received, _)| *sent > 0 && *received > 0);
     evidence.extend(both_ways.map(|(_, _, seq)| *seq));
-    let made = log.of(player).any(|event| {
-        matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::ConnectionCreated { .. }))
-    });
-    if !made {
-        return OracleFinding::absent(
-            &format!("the {player}'s page"),
-            "no connection was ever made: no game began",
-        );
+    let began = log
+        .socket_events(player, Direction::ToClient, "start_game")
+        .next();
+    if began.is_none() {
+        return OracleFinding::absent(&format!("the {player}'s page"), "no game began");
     }
     let mut violations = Vec::new();
     if connected.len() != 1 {
@@ -215,6 +212,13 @@ fn compare(one: &DataFile, other: &DataFile, steps: usize) -> (Vec<String>, usiz
             ));
         }
     }
+    for begin in SHARED {
+        for (whose, file) in [(SURVIVOR, one), (PARTNER, other)] {
+            if !file.columns.iter().any(|column| begins(column, begin)) {
+                violations.push(format!("the {whose}'s record has no column {begin}"));
+            }
+        }
+    }
     let mut values = 0;
     let mut agents_with_keys = 0;
     let mut agents = 0;
@@ -242,7 +246,7 @@ fn compare(one: &DataFile, other: &DataFile, steps: usize) -> (Vec<String>, usiz
         }
         if column.starts_with(ACTIONS) {
             agents += 1;
-            let pressed = pairs.iter().any(|(mine, _)| !is_zero(mine));
+            let pressed = pairs.iter().any(|(mine, _)| is_pressed(mine));
             agents_with_keys += usize::from(pressed);
         }
     }
@@ -260,23 +264,26 @@ fn frames(file: &DataFile) -> Vec<&[String]> {
     let clock = file.columns.iter().position(|column| column == "t");
     file.rows
         .iter()
-        .filter(|row| clock.is_none_or(|clock| !cell(row, clock).is_empty()))
+        .filter(|row| clock.is_some_and(|clock| !cell(row, clock).is_empty()))
         .map(Vec::as_slice)
         .collect()
 }
 
 fn is_shared(column: &str) -> bool {
-    SHARED
-        .iter()
-        .any(|begin| column == *begin || (begin.ends_with('.') && column.starts_with(begin)))
+    SHARED.iter().any(|begin| begins(column, begin))
+}
+
+fn begins(column: &str, begin: &str) -> bool {
+    column == begin || (begin.ends_with('.') && column.starts_with(begin))
 }
 
 fn cell(row: &[String], index: usize) -> &str {
     row.get(index).map_or("", String::as_str)
 }
 
-fn is_zero(value: &str) -> bool {
-    value.parse::<f64>().is_ok_and(|number| number == 0.0)
+/// Whether an action is another than the default one. An empty cell is no action.
+fn is_pressed(value: &str) -> bool {
+    value.parse::<f64>().is_ok_and(|number| number != 0.0)
 }
 
 #[cfg(test)]
@@ -285,11 +292,25 @@ mod tests {
 
     fn record(rows: &[[&str; 4]]) -> DataFile {
         let owned = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
+        // Those that have nothing to say here are the same for everybody.
+        let row = |cells: &[&str; 4]| {
+            let mut row: Vec<String> = owned(cells);
+            row.extend(["0.5", "False", "False"].map(str::to_owned));
+            row
+        };
         DataFile {
             what: "episode".into(),
             path: "duet/game-1/somebody_ep0.csv".into(),
-            columns: owned(&["actions.left", "actions.right", "t", "rollbackEvents"]),
-            rows: rows.iter().map(|row| owned(row)).collect(),
+            columns: owned(&[
+                "actions.left",
+                "actions.right",
+                "t",
+                "rollbackEvents",
+                "rewards.left",
+                "terminateds.left",
+                "truncateds.left",
+            ]),
+            rows: rows.iter().map(row).collect(),
             json: serde_json::Value::Null,
         }
     }
@@ -303,7 +324,7 @@ mod tests {
             ["", "", "", "{'frame': 5}"],
         ]);
         let plain = record(&[["1", "0", "0", ""], ["0", "2", "1", ""]]);
-        assert_eq!(compare(&padded, &plain, 2), (Vec::new(), 6));
+        assert_eq!(compare(&padded, &plain, 2), (Vec::new(), 12));
     }
 
     #[test]
@@ -322,6 +343,13 @@ mod tests {
         let silent = record(&[["1", "0", "0", ""], ["0", "0", "1", ""]]);
         let (violations, _) = compare(&silent, &silent, 2);
         assert_eq!(violations.len(), 1, "{violations:?}");
+        let empty = record(&[["1", "", "0", ""], ["0", "", "1", ""]]);
+        let (violations, _) = compare(&empty, &empty, 2);
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        let mut without_rewards = record(&[["1", "0", "0", ""], ["0", "2", "1", ""]]);
+        without_rewards.columns[4] = "another".into();
+        let (violations, _) = compare(&without_rewards, &without_rewards, 2);
+        assert_eq!(violations.len(), 2, "{violations:?}");
         let short = record(&[["1", "2", "0", ""]]);
         let (violations, _) = compare(&short, &short, 2);
         assert_eq!(violations.len(), 2, "{violations:?}");
