@@ -363,8 +363,7 @@ fn a_connection_that_somebody_else_may_have_closed_proves_nothing() {
             })
             .filter(|event| !is_socket_event(event, player, "activate_scene"))
             .filter(|event| !is_socket_event(event, player, "ping"))
-            .filter(|event| !is_socket_event(event, player, "pong"))
-            .next_back()
+            .rfind(|event| !is_socket_event(event, player, "pong"))
             .expect("an event")
             .seq;
         let closed = changed(&good, |event| {
