@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::process::STAGE_VARIABLE;
-use super::tree;
+use super::tree::{self, Member};
 
 /// The folders of the stages that stand now: each path is also the mark of its processes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -74,27 +74,33 @@ fn live() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
 /// Kills every process that carries a stage's mark, until there is none.
 fn end_marked(path: &Path) {
     let end = Instant::now() + LAST_WAIT;
+    let mut seen: Vec<Member> = Vec::new();
     loop {
         let mut left = tree::marked(STAGE_VARIABLE, &path.to_string_lossy());
-        if left.is_empty() {
-            return;
-        }
         // Some programs write over their own environment: their parents do not.
-        let children: Vec<_> = left
+        let children: Vec<Member> = left
             .iter()
             .flat_map(|one| tree::descendants(one.pid))
             .collect();
         left.extend(children);
-        if Instant::now() > end {
-            anstream::eprintln!(
-                "gymcheck: {} processes of a stage do not end: {left:?}",
-                left.len()
-            );
+        tree::kill_all(None, &left);
+        for one in left {
+            if !seen.contains(&one) {
+                seen.push(one);
+            }
+        }
+        let alive: Vec<&Member> = seen.iter().filter(|one| one.is_alive()).collect();
+        let buried = tree::bury(&seen) == 0;
+        if alive.is_empty() && buried {
             return;
         }
-        tree::kill_all(None, &left);
+        if Instant::now() > end {
+            if !alive.is_empty() {
+                anstream::eprintln!("gymcheck: processes of a stage do not end: {alive:?}");
+            }
+            return;
+        }
         std::thread::sleep(Duration::from_millis(10));
-        tree::bury(&left);
     }
 }
 

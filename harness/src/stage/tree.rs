@@ -42,7 +42,8 @@ impl Member {
     }
 }
 
-/// All descendants of a process, parents before their children, without the process itself.
+/// All descendants of a process, parents before their children, without the process itself; also
+/// those that have ended and are not buried yet.
 #[must_use]
 pub fn descendants(root: i32) -> Vec<Member> {
     let mut children: HashMap<i32, Vec<Member>> = HashMap::new();
@@ -50,7 +51,6 @@ pub fn descendants(root: i32) -> Vec<Member> {
         .into_iter()
         .flatten()
         .filter_map(|process| process.ok()?.stat().ok())
-        .filter(|stat| stat.state != 'Z')
     {
         children.entry(stat.ppid).or_default().push(Member {
             pid: stat.pid,
@@ -146,21 +146,25 @@ pub async fn gone(members: &[Member], deadline: Duration) -> Vec<Member> {
             .cloned()
             .collect();
         let left = bury(members);
-        // What has ended and is not ours is its parent's to bury.
-        if left == 0 || Instant::now() >= end {
-            return alive;
-        }
-        if alive.is_empty() && !members.iter().any(is_ours) {
+        // What has ended below a parent that goes on is that parent's to bury.
+        let nobody_waits = alive.is_empty() && !members.iter().any(|one| falls_to_us(one, members));
+        if left == 0 || nobody_waits || Instant::now() >= end {
             return alive;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-fn is_ours(member: &Member) -> bool {
+/// Whether an ended process is ours to bury, or will be as soon as its parent, one of these, has
+/// ended as well.
+fn falls_to_us(member: &Member, members: &[Member]) -> bool {
     Process::new(member.pid)
         .and_then(|process| process.stat())
-        .is_ok_and(|stat| stat.starttime == member.start && stat.ppid == getpid().as_raw())
+        .is_ok_and(|stat| {
+            stat.starttime == member.start
+                && (stat.ppid == getpid().as_raw()
+                    || members.iter().any(|other| other.pid == stat.ppid))
+        })
 }
 
 /// The UDP sockets that these processes hold, each once.
