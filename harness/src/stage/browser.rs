@@ -1,6 +1,6 @@
 //! A browser, its WebDriver, and what the kernel says about them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,6 +24,8 @@ pub struct BrowserSession {
     /// The WebDriver session.
     pub client: Client,
     player: String,
+    /// The folder that it takes for the user's own, which marks its processes.
+    home: PathBuf,
     driver: StageProcess,
     root: Member,
     recorder: Recorder,
@@ -84,16 +86,25 @@ impl BrowserSession {
         Ok(BrowserSession {
             client,
             player: player.to_owned(),
+            home,
             driver,
             root,
             recorder: recorder.clone(),
         })
     }
 
-    /// The processes of the browser, without its driver.
+    /// The processes of the browser, without its driver; also those that left its tree, as its
+    /// crash handlers do.
     #[must_use]
     pub fn processes(&self) -> Vec<Member> {
-        tree::descendants(self.driver.pid())
+        let mut members = tree::descendants(self.driver.pid());
+        let home = self.home.to_string_lossy();
+        for strayed in tree::marked("HOME", &home) {
+            if strayed.pid != self.driver.pid() && !members.contains(&strayed) {
+                members.push(strayed);
+            }
+        }
+        members
     }
 
     /// Takes down what the kernel says about the browser.
