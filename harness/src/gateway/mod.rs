@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -91,9 +91,6 @@ pub enum GatewayError {
 pub struct Gateway {
     listeners: Vec<Arc<Listener>>,
     shared: Arc<Shared>,
-    /// Bound and never listening.
-    closed_port: TcpSocket,
-    closed_address: SocketAddr,
     _stop: DropGuard,
 }
 
@@ -106,9 +103,6 @@ impl Gateway {
         options: GatewayOptions,
         recorder: Recorder,
     ) -> Result<Gateway, GatewayError> {
-        let closed_port = TcpSocket::new_v4().map_err(GatewayError::Listen)?;
-        closed_port.bind(ANY_PORT).map_err(GatewayError::Listen)?;
-        let closed_address = closed_port.local_addr().map_err(GatewayError::Listen)?;
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         let shared = Arc::new(Shared {
@@ -128,8 +122,6 @@ impl Gateway {
         Ok(Gateway {
             listeners,
             shared,
-            closed_port,
-            closed_address,
             _stop: guard,
         })
     }
@@ -138,12 +130,6 @@ impl Gateway {
     #[must_use]
     pub fn origin(&self, player: &str) -> String {
         self.listener(player).origin.clone()
-    }
-
-    /// An address of this machine that refuses every connection, as long as the gateway is there.
-    #[must_use]
-    pub fn closed_port(&self) -> SocketAddr {
-        self.closed_address
     }
 
     /// Puts a rule in force, for connections that are open and for those to come.
@@ -204,7 +190,6 @@ impl Gateway {
         self.shared.tasks.close();
         // Each of them ends within a bound of its own, which is lower.
         let _ = tokio::time::timeout(SHUTDOWN, self.shared.tasks.wait()).await;
-        drop(self.closed_port);
     }
 
     fn listener(&self, player: &str) -> &Listener {
