@@ -171,6 +171,18 @@ impl BrowserSession {
     }
 }
 
+impl Drop for BrowserSession {
+    fn drop(&mut self) {
+        let members = self.processes();
+        if members.is_empty() {
+            return;
+        }
+        self.driver.kill();
+        tree::kill_all(None, &members);
+        tree::gone_blocking(&members, deadline::DEATH);
+    }
+}
+
 async fn start_driver(
     browser: &Browser,
     player: &str,

@@ -29,6 +29,9 @@ const LONGEST_LINE: usize = 4000;
 /// How often a process that is not the stage's own child is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a process that is dropped without having ended may take to end.
+const DROP_WAIT: Duration = Duration::from_secs(5);
+
 /// A process that the stage started, in a group of its own. Dropping it ends the whole group.
 pub struct StageProcess {
     role: String,
@@ -202,7 +205,8 @@ impl StageProcess {
         }
     }
 
-    fn kill(&self) {
+    /// Kills the whole group, and waits for nothing.
+    pub fn kill(&self) {
         self.may_end();
         if self.exit.borrow().is_none() {
             tree::kill_all(Some(self.pid), &tree::descendants(self.pid));
@@ -212,7 +216,17 @@ impl StageProcess {
 
 impl Drop for StageProcess {
     fn drop(&mut self) {
+        if self.exit.borrow().is_some() {
+            return;
+        }
+        let below = tree::descendants(self.pid);
         self.kill();
+        let end = std::time::Instant::now() + DROP_WAIT;
+        // Its end is noticed by a task of its own.
+        while self.exit.borrow().is_none() && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        tree::gone_blocking(&below, DROP_WAIT);
     }
 }
 

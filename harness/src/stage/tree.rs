@@ -155,6 +155,22 @@ pub async fn gone(members: &[Member], deadline: Duration) -> Vec<Member> {
     }
 }
 
+/// The same for where nothing can be awaited: blocks until the process table has none of these
+/// processes any more.
+pub fn gone_blocking(members: &[Member], deadline: Duration) {
+    let end = std::time::Instant::now() + deadline;
+    loop {
+        let left = bury(members);
+        let waited_for = members
+            .iter()
+            .any(|one| one.is_alive() || falls_to_us(one, members));
+        if left == 0 || !waited_for || std::time::Instant::now() >= end {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Whether an ended process is ours to bury, or will be as soon as its parent, one of these, has
 /// ended as well.
 fn falls_to_us(member: &Member, members: &[Member]) -> bool {
