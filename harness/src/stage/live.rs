@@ -1,8 +1,9 @@
 //! The stages that stand now, so that a signal or a panic can end them all.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -15,6 +16,10 @@ use super::tree::{self, Member};
 
 /// The folders of the stages that stand now: each path is also the mark of its processes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Processes of the stages that were seen before their drivers were killed: those that had left
+/// their tree end by themselves then, and carry no mark any more when they are looked for.
+static REMEMBERED: Mutex<BTreeMap<PathBuf, Vec<Member>>> = Mutex::new(BTreeMap::new());
 
 /// Whether everything is being ended: nothing may be started any more.
 static ENDING: AtomicBool = AtomicBool::new(false);
@@ -67,14 +72,30 @@ impl Drop for StageFolder {
     }
 }
 
-fn live() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
+fn live() -> MutexGuard<'static, Vec<PathBuf>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remembered() -> MutexGuard<'static, BTreeMap<PathBuf, Vec<Member>>> {
+    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Remembers the processes that carry a stage's mark now, so that they are buried with it.
+pub(super) fn remember(mark: &str) {
+    let members = tree::marked(STAGE_VARIABLE, mark);
+    let mut remembered = remembered();
+    let known = remembered.entry(PathBuf::from(mark)).or_default();
+    for one in members {
+        if !known.contains(&one) {
+            known.push(one);
+        }
+    }
 }
 
 /// Kills every process that carries a stage's mark, until there is none.
 fn end_marked(path: &Path) {
     let end = Instant::now() + LAST_WAIT;
-    let mut seen: Vec<Member> = Vec::new();
+    let mut seen = remembered().remove(path).unwrap_or_default();
     loop {
         let mut left = tree::marked(STAGE_VARIABLE, &path.to_string_lossy());
         // Some programs write over their own environment: their parents do not.

@@ -35,6 +35,7 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 /// A process that the stage started, in a group of its own. Dropping it ends the whole group.
 pub struct StageProcess {
     role: String,
+    mark: String,
     pid: i32,
     ending: Arc<AtomicBool>,
     exit: watch::Receiver<Option<ExitStatus>>,
@@ -108,6 +109,7 @@ impl StageProcess {
         note(recorder, player, role, pid, ProcessPhase::Started, None);
         let process = StageProcess {
             role: role.to_owned(),
+            mark: mark.to_owned(),
             pid,
             ending: ending.clone(),
             exit,
@@ -219,6 +221,7 @@ impl Drop for StageProcess {
         if self.exit.borrow().is_some() {
             return;
         }
+        live::remember(&self.mark);
         let below = tree::descendants(self.pid);
         self.kill();
         let end = std::time::Instant::now() + DROP_WAIT;
