@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::facts::{PARTNER, SURVIVOR, left_the_game};
+use super::facts::{PARTNER, SURVIVOR, left_the_game, seq};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
     ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, Packet, PageState,
@@ -29,10 +29,6 @@ pub(super) fn ask(at: &str, log: &Log) -> Findings {
             kernel(at, log),
         ],
     }
-}
-
-fn seq(event: Option<&Event>) -> Vec<u64> {
-    event.map(|event| event.seq).into_iter().collect()
 }
 
 fn stimuli(

@@ -15,13 +15,22 @@ pub(super) const PARTNER: &str = "partner";
 /// How large a share of the pixels may differ between two pictures of the same page.
 const SAME_PICTURE: f64 = 0.001;
 
+/// The position of an event, if there is one, as evidence.
+pub(super) fn seq(event: Option<&Event>) -> Vec<u64> {
+    event.map(|event| event.seq).into_iter().collect()
+}
+
+/// Whether the arguments of an `activate_scene` are those of a GymScene.
+pub(super) fn is_game(args: &[Value]) -> bool {
+    args.first().and_then(|scene| scene.get("scene_type")) == Some(&Value::from("GymScene"))
+}
+
 /// The event by which the survivor came to stand on the first scene after a GymScene.
 pub(super) fn left_the_game(log: &Log) -> Option<&Event> {
     let mut in_game = false;
     log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
         .find_map(|(event, _, args)| {
-            let is_game = args.first().and_then(|scene| scene.get("scene_type"))
-                == Some(&Value::from("GymScene"));
+            let is_game = is_game(args);
             let left = in_game && !is_game;
             in_game = is_game;
             left.then_some(event)

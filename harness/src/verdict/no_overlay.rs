@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::facts::{
-    SURVIVOR, describe, difference, hit_test, left_the_game, overlays, partner_died, pixels,
-    reachable, told_of_the_end,
+    SURVIVOR, describe, difference, hit_test, is_game, left_the_game, overlays, partner_died,
+    pixels, reachable, seq, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
@@ -31,10 +31,6 @@ pub(super) fn ask(before: &str, after: &str, log: &Log) -> Findings {
         (None, _) => Vec::new(),
     };
     Findings { stimuli, oracles }
-}
-
-fn seq(event: Option<&Event>) -> Vec<u64> {
-    event.map(|event| event.seq).into_iter().collect()
 }
 
 /// The event that, in a wrong system, would raise the overlay.
@@ -95,10 +91,7 @@ fn dom(log: &Log, exit: &Event) -> OracleFinding {
 fn next_game(log: &Log, exit: &Event) -> u64 {
     log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
         .filter(|(event, _, _)| event.seq > exit.seq)
-        .find(|(_, _, args)| {
-            args.first().and_then(|scene| scene.get("scene_type"))
-                == Some(&serde_json::Value::from("GymScene"))
-        })
+        .find(|(_, _, args)| is_game(args))
         .map_or(u64::MAX, |(event, _, _)| event.seq)
 }
 
