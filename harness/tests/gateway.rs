@@ -496,8 +496,7 @@ async fn packets_are_recorded_in_their_order() {
     assert_eq!(heard(&mut browser).await, "#");
     let delivered = bench.gateway.delivered(PLAYER);
     let expected = Delivered {
-        connection: 1,
-        path: SOCKET.into(),
+        connections: 1,
         messages: 3,
     };
     assert_eq!(delivered, Some(expected));

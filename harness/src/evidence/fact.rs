@@ -8,8 +8,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::target::TargetFacts;
+
 /// The version of the evidence format that this build writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The Socket.IO event by which a page tells the target whose page it is.
+pub const REGISTER: &str = "register_subject";
 
 /// One line of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,6 +104,9 @@ pub struct RunFacts {
     pub pair: String,
     /// The target's name, as `mug@0.1.3`.
     pub target: String,
+    /// All that is known of the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_facts: Option<TargetFacts>,
     /// The mutant that was applied, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,

@@ -164,6 +164,24 @@ impl Log {
         })
     }
 
+    /// The target's id of a player's newest Socket.IO session: the one in which its page registered
+    /// its participant. A page may have others besides, which take no part.
+    #[must_use]
+    pub fn session<'a>(&'a self, player: &'a str) -> Option<&'a str> {
+        let (_, registered, _) = self
+            .socket_events(player, Direction::ToServer, REGISTER)
+            .next_back()?;
+        self.of(player).rev().find_map(|event| match &event.fact {
+            Fact::Wire(WireFact {
+                connection,
+                direction: Direction::ToClient,
+                packet: Packet::Connect { data, .. },
+                ..
+            }) if *connection == registered.connection => data.get("sid")?.as_str(),
+            _ => None,
+        })
+    }
+
     /// The snapshot of a player's page at a moment of the run.
     #[must_use]
     pub fn snapshot<'a>(

@@ -56,14 +56,12 @@ pub enum InjectError {
     },
 }
 
-/// What has gone down to a browser on its current Socket.IO connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What has gone down to a browser on its open WebSockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivered {
-    /// Number of the connection within the run.
-    pub connection: u64,
-    /// Path and query that the page asked for.
-    pub path: String,
-    /// WebSocket messages passed on to the browser.
+    /// How many there are.
+    pub connections: usize,
+    /// WebSocket messages passed on to the browser, on all of them.
     pub messages: u64,
 }
 
@@ -83,16 +81,16 @@ impl Connections {
     }
 
     pub(super) fn is_joined(&self) -> bool {
-        self.newest()
+        self.participants()
             .is_some_and(|connection| connection.joined.load(Ordering::SeqCst))
     }
 
     pub(super) fn delivered(&self) -> Option<Delivered> {
-        let connection = self.newest()?;
-        Some(Delivered {
-            connection: connection.number,
-            path: connection.path.clone(),
-            messages: connection.delivered.load(Ordering::SeqCst),
+        let open = self.open();
+        let messages = |one: &Arc<Connection>| one.delivered.load(Ordering::SeqCst);
+        (!open.is_empty()).then(|| Delivered {
+            connections: open.len(),
+            messages: open.iter().map(messages).sum(),
         })
     }
 
@@ -104,7 +102,7 @@ impl Connections {
         }
     }
 
-    /// Sends an event on the newest one, and waits until it is written.
+    /// Sends an event on the participant's one, and waits until it is written.
     pub(super) async fn inject(
         &self,
         player: &str,
@@ -115,7 +113,7 @@ impl Connections {
     ) -> Result<(), InjectError> {
         let (player, event) = (player.to_owned(), event.to_owned());
         let joined = |connection: &Arc<Connection>| connection.joined.load(Ordering::SeqCst);
-        let Some(connection) = self.newest().filter(joined) else {
+        let Some(connection) = self.participants().filter(joined) else {
             return Err(InjectError::NotConnected {
                 player,
                 direction,
@@ -149,8 +147,13 @@ impl Connections {
         }
     }
 
-    fn newest(&self) -> Option<Arc<Connection>> {
-        self.open().last().cloned()
+    /// The newest one on which the page registered its participant: a page may have others
+    /// besides. Before it has registered, the newest one.
+    fn participants(&self) -> Option<Arc<Connection>> {
+        let open = self.open();
+        let registered = |one: &&Arc<Connection>| one.registered.load(Ordering::SeqCst);
+        let found = open.iter().rev().find(registered);
+        found.or(open.last()).cloned()
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {

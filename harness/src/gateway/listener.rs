@@ -254,9 +254,9 @@ impl Listener {
         let (commands, queue) = mpsc::unbounded_channel();
         let connection = Arc::new(Connection {
             number,
-            path: path.clone(),
             delivered: AtomicU64::new(0),
             joined: AtomicBool::new(false),
+            registered: AtomicBool::new(false),
             commands,
         });
         self.record(Fact::WireOpened(WireOpened {

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 
-use crate::evidence::{Direction, End, Fact, Packet, Recorder, WireClosed};
+use crate::evidence::{Direction, End, Fact, Packet, REGISTER, Recorder, WireClosed};
 
 use super::lane::{Identity, Injection, Lane, Outgoing};
 use super::rules::Rules;
@@ -46,12 +46,12 @@ pub(super) enum Command {
 /// An open connection, as others see it.
 pub(super) struct Connection {
     pub(super) number: u64,
-    /// Path and query that the page asked for.
-    pub(super) path: String,
     /// WebSocket messages passed on to the browser.
     pub(super) delivered: AtomicU64,
     /// Whether the target has let the page into the Socket.IO namespace `/`.
     pub(super) joined: AtomicBool,
+    /// Whether the page has registered its participant on it.
+    pub(super) registered: AtomicBool,
     pub(super) commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -203,7 +203,7 @@ impl Wire {
 }
 
 impl Connection {
-    /// Keeps in mind whether the page is in the namespace `/`.
+    /// Keeps in mind whether the page is in the namespace `/`, and whether it has registered there.
     fn note(&self, fact: &Fact) {
         let Fact::Wire(wire) = fact else { return };
         match &wire.packet {
@@ -214,6 +214,9 @@ impl Connection {
             }
             Packet::Disconnect { namespace } if namespace == "/" => {
                 self.joined.store(false, Ordering::SeqCst);
+            }
+            Packet::Event { name, .. } if name == REGISTER => {
+                self.registered.store(true, Ordering::SeqCst);
             }
             _ => {}
         }

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::pixels::Screens;
-use crate::evidence::{
-    ActionFact, BrokenFact, Direction, Event, Fact, Packet, PageFact, Recorder, WireFact,
-};
+use crate::evidence::{ActionFact, BrokenFact, Direction, Event, Fact, PageFact, Recorder};
 use crate::gateway::Hold;
 use crate::player::{Player, PlayerError, socket_event};
 use crate::spec::{
@@ -220,16 +218,8 @@ impl Scenario {
     /// The target's id of a player's newest Socket.IO session, as it told the page.
     fn session(&self, name: PlayerName) -> Result<String, PlayerError> {
         let log = self.recorder.log();
-        log.of(name.as_str())
-            .rev()
-            .find_map(|event| match &event.fact {
-                Fact::Wire(WireFact {
-                    direction: Direction::ToClient,
-                    packet: Packet::Connect { data, .. },
-                    ..
-                }) => data.get("sid").and_then(Value::as_str).map(str::to_owned),
-                _ => None,
-            })
+        log.session(name.as_str())
+            .map(str::to_owned)
             .ok_or_else(|| PlayerError::Missed(format!("the {name} has no Socket.IO session")))
     }
 

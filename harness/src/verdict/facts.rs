@@ -60,7 +60,7 @@ pub(super) fn partner_died(log: &Log) -> Vec<Stimulus> {
                 && matches!(&event.fact, Fact::WireClosed(closed) if closed.by == End::Browser)
         })
     });
-    let handled = killed.zip(session(log, PARTNER)).and_then(|(killed, sid)| {
+    let handled = killed.zip(log.session(PARTNER)).and_then(|(killed, sid)| {
         log.events().iter().find(|event| {
             event.seq > killed
                 && matches!(&event.fact, Fact::ServerHandled(handled)
@@ -84,18 +84,6 @@ pub(super) fn partner_died(log: &Log) -> Vec<Stimulus> {
             handled.map(|event| event.seq).into_iter().collect(),
         ),
     ]
-}
-
-/// The target's id of a player's newest Socket.IO session.
-fn session<'a>(log: &'a Log, player: &'a str) -> Option<&'a str> {
-    log.of(player).rev().find_map(|event| match &event.fact {
-        Fact::Wire(WireFact {
-            direction: Direction::ToClient,
-            packet: crate::evidence::Packet::Connect { data, .. },
-            ..
-        }) => data.get("sid").and_then(Value::as_str),
-        _ => None,
-    })
 }
 
 /// The events by which the survivor was told, between two positions, that this game ended because
