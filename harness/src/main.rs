@@ -8,11 +8,12 @@ use gymcheck::evidence::Log;
 use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
 use gymcheck::report::{ExitStatus, Progress, Results, print_results};
 use gymcheck::run::{
-    Invocation, MOST_RETRIES, PrepareError, RunRecord, Wanted, browsers_of, fate_of, find_root,
-    record, select_mutants,
+    Invocation, Item, MOST_RETRIES, PrepareError, Selection, Side, Wanted, base_of, browsers_of,
+    compare, fate_of, find_root, record,
 };
-use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, Spec, select};
+use gymcheck::spec::{BrowserKind, Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
+use gymcheck::target::{PINNED_RELEASE, TargetName};
 use gymcheck::verdict::judge;
 
 /// Drive two real browsers through a peer-to-peer game on a real interactive_gym server, make one
@@ -28,7 +29,8 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  every verdict is as expected
   1  an unexpected verdict of the target, or a mutant that survived
-  2  a mistake in the call, a spec, a target or an experiment
+  2  a mistake in the call, a spec, a target (one that cannot be started among them) or an
+     experiment
   3  broken: a run could not be carried out
 
 Everything that runs need is kept in one folder: GYMCHECK_HOME, or `gymcheck` in the user's cache
@@ -45,6 +47,11 @@ Examples:
       does the right check catch each mutant?
   gymcheck run scene-exit/partner-dies-on-survey --repeat 5 --out results
       the same run five times, its evidence and results.json in the folder `results`
+  gymcheck run --target ../mug
+      every spec on a checkout beside this one, of the package mug or interactive_gym
+  gymcheck run --target mug@0.1.3 --against ../mug
+      what a checkout makes better or worse than a release; status 1 if anything is worse there, or
+      not as expected there
 
 A run takes about 40 seconds on a small machine. `vacuous` means that nothing was proven, `broken`
 that the run could not be carried out: neither is a pass.";
@@ -74,6 +81,9 @@ struct SetupArguments {
     /// Also install system packages that are missing (browsers, drivers)
     #[arg(long)]
     yes: bool,
+    /// Also install what this target needs: another release, as mug@0.1.3, or the path of a checkout
+    #[arg(long, value_name = "TARGET", value_parser = parse_target)]
+    target: Vec<TargetName>,
 }
 
 #[derive(Args)]
@@ -81,6 +91,13 @@ struct RunArguments {
     /// Specs by name, as `scene-exit/partner-dies-on-survey`, or by folder, as `scene-exit`
     #[arg(value_name = "SPEC")]
     specs: Vec<String>,
+    /// What is tested: a release, as mug@0.1.3, or the path of a checkout
+    #[arg(long, value_name = "TARGET", value_parser = parse_target, default_value_t = TargetName::Release(PINNED_RELEASE))]
+    target: TargetName,
+    /// Run the same on this second target, and show the differences first: what got worse there,
+    /// what got better
+    #[arg(long, value_name = "TARGET", value_parser = parse_target, conflicts_with = "mutant")]
+    against: Option<TargetName>,
     /// Pairs of browsers, survivor first, instead of each spec's own
     #[arg(long, value_delimiter = ',', value_name = "PAIR", value_parser = parse_pair)]
     pairs: Option<Vec<Pair>>,
@@ -105,6 +122,11 @@ struct RunArguments {
     out: PathBuf,
 }
 
+fn parse_target(text: &str) -> Result<TargetName, String> {
+    text.parse()
+        .map_err(|error: gymcheck::target::TargetError| error.to_string())
+}
+
 fn parse_pair(text: &str) -> Result<Pair, String> {
     text.parse()
 }
@@ -122,6 +144,7 @@ fn main() -> ExitCode {
     status
         .unwrap_or_else(|error| {
             tell(error.as_ref());
+            tell_last_lines(error.as_ref());
             status_of(error.as_ref())
         })
         .code()
@@ -130,12 +153,15 @@ fn main() -> ExitCode {
 
 /// What is missing on this machine is no mistake of the call.
 fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
-    let missing = error.is::<ProvisionError>()
-        || matches!(
-            error.downcast_ref::<PrepareError>(),
-            Some(PrepareError::Provision(_))
-        )
-        || error.is::<std::io::Error>();
+    let missing = match (
+        error.downcast_ref::<PrepareError>(),
+        error.downcast_ref::<ProvisionError>(),
+    ) {
+        (Some(error), _) => !error.is_mistake(),
+        (None, Some(ProvisionError::Target(_))) => false,
+        (None, Some(_)) => true,
+        (None, None) => error.is::<std::io::Error>(),
+    };
     if missing {
         ExitStatus::Broken
     } else {
@@ -154,11 +180,22 @@ fn tell(error: &dyn std::error::Error) {
     }
 }
 
+/// What the target said last, where it is the target that failed.
+fn tell_last_lines(error: &(dyn std::error::Error + 'static)) {
+    let Some(error) = error.downcast_ref::<PrepareError>() else {
+        return;
+    };
+    for line in error.last_lines() {
+        anstream::eprintln!("    | {line}");
+    }
+}
+
 fn set_up(arguments: &SetupArguments) -> Outcome {
     let home = Home::locate()?;
     let options = SetupOptions {
         install_system_packages: arguments.yes,
         browsers: BrowserKind::ALL.to_vec(),
+        targets: arguments.target.clone(),
     };
     provision::setup(&home, &options)?;
     anstream::println!("all that runs need is in {}", home.root().display());
@@ -212,39 +249,51 @@ fn list() -> Outcome {
     Ok(ExitStatus::AsExpected)
 }
 
-/// One run of a call: what, with which browsers, without or with a mutant, which time.
-struct Item<'a> {
-    spec: &'a Spec,
-    pair: Pair,
-    mutant: Option<&'a Mutant>,
-    repetition: u32,
-}
-
 fn run(arguments: &RunArguments) -> Outcome {
     // The runs notice the signal by themselves, and end what they started.
     on_signal(|_| {})?;
     let root = find_root();
     let catalogue = Catalogue::read(&root)?;
-    let items = plan(&catalogue, arguments)?;
-    let invocation = Invocation::prepare(Wanted {
-        root: &root,
-        browsers: browsers_of(items.iter().map(|item| item.pair)),
-        out: arguments.out.clone(),
-        retries: arguments.retry_broken,
-        headed: arguments.headed,
-        keep: arguments.keep,
-    })?;
-    for item in &items {
-        if let Some(mutant) = item.mutant {
-            invocation.check_mutant(mutant)?;
-        }
+    let items = Selection {
+        specs: &arguments.specs,
+        pairs: arguments.pairs.as_deref(),
+        mutants: &arguments.mutant,
+        repeat: arguments.repeat,
+        against: arguments.against.is_some(),
     }
-    make_room(&arguments.out)?;
+    .items(&catalogue)?;
     if items.is_empty() {
         return Err("nothing to run: none of these mutants belongs to one of these specs".into());
     }
+    let prepare = |target: &TargetName, runs: &str| {
+        Invocation::prepare(Wanted {
+            root: &root,
+            target: target.clone(),
+            browsers: browsers_of(items.iter().map(|item| item.pair)),
+            out: arguments.out.clone(),
+            runs: runs.into(),
+            retries: arguments.retry_broken,
+            headed: arguments.headed,
+            keep: arguments.keep,
+        })
+    };
+    let mut sides = vec![prepare(&arguments.target, RUNS)?];
+    if let Some(against) = &arguments.against {
+        sides.push(prepare(against, AGAINST)?);
+    }
+    for mutant in items.iter().filter_map(|item| item.mutant) {
+        sides[0].check_mutant(mutant)?;
+    }
     let runtime = tokio::runtime::Runtime::new()?;
-    let (results, interrupted) = runtime.block_on(carry_out_all(&invocation, &items))?;
+    let experiments: Vec<_> = items
+        .iter()
+        .map(|item| &item.spec.body.experiment)
+        .collect();
+    for side in &mut sides {
+        runtime.block_on(side.look(&experiments))?;
+    }
+    make_room(&arguments.out)?;
+    let (results, interrupted) = runtime.block_on(carry_out_all(&sides, &items))?;
     let file = results.write(&arguments.out)?;
     print_results(&results, &file, &arguments.out);
     Ok(if interrupted {
@@ -254,85 +303,36 @@ fn run(arguments: &RunArguments) -> Outcome {
     })
 }
 
-/// The runs that a call asks for. With mutants: each mutant's spec without it, and with it.
-fn plan<'a>(
-    catalogue: &'a Catalogue,
-    arguments: &RunArguments,
-) -> Result<Vec<Item<'a>>, gymcheck::spec::SpecError> {
-    let pairs = arguments.pairs.as_deref();
-    let mut items: Vec<Item<'a>> = Vec::new();
-    for repetition in 1..=arguments.repeat {
-        if arguments.mutant.is_empty() {
-            for run in select(catalogue, &arguments.specs, pairs)? {
-                items.push(Item {
-                    spec: run.spec,
-                    pair: run.pair,
-                    mutant: None,
-                    repetition,
-                });
-            }
-            continue;
-        }
-        let wanted = select(catalogue, &arguments.specs, pairs)?;
-        for mutant in select_mutants(catalogue, &arguments.mutant)? {
-            let spec = catalogue.spec(&mutant.spec)?;
-            if !wanted.iter().any(|run| run.spec.name == spec.name) {
-                continue;
-            }
-            let default = &spec.body.pairs[..1];
-            for pair in pairs.unwrap_or(default) {
-                let known = items.iter().any(|item| {
-                    item.spec.name == spec.name
-                        && item.pair == *pair
-                        && item.mutant.is_none()
-                        && item.repetition == repetition
-                });
-                for mutant in [None, Some(mutant)] {
-                    if mutant.is_some() || !known {
-                        items.push(Item {
-                            spec,
-                            pair: *pair,
-                            mutant,
-                            repetition,
-                        });
-                    }
-                }
-            }
-        }
-    }
-    Ok(items)
-}
+/// The folders of runs, below `--out`: those on the target, and those on the one of `--against`.
+const RUNS: &str = "runs";
+const AGAINST: &str = "runs-against";
 
 /// Removes what an earlier call left in the folder for results, and nothing else.
 fn make_room(out: &Path) -> std::io::Result<()> {
-    let runs = out.join("runs");
     let results = out.join("results.json");
     if results.is_file() {
         std::fs::remove_file(&results)?;
-        if runs.is_dir() {
-            std::fs::remove_dir_all(&runs)?;
+        for runs in [RUNS, AGAINST].map(|runs| out.join(runs)) {
+            if runs.is_dir() {
+                std::fs::remove_dir_all(&runs)?;
+            }
         }
     }
-    std::fs::create_dir_all(&runs)
+    std::fs::create_dir_all(out.join(RUNS))
 }
 
 async fn carry_out_all(
-    invocation: &Invocation,
+    sides: &[Invocation],
     items: &[Item<'_>],
 ) -> std::io::Result<(Results, bool)> {
-    let mut results = Results::new();
+    let mut results = Results::new(sides.iter().map(|side| side.target().clone()).collect());
     let mut progress = Progress::new(items.len());
     for (index, item) in items.iter().enumerate() {
-        let mutant = item.mutant.map(|mutant| format!(" ~ {}", mutant.name));
-        progress.begin(
-            index + 1,
-            &format!(
-                "{} {}{}",
-                item.spec.name,
-                item.pair,
-                mutant.unwrap_or_default()
-            ),
-        );
+        let invocation = match item.side {
+            Side::Target => &sides[0],
+            Side::Against => &sides[1],
+        };
+        progress.begin(index + 1, &title(item, invocation, sides.len() > 1));
         let record = invocation
             .run(item.spec, item.pair, item.mutant, item.repetition, |step| {
                 progress.step(step);
@@ -350,6 +350,11 @@ async fn carry_out_all(
         if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, &results.runs, index)) {
             results.mutants.push(fate_of(mutant, base, &record));
         }
+        if let (Side::Against, Some(first)) = (item.side, results.runs.last()) {
+            let differences = compare(first, &record);
+            results.differences.extend(differences);
+            results.differences.sort_by_key(|one| one.change);
+        }
         results.runs.push(record);
         if was_interrupted().await {
             progress.finish();
@@ -360,16 +365,15 @@ async fn carry_out_all(
     Ok((results, false))
 }
 
-/// The run without a mutant that belongs to the run at `index`.
-fn base_of<'a>(items: &[Item<'_>], runs: &'a [RunRecord], index: usize) -> Option<&'a RunRecord> {
-    let wanted = &items[index];
-    let base = items.iter().position(|item| {
-        item.mutant.is_none()
-            && item.spec.name == wanted.spec.name
-            && item.pair == wanted.pair
-            && item.repetition == wanted.repetition
-    })?;
-    runs.get(base)
+fn title(item: &Item<'_>, invocation: &Invocation, with_target: bool) -> String {
+    let mut title = format!("{} {}", item.spec.name, item.pair);
+    if let Some(mutant) = item.mutant {
+        title = format!("{title} ~ {}", mutant.name);
+    }
+    if with_target {
+        title = format!("{title} on {}", invocation.target().name);
+    }
+    title
 }
 
 async fn was_interrupted() -> bool {
@@ -382,7 +386,7 @@ async fn was_interrupted() -> bool {
 
 fn judge_logs(logs: &[PathBuf]) -> Outcome {
     let catalogue = Catalogue::read(&find_root())?;
-    let mut results = Results::new();
+    let mut results = Results::new(Vec::new());
     for path in logs {
         let log = Log::read(path)?;
         let Some(run) = log.run() else {

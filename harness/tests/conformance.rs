@@ -12,6 +12,7 @@ use gymcheck::run::{
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal};
+use gymcheck::target::{PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -77,8 +78,10 @@ impl Suite {
                     .join(format!("conformance-{}", std::process::id()));
                 Invocation::prepare(Wanted {
                     root: &self.root,
+                    target: TargetName::Release(PINNED_RELEASE),
                     browsers,
                     out,
+                    runs: "runs".into(),
                     retries: MOST_RETRIES,
                     headed: false,
                     keep: false,

@@ -1,6 +1,6 @@
 //! Rewriting a page of the target: its public addresses, and the probe in front of its scripts.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use lol_html::errors::RewritingError;
 use lol_html::html_content::{ContentType, Element};
@@ -53,14 +53,27 @@ pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, Rewriti
     rewrite_str(page, settings)
 }
 
+/// The public addresses that a page makes a browser load from, in their order.
+pub(super) fn public_addresses(page: &str) -> Result<Vec<String>, RewritingError> {
+    let found = RefCell::new(Vec::new());
+    let elements = element!("*", |element| {
+        if let Some((attribute, _)) = public_address(element)
+            && !opens_connections(element)
+        {
+            let address = element.get_attribute(attribute).unwrap_or_default();
+            found.borrow_mut().push(address.trim().to_owned());
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new()
+        .with_strict(false)
+        .append_element_content_handler(elements);
+    rewrite_str(page, settings)?;
+    Ok(found.take())
+}
+
 fn rewrite_addresses(element: &mut Element<'_, '_>) -> lol_html::HandlerResult {
-    let attribute = match element.tag_name().as_str() {
-        "script" | "img" => "src",
-        "link" => "href",
-        _ => return Ok(()),
-    };
-    let address = element.get_attribute(attribute).unwrap_or_default();
-    let Some(mirrored) = mirror::mirrored(&address) else {
+    let Some((attribute, mirrored)) = public_address(element) else {
         return Ok(());
     };
     if opens_connections(element) {
@@ -68,6 +81,17 @@ fn rewrite_addresses(element: &mut Element<'_, '_>) -> lol_html::HandlerResult {
         return Ok(());
     }
     Ok(element.set_attribute(attribute, &mirrored)?)
+}
+
+/// The attribute that holds a public address, and where the mirror answers for that.
+fn public_address(element: &Element<'_, '_>) -> Option<(&'static str, String)> {
+    let attribute = match element.tag_name().as_str() {
+        "script" | "img" => "src",
+        "link" => "href",
+        _ => return None,
+    };
+    let address = element.get_attribute(attribute)?;
+    Some((attribute, mirror::mirrored(&address)?))
 }
 
 /// Whether a link only tells the browser to get in touch with a host.
@@ -116,6 +140,20 @@ mod tests {
         <body><img src="/__gymcheck/mirror/cdn.example/a.png"><a href="https://elsewhere.example/">away</a></body>
         </html>
         "#);
+    }
+
+    #[test]
+    fn the_public_addresses_of_a_page_are_found() {
+        let page = r#"<link rel="preconnect" href="https://fonts.example">
+<link rel="stylesheet" href="https://fonts.example/css2?family=A&family=B">
+<script src=" //cdn.example/a.js "></script><script src="/static/b.js"></script>"#;
+        assert_eq!(
+            public_addresses(page).expect("readable"),
+            [
+                "https://fonts.example/css2?family=A&family=B",
+                "//cdn.example/a.js"
+            ]
+        );
     }
 
     #[test]

@@ -76,6 +76,17 @@ impl Mirror {
         assets.get(address).or_else(any_query)
     }
 
+    /// Whether it answers for a public address as it stands in a page.
+    #[must_use]
+    pub fn answers(&self, address: &str) -> bool {
+        let rest = mirrored(address);
+        let rest = rest.as_ref().and_then(|path| path.strip_prefix(PREFIX));
+        rest.is_some_and(|address| {
+            self.find(&without_scheme(&format!("https://{address}")))
+                .is_some()
+        })
+    }
+
     /// A script with the addresses on mirrored hosts led to the mirror on an origin.
     ///
     /// The new addresses are absolute, as the old ones are: a worker made from a blob has no
@@ -172,6 +183,8 @@ mod tests {
         assert!(found(&mirror, "cdn.example/a.js").is_some());
         assert!(found(&mirror, "cdn.example/a.js?v=2").is_some());
         assert_eq!(found(&mirror, "cdn.example/b.js"), None);
+        assert!(mirror.answers(exact) && mirror.answers("//cdn.example/a.js"));
+        assert!(!mirror.answers("https://cdn.example/b.js"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod html;
 mod lane;
 mod listener;
 mod mirror;
+mod preview;
 mod probe_link;
 mod proxy;
 mod rules;
@@ -38,6 +39,7 @@ use crate::evidence::{Direction, Recorder};
 pub use connections::{Delivered, InjectError};
 pub use edits::{Edit, EditError, apply_edit};
 pub use mirror::{Mirror, MirrorEntry};
+pub use preview::{Preview, PreviewError, preview};
 pub use probe_link::{ProbeError, ProbeLink};
 pub use rules::Hold;
 
@@ -172,13 +174,13 @@ impl Gateway {
         self.listener(player).probe.clone()
     }
 
-    /// What has gone down to a player's browser on its newest open WebSocket.
+    /// What has gone down to a player's browser on its open WebSockets.
     #[must_use]
     pub fn delivered(&self, player: &str) -> Option<Delivered> {
         self.listener(player).connections.delivered()
     }
 
-    /// Whether the player's newest open WebSocket is in the Socket.IO namespace `/`.
+    /// Whether the participant of a player's page is in the Socket.IO namespace `/`.
     #[must_use]
     pub fn is_connected(&self, player: &str) -> bool {
         self.listener(player).connections.is_joined()

@@ -221,39 +221,52 @@ impl AssetLock {
             let content = text.content.clone().into_bytes();
             items.push(Item::written(&text.url, &text.media_type, content));
         }
-        let list = self.pyodide_list()?;
+        let list = self.pyodide_list(None)?;
         items.push(Item::written(&self.pyodide.url, "application/json", list));
         Ok(items)
     }
 
-    /// The text of `pyodide-lock.json`, in the format of Pyodide 0.26.
-    fn pyodide_list(&self) -> Result<Vec<u8>, ProvisionError> {
+    /// The text of `pyodide-lock.json`, in the format of Pyodide 0.26, with a package of the
+    /// target's own in place of the published one.
+    pub(super) fn pyodide_list(
+        &self,
+        own: Option<&OwnPackage<'_>>,
+    ) -> Result<Vec<u8>, ProvisionError> {
         let mut packages = BTreeMap::new();
         for package in &self.pyodide.packages {
-            packages.insert(
-                package.name.as_str(),
-                PyodideEntry {
-                    depends: &package.depends,
-                    file_name: &package.file_name,
-                    imports: &package.imports,
-                    install_dir: "site",
-                    name: &package.name,
-                    package_type: "package",
-                    sha256: self.beside_the_list(package)?.sha256.as_str(),
-                    shared_library: false,
-                    unvendored_tests: false,
-                    version: &package.version,
-                },
-            );
+            let sha256 = self.file_of(package)?.sha256.as_str();
+            packages.insert(package.name.as_str(), package.entry(sha256));
+        }
+        let (depends, imports);
+        if let Some(own) = own {
+            depends = ["numpy".to_owned()];
+            imports = [own.imports.to_owned()];
+            packages.insert(own.name, own.entry(&depends, &imports));
         }
         let list: Value = serde_json::json!({ "info": self.pyodide.info, "packages": packages });
         Ok(format!("{list:#}\n").into_bytes())
     }
 
-    /// The file that is served for a package of Pyodide.
-    fn beside_the_list(&self, package: &PyodidePackage) -> Result<&PackageFile, ProvisionError> {
+    /// The public address of `pyodide-lock.json`.
+    pub(super) fn pyodide_list_url(&self) -> &str {
+        &self.pyodide.url.0
+    }
+
+    /// The public address of a file beside it.
+    pub(super) fn beside_the_list(&self, file_name: &str) -> String {
         let (folder, _) = self.pyodide.url.0.rsplit_once('/').unwrap_or_default();
-        let url = format!("{folder}/{}", package.file_name);
+        format!("{folder}/{file_name}")
+    }
+
+    /// Name and version of each package that Pyodide finds.
+    pub(super) fn python_packages(&self) -> impl Iterator<Item = (&str, &str)> {
+        let packages = self.pyodide.packages.iter();
+        packages.map(|package| (package.name.as_str(), package.version.as_str()))
+    }
+
+    /// The file that is served for a package of Pyodide.
+    fn file_of(&self, package: &PyodidePackage) -> Result<&PackageFile, ProvisionError> {
+        let url = self.beside_the_list(&package.file_name);
         let mut files = self.packages.iter().flat_map(|package| &package.files);
         files.find(|file| file.url.0 == url).ok_or_else(|| {
             inconsistent(format!(
@@ -305,6 +318,50 @@ struct PyodideEntry<'a> {
     shared_library: bool,
     unvendored_tests: bool,
     version: &'a str,
+}
+
+impl PyodidePackage {
+    fn entry<'a>(&'a self, sha256: &'a str) -> PyodideEntry<'a> {
+        PyodideEntry {
+            depends: &self.depends,
+            file_name: &self.file_name,
+            imports: &self.imports,
+            install_dir: "site",
+            name: &self.name,
+            package_type: "package",
+            sha256,
+            shared_library: false,
+            unvendored_tests: false,
+            version: &self.version,
+        }
+    }
+}
+
+/// The target's own package, as it is to stand in the list.
+#[derive(Debug)]
+pub(super) struct OwnPackage<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    pub(super) imports: &'a str,
+    pub(super) sha256: String,
+    pub(super) file_name: &'a str,
+}
+
+impl OwnPackage<'_> {
+    fn entry<'a>(&'a self, depends: &'a [String], imports: &'a [String]) -> PyodideEntry<'a> {
+        PyodideEntry {
+            depends,
+            file_name: self.file_name,
+            imports,
+            install_dir: "site",
+            name: self.name,
+            package_type: "package",
+            sha256: &self.sha256,
+            shared_library: false,
+            unvendored_tests: false,
+            version: self.version,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -422,7 +479,7 @@ imports = ["packaging"]
             serde_json::from_slice(items.last().unwrap().content.as_ref().unwrap()).unwrap();
         // micropip looks a requirement up under its normalised name.
         let target = &list["packages"]["multi-user-gymnasium"];
-        assert_eq!(target["version"], *super::super::PINNED_RELEASE.version);
+        assert_eq!(target["version"], *crate::target::PINNED_RELEASE.version);
         assert_eq!(target["depends"], serde_json::json!(["numpy"]));
     }
 

@@ -49,6 +49,18 @@ pub fn assets(home: &Home) -> Result<Vec<Asset>, ProvisionError> {
         .collect()
 }
 
+/// Name and version of each Python package that a page can install from the assets.
+///
+/// # Errors
+/// This build's lock is not well-formed.
+pub fn python_packages() -> Result<Vec<(String, String)>, ProvisionError> {
+    let lock = AssetLock::embedded()?;
+    let packages = lock.python_packages();
+    Ok(packages
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect())
+}
+
 /// Gets what is missing of the assets.
 pub(super) fn get(home: &Home, python: &Path, guard: &HomeLock) -> Result<(), ProvisionError> {
     let lock = AssetLock::embedded()?;

@@ -8,9 +8,9 @@ use super::home::Home;
 use super::python::{host_python, missing_python};
 use super::setup::missing_npm;
 use super::system::{self, Part};
-use super::target::{self, PINNED_RELEASE};
-use super::{assets, network};
+use super::{assets, network, release};
 use crate::spec::BrowserKind;
+use crate::target::PINNED_RELEASE;
 
 const SETUP: &str = "gymcheck setup";
 
@@ -137,7 +137,7 @@ fn npm() -> Finding {
 
 fn target(home: &Home) -> Finding {
     let part = format!("target {PINNED_RELEASE}");
-    match target::python(home, &PINNED_RELEASE) {
+    match release::pinned_python(home) {
         Ok(python) => Finding::ok(&part, python.display()),
         Err(error) => Finding::failed(&part, &error, Some(SETUP.into())),
     }

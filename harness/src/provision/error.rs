@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::spec::BrowserKind;
+use crate::target::TargetError;
 
 /// Why something that a run needs could not be found or got.
 #[derive(Debug, Error)]
@@ -144,14 +145,9 @@ pub enum ProvisionError {
         /// Its version.
         driver_version: String,
     },
-    /// No lock is known for a release.
-    #[error("no release {release} is known; known: {known}")]
-    UnknownRelease {
-        /// The release asked for.
-        release: String,
-        /// The releases that have a lock.
-        known: &'static str,
-    },
+    /// There is no such target, or it serves no page.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// Something has not been got yet, or is no longer whole.
     #[error("{what}; run: gymcheck setup")]
     NotSetUp {

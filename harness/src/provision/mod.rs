@@ -4,31 +4,36 @@
 //! Everything is pinned and checked by SHA-256, and everything that is got lives in one folder, the
 //! [`Home`]. [`setup`] fills it: a second call finds it full and does nothing; a call that was
 //! interrupted, however, is taken up by the next one; two calls at once wait for each other.
-//! A run only asks: [`python`], [`assets`], [`find_browser`]. [`doctor`] says what is here, what is
+//! A run only asks: [`target`], [`assets`], [`find_browser`]. [`doctor`] says what is here, what is
 //! missing and how to mend it.
 
 mod archive;
 mod asset_lock;
 mod assets;
 mod browsers;
+mod checkout;
 mod command;
 mod doctor;
+mod environment;
 mod error;
 mod files;
 mod home;
 mod interrupt;
 mod network;
+mod own_package;
 mod progress;
 mod python;
+mod release;
 mod setup;
 mod system;
 mod target;
 
-pub use assets::{Asset, assets};
+pub use assets::{Asset, assets, python_packages};
 pub use browsers::{Browser, find_browser};
 pub use doctor::{Finding, State, doctor};
 pub use error::{Outcome, ProvisionError};
 pub use home::Home;
 pub use network::default_route;
+pub use own_package::with_own_package;
 pub use setup::{SetupOptions, setup};
-pub use target::{PINNED_RELEASE, Release, UnknownRelease, python};
+pub use target::target;

@@ -1,6 +1,6 @@
 //! Getting everything that runs need.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::browsers;
 use super::command::find_program;
@@ -8,9 +8,9 @@ use super::error::ProvisionError;
 use super::home::{Home, HomeLock};
 use super::python::{HostPython, host_python, missing_python};
 use super::system::{self, Part};
-use super::target::{self, PINNED_RELEASE};
-use super::{assets, progress};
+use super::{assets, progress, release, target::target};
 use crate::spec::BrowserKind;
+use crate::target::TargetName;
 
 /// What a setup is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct SetupOptions {
     pub install_system_packages: bool,
     /// The browsers that are wanted, with their drivers.
     pub browsers: Vec<BrowserKind>,
+    /// Targets besides the pinned release, whose dependencies are to be installed.
+    pub targets: Vec<TargetName>,
 }
 
 impl Default for SetupOptions {
@@ -27,6 +29,7 @@ impl Default for SetupOptions {
         SetupOptions {
             install_system_packages: false,
             browsers: BrowserKind::ALL.into(),
+            targets: Vec::new(),
         }
     }
 }
@@ -51,12 +54,17 @@ pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> 
     }
     let python = match state.target {
         Some(python) => python,
-        None => target::install(home, &PINNED_RELEASE, &usable_python()?, &guard)?,
+        None => release::install_pinned(home, &usable_python()?.program, &guard)?,
     };
     if !state.assets_are_whole {
         assets::get(home, &python, &guard)?;
     }
     provide_browsers(home, options, &guard)?;
+    // Each takes the home for itself.
+    drop(guard);
+    for name in &options.targets {
+        target(home, name, Path::new(""))?;
+    }
     progress::line(&format!("all is ready in {}", home.root().display()));
     Ok(())
 }
@@ -71,7 +79,7 @@ struct State {
 
 impl State {
     fn of(home: &Home, options: &SetupOptions) -> Result<State, ProvisionError> {
-        let target = target::python(home, &PINNED_RELEASE).ok();
+        let target = release::pinned_python(home).ok();
         let assets_are_whole = assets::verify(home).is_ok();
         let mut missing = Vec::new();
         if target.is_none() {
@@ -103,15 +111,12 @@ pub(super) fn missing_npm() -> Option<Part> {
 }
 
 /// The machine's Python, which can make environments.
-fn usable_python() -> Result<PathBuf, ProvisionError> {
+pub(super) fn usable_python() -> Result<HostPython, ProvisionError> {
     match host_python()? {
         None => Err(system::missing(&missing_python())),
         Some(python) => match python.missing() {
             Some(part) => Err(system::missing(&[part])),
-            None => {
-                let HostPython { program, .. } = python;
-                Ok(program)
-            }
+            None => Ok(python),
         },
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::run::{Fate, MutantRecord, RunRecord};
+use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
+use crate::target::TargetFacts;
 use crate::verdict::Verdict;
 
 /// The version of the format of `results.json`.
@@ -18,6 +19,12 @@ pub struct Results {
     pub version: u32,
     /// The version of gymcheck.
     pub gymcheck: String,
+    /// What was tested: the target, and the one of `--against`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetFacts>,
+    /// Where the second target differs from the first, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
     /// Each run.
     pub runs: Vec<RunRecord>,
     /// Each mutant that was tried.
@@ -60,12 +67,14 @@ impl ExitStatus {
 }
 
 impl Results {
-    /// Nothing yet.
+    /// Nothing yet about these targets.
     #[must_use]
-    pub fn new() -> Results {
+    pub fn new(targets: Vec<TargetFacts>) -> Results {
         Results {
             version: VERSION,
             gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
+            targets,
+            differences: Vec::new(),
             runs: Vec::new(),
             mutants: Vec::new(),
         }
@@ -73,10 +82,20 @@ impl Results {
 
     /// How the call ends. What is known about the target weighs more than what is not known: with
     /// both an unexpected verdict and a broken run, the status is 1.
+    ///
+    /// Where two targets are compared, the first is the measure: what fails on it is no surprise,
+    /// but nothing may be worse on the second, and all must be as expected there.
     #[must_use]
     pub fn exit_status(&self) -> ExitStatus {
         let mut broken = self.runs.is_empty();
-        let mut unexpected = false;
+        let mut unexpected = self
+            .differences
+            .iter()
+            .any(|difference| difference.change == Change::Worse);
+        let measure = match self.targets.as_slice() {
+            [first, second] if first.name != second.name => Some(&first.name),
+            _ => None,
+        };
         for run in self.runs.iter().filter(|run| run.mutant.is_none()) {
             match run.verdict {
                 Verdict::Broken => broken = true,
@@ -84,7 +103,9 @@ impl Results {
                 | Verdict::Fail
                 | Verdict::Vacuous
                 | Verdict::NotApplicable
-                | Verdict::Unstable => unexpected |= run.verdict != run.expected,
+                | Verdict::Unstable => {
+                    unexpected |= run.verdict != run.expected && Some(&run.target) != measure;
+                }
             }
         }
         for mutant in &self.mutants {
@@ -118,11 +139,5 @@ impl Results {
         serde_json::to_writer_pretty(&mut file, self).map_err(|error| failed(error.into()))?;
         file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(path)
-    }
-}
-
-impl Default for Results {
-    fn default() -> Results {
-        Results::new()
     }
 }

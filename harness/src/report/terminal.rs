@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::results::Results;
-use crate::run::{Fate, MutantRecord, RunRecord};
+use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
 use crate::verdict::{Says, Verdict};
 
 /// Says what goes on while it goes on: a live line on a terminal, else a line for each step.
@@ -83,6 +83,12 @@ impl Progress {
 /// Prints the table of verdicts, an account of whatever is not as expected, and where the results
 /// are.
 pub fn print_results(results: &Results, file: &Path, out: &Path) {
+    if let [first, second] = results.targets.as_slice() {
+        anstream::print!(
+            "{}",
+            differences(&results.differences, &first.name, &second.name)
+        );
+    }
     anstream::print!("{}", table(results));
     for run in results
         .runs
@@ -99,6 +105,33 @@ pub fn print_results(results: &Results, file: &Path, out: &Path) {
         anstream::println!("\n{}: {}", mutant.mutant, mutant.account);
     }
     anstream::println!("\nresults: {}", file.display());
+}
+
+/// What is different on the second target, the worst first.
+fn differences(differences: &[Difference], first: &str, second: &str) -> String {
+    let mut text = format!("{second} against {first}:\n");
+    if differences.is_empty() {
+        text.push_str("  no check differs\n");
+    }
+    for one in differences {
+        let (change, colour) = match one.change {
+            Change::Worse => ("worse", RED),
+            Change::Undecided => ("undecided", YELLOW),
+            Change::Better => ("better", GREEN),
+            Change::Other => ("other", YELLOW),
+        };
+        let time = match one.repetition {
+            1 => String::new(),
+            repetition => format!(" (time {repetition})"),
+        };
+        let _ = writeln!(
+            text,
+            "  {colour}{change:<9}{RESET}  {:<10} {}: {} -> {}  {} {}{time}\n      {}",
+            one.requirement, one.check, one.target, one.against, one.spec, one.pair, one.account
+        );
+    }
+    text.push('\n');
+    text
 }
 
 /// The table: a line for each run, below it one for each check, then the mutants.

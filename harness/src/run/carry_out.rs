@@ -231,7 +231,8 @@ fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
     RunFacts {
         spec: plan.spec.name.clone(),
         pair: plan.pair.to_string(),
-        target: plan.target.name.clone(),
+        target: plan.target.name().to_owned(),
+        target_facts: Some(plan.target.facts.clone()),
         mutant: plan.mutant.map(|mutant| mutant.name.clone()),
         experiment: settings_of(&plan.spec.body.experiment),
         gymcheck: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,59 +4,33 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use tempfile::TempDir;
 
 use super::carry_out::{RunPlan, carry_out, edits_of};
-use crate::evidence::{BrokenFact, Log};
-use crate::gateway::{EditError, Mirror, MirrorEntry, apply_edit};
-use crate::provision::{self, Browser, Home, PINNED_RELEASE, ProvisionError};
-use crate::spec::{BrowserKind, Catalogue, Mutant, Pair, Spec};
-use crate::target::{Target, TargetError};
-use crate::verdict::{CheckResult, Judgement, Verdict, judge};
+use super::preview::{exact_version, lacking};
+use super::{PrepareError, RunRecord, record};
+use crate::gateway::{Mirror, MirrorEntry, Preview, apply_edit};
+use crate::provision::{self, Asset, Browser, Home};
+use crate::spec::{BrowserKind, Experiment, Mutant, Pair, Spec};
+use crate::stage::{self, interrupted};
+use crate::target::{PINNED_RELEASE, Target, TargetFacts, TargetName};
+use crate::verdict::judge;
 
 /// How often a broken run may be carried out again, at most.
 pub const MOST_RETRIES: u32 = 2;
 
-/// Why a call cannot begin.
-#[derive(Debug, Error)]
-pub enum PrepareError {
-    /// Something that runs need is not there.
-    #[error(transparent)]
-    Provision(#[from] ProvisionError),
-    /// The target cannot be looked into.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// A mutant's text is not in what the target serves.
-    #[error("the mutant `{mutant}` does not fit the target {target}: {}: {source}", .file)]
-    Mutant {
-        /// The mutant.
-        mutant: String,
-        /// The target.
-        target: String,
-        /// The served file.
-        file: String,
-        /// What is wrong.
-        source: Box<EditError>,
-    },
-    /// A file that the target serves cannot be read.
-    #[error("the mutant `{mutant}` changes {file}, which the target {target} does not serve")]
-    NoSuchFile {
-        /// The mutant.
-        mutant: String,
-        /// The target.
-        target: String,
-        /// The served file.
-        file: String,
-    },
-}
-
 /// What all runs of one call have in common.
 pub struct Invocation {
     target: Target,
+    is_pinned: bool,
     browsers: BTreeMap<BrowserKind, Browser>,
+    assets: Vec<Asset>,
     mirror: Mirror,
     out: PathBuf,
+    /// Below `out`, for runs alone.
+    runs: PathBuf,
+    /// What was made on the way, until the call ends.
+    made: Option<TempDir>,
     retries: u32,
     headed: bool,
     keep: bool,
@@ -66,10 +40,14 @@ pub struct Invocation {
 pub struct Wanted<'a> {
     /// The checkout whose experiments are served.
     pub root: &'a Path,
+    /// What is tested.
+    pub target: TargetName,
     /// The browsers that its runs use.
     pub browsers: Vec<BrowserKind>,
     /// Where evidence and results go.
     pub out: PathBuf,
+    /// The folder below it for the runs.
+    pub runs: PathBuf,
     /// How often a broken run is carried out again, [`MOST_RETRIES`] at most. What the target got
     /// wrong, or what proved nothing, is never tried again.
     pub retries: u32,
@@ -79,102 +57,105 @@ pub struct Wanted<'a> {
     pub keep: bool,
 }
 
-/// What is left of one run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// The spec's name.
-    pub spec: String,
-    /// The browsers, survivor first.
-    pub pair: String,
-    /// The target.
-    pub target: String,
-    /// The mutant, if one was applied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mutant: Option<String>,
-    /// The verdict of the run.
-    pub verdict: Verdict,
-    /// The verdict that is known for this target.
-    pub expected: Verdict,
-    /// Each check, with the evidence that it rests on.
-    pub checks: Vec<CheckResult>,
-    /// How often it was carried out: a broken run may be carried out again, twice at most.
-    pub attempts: u32,
-    /// Why the attempts before the last one decided nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub broken_attempts: Vec<BrokenFact>,
-    /// Why the run could not be carried out, if it could not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub broken: Option<BrokenFact>,
-    /// The step that the target missed, if it missed one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missed: Option<String>,
-    /// The run's folder, below `--out`.
-    pub folder: PathBuf,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-}
-
-/// What is decided about a mutant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fate {
-    /// Its named check, which passed without it in the same call, says `fail`.
-    Killed,
-    /// It does not.
-    Survived,
-    /// The run with it, or the one without it, could not be carried out.
-    Undecided,
-}
-
-/// What is left of a mutant.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MutantRecord {
-    /// Its name.
-    pub mutant: String,
-    /// The spec that it was tried on.
-    pub spec: String,
-    /// The browsers, survivor first.
-    pub pair: String,
-    /// The check that must say `fail`.
-    pub check: String,
-    /// What is decided.
-    pub fate: Fate,
-    /// Why.
-    pub account: String,
-}
-
 impl Invocation {
-    /// Finds all that the runs need.
+    /// Finds all that the runs need, and installs what a target needs that is tested for the first
+    /// time.
     ///
     /// # Errors
     /// Something is not there; the error says how to get it.
     pub fn prepare(wanted: Wanted<'_>) -> Result<Invocation, PrepareError> {
         let home = Home::locate()?;
-        let python = provision::python(&home, &PINNED_RELEASE)?;
-        let mirror = provision::assets(&home)?
-            .into_iter()
-            .map(|asset| MirrorEntry {
-                url: asset.url,
-                path: asset.path,
-                media_type: asset.media_type,
-            })
-            .collect();
+        let experiments = wanted.root.join("fixtures/experiments");
+        let target = provision::target(&home, &wanted.target, &experiments)?;
+        let assets = provision::assets(&home)?;
         let mut browsers = BTreeMap::new();
         for name in wanted.browsers {
             browsers.insert(name, provision::find_browser(&home, name)?);
         }
         Ok(Invocation {
-            target: Target {
-                name: PINNED_RELEASE.to_string(),
-                python,
-                experiments: wanted.root.join("fixtures/experiments"),
-            },
+            target,
+            is_pinned: wanted.target == TargetName::Release(PINNED_RELEASE),
             browsers,
-            mirror: Mirror::new(mirror),
+            mirror: mirror_of(&assets),
+            assets,
             out: wanted.out,
+            runs: wanted.runs,
+            made: None,
             retries: wanted.retries.min(MOST_RETRIES),
             headed: wanted.headed,
             keep: wanted.keep,
+        })
+    }
+
+    /// What reports say of the target.
+    #[must_use]
+    pub fn target(&self) -> &TargetFacts {
+        &self.target.facts
+    }
+
+    /// Looks whether the target starts with each of these experiments, and whether all that its
+    /// page asks for is at hand, before any browser starts. The pinned release is not looked at:
+    /// the lock of assets was made for it.
+    ///
+    /// # Errors
+    /// The target cannot be started or serves no page; its page asks for what nobody answers; the
+    /// call was interrupted.
+    pub async fn look(&mut self, experiments: &[&Experiment]) -> Result<(), PrepareError> {
+        if self.is_pinned {
+            return Ok(());
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for experiment in experiments {
+            if seen.contains(&experiment.name.as_str()) {
+                continue;
+            }
+            seen.push(&experiment.name);
+            let preview = self.preview(experiment).await?;
+            self.add_own_package(&preview)?;
+            self.check(&preview)?;
+        }
+        Ok(())
+    }
+
+    async fn preview(&self, experiment: &Experiment) -> Result<Preview, PrepareError> {
+        let logs = TempDir::new()?;
+        tokio::select! {
+            preview = stage::preview(&self.target, experiment, logs.path()) => Ok(preview?),
+            signal = interrupted() => Err(PrepareError::Interrupted { signal: signal.signal }),
+        }
+    }
+
+    /// A page installs the release that serves it. A checkout is no release: its page gets the
+    /// checkout's own files.
+    fn add_own_package(&mut self, preview: &Preview) -> Result<(), PrepareError> {
+        let is_checkout = self.target.search_path.is_some();
+        let Some(version) = exact_version(preview, self.target.package.distribution()) else {
+            return Ok(());
+        };
+        if !is_checkout || self.made.is_some() {
+            return Ok(());
+        }
+        let made = TempDir::new()?;
+        self.assets =
+            provision::with_own_package(&self.assets, &self.target, &version, made.path())?;
+        self.mirror = mirror_of(&self.assets);
+        self.made = Some(made);
+        Ok(())
+    }
+
+    fn check(&self, preview: &Preview) -> Result<(), PrepareError> {
+        let mut packages = provision::python_packages()?;
+        let own = self.target.package.distribution();
+        if let (Some(_), Some(version)) = (&self.made, exact_version(preview, own)) {
+            packages.push((own.to_owned(), version));
+        }
+        let lacking = lacking(preview, &self.mirror, &packages);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(PrepareError::Lacking {
+            target: self.target.name().to_owned(),
+            lacking,
         })
     }
 
@@ -190,14 +171,14 @@ impl Invocation {
                 None => self.target.served_file(&edit.file)?.ok_or_else(|| {
                     PrepareError::NoSuchFile {
                         mutant: mutant.name.clone(),
-                        target: self.target.name.clone(),
+                        target: self.target.name().to_owned(),
                         file: edit.file.clone(),
                     }
                 })?,
             };
             let text = apply_edit(&text, &edit).map_err(|source| PrepareError::Mutant {
                 mutant: mutant.name.clone(),
-                target: self.target.name.clone(),
+                target: self.target.name().to_owned(),
                 file: edit.file.clone(),
                 source: Box::new(source),
             })?;
@@ -223,7 +204,10 @@ impl Invocation {
         let began = Instant::now();
         let mut broken_attempts = Vec::new();
         for attempt in 1.. {
-            let folder = folder_of(spec, pair, mutant, repetition, attempt);
+            let folder = self
+                .runs
+                .join(&spec.name)
+                .join(folder_of(pair, mutant, repetition, attempt));
             let plan = RunPlan {
                 spec,
                 pair,
@@ -244,6 +228,7 @@ impl Invocation {
                 }
                 Some(_) | None => {
                     let mut record = record(spec, &log, judgement, folder);
+                    record.repetition = repetition;
                     record.attempts = attempt;
                     record.broken_attempts = broken_attempts;
                     record.seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
@@ -255,35 +240,16 @@ impl Invocation {
     }
 }
 
-/// The record of a judged log.
-#[must_use]
-pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> RunRecord {
-    let run = log.run();
-    let said = |field: fn(&crate::evidence::RunFacts) -> String| run.map(field).unwrap_or_default();
-    RunRecord {
-        spec: spec.name.clone(),
-        pair: said(|run| run.pair.clone()),
-        target: said(|run| run.target.clone()),
-        mutant: run.and_then(|run| run.mutant.clone()),
-        verdict: judgement.verdict,
-        expected: Verdict::Pass,
-        checks: judgement.checks,
-        attempts: 1,
-        broken_attempts: Vec::new(),
-        broken: judgement.broken,
-        missed: judgement.missed,
-        folder,
-        seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
-    }
+fn mirror_of(assets: &[Asset]) -> Mirror {
+    let entries = assets.iter().map(|asset| MirrorEntry {
+        url: asset.url.clone(),
+        path: asset.path.clone(),
+        media_type: asset.media_type.clone(),
+    });
+    Mirror::new(entries.collect())
 }
 
-fn folder_of(
-    spec: &Spec,
-    pair: Pair,
-    mutant: Option<&Mutant>,
-    repetition: u32,
-    attempt: u32,
-) -> PathBuf {
+fn folder_of(pair: Pair, mutant: Option<&Mutant>, repetition: u32, attempt: u32) -> String {
     let mut name = pair.to_string();
     if let Some(mutant) = mutant {
         name = format!("{name}~{}", mutant.name);
@@ -294,63 +260,7 @@ fn folder_of(
     if attempt > 1 {
         name = format!("{name}.attempt-{attempt}");
     }
-    Path::new("runs").join(&spec.name).join(name)
-}
-
-/// Decides about a mutant, from the run without it and the run with it.
-#[must_use]
-pub fn fate_of(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> MutantRecord {
-    let check = |run: &RunRecord| {
-        run.checks
-            .iter()
-            .find(|check| check.check == mutant.check)
-            .map(|check| (check.verdict, check.account.clone()))
-    };
-    let named = &mutant.check;
-    let unexcused: Vec<&str> = mutated
-        .checks
-        .iter()
-        .filter(|check| check.verdict == Verdict::Fail && check.check != mutant.check)
-        .filter(|check| !mutant.also.iter().any(|also| also.check == check.check))
-        .map(|check| check.check.as_str())
-        .collect();
-    let (fate, account) = match (check(base), check(mutated)) {
-        (Some((Verdict::Pass, _)), Some((Verdict::Fail, account))) if unexcused.is_empty() => {
-            (Fate::Killed, format!("{named} says fail: {account}"))
-        }
-        (Some((Verdict::Pass, _)), Some((Verdict::Fail, _))) => (
-            Fate::Survived,
-            format!(
-                "{named} says fail, but so does {}, which the mutant does not excuse",
-                unexcused.join(", ")
-            ),
-        ),
-        (Some((Verdict::Broken, account)), _) => (
-            Fate::Undecided,
-            format!("the run without it is broken: {account}"),
-        ),
-        (Some((Verdict::Pass, _)), Some((Verdict::Broken, account))) => (
-            Fate::Undecided,
-            format!("the run with it is broken: {account}"),
-        ),
-        (Some((Verdict::Pass, _)), Some((verdict, account))) => (
-            Fate::Survived,
-            format!("{named} says {verdict} with it: {account}"),
-        ),
-        (Some((verdict, account)), _) => (
-            Fate::Survived,
-            format!("{named} says {verdict} without it already: {account}"),
-        ),
-        (None, _) => (Fate::Survived, format!("{named} was not asked")),
-    };
-    MutantRecord {
-        mutant: mutant.name.clone(),
-        spec: mutated.spec.clone(),
-        pair: mutated.pair.clone(),
-        check: mutant.check.clone(),
-        fate,
-        account,
-    }
+    name
 }
 
 /// The browsers that these pairs use, each once.
@@ -363,137 +273,4 @@ pub fn browsers_of(pairs: impl IntoIterator<Item = Pair>) -> Vec<BrowserKind> {
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// The folder of the checkout that holds specs and fixtures: `GYMCHECK_ROOT`, or the nearest one
-/// at or above the working folder, or the one that this program was built from.
-#[must_use]
-pub fn find_root() -> PathBuf {
-    if let Some(root) = std::env::var_os("GYMCHECK_ROOT") {
-        return root.into();
-    }
-    let holds_specs = |folder: &&Path| folder.join("specs/requirements.toml").is_file();
-    let here = std::env::current_dir().unwrap_or_default();
-    here.ancestors()
-        .find(holds_specs)
-        .map_or_else(built_from, Path::to_owned)
-}
-
-fn built_from() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
-}
-
-/// The mutants that a call names, `all` for all of them.
-///
-/// # Errors
-/// A name that no mutant has.
-pub fn select_mutants<'a>(
-    catalogue: &'a Catalogue,
-    names: &[String],
-) -> Result<Vec<&'a Mutant>, crate::spec::SpecError> {
-    if names.iter().any(|name| name == "all") {
-        return Ok(catalogue.mutants.values().collect());
-    }
-    names.iter().map(|name| catalogue.mutant(name)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(checks: &[(&str, Verdict)]) -> RunRecord {
-        RunRecord {
-            spec: "a/b".into(),
-            pair: "chrome+chrome".into(),
-            target: "mug@0".into(),
-            mutant: None,
-            verdict: Verdict::of_all(checks.iter().map(|(_, verdict)| *verdict)),
-            expected: Verdict::Pass,
-            checks: checks
-                .iter()
-                .map(|(check, verdict)| CheckResult {
-                    check: (*check).into(),
-                    requirement: "P2P-01".into(),
-                    verdict: *verdict,
-                    account: String::new(),
-                    stimuli: Vec::new(),
-                    oracles: Vec::new(),
-                })
-                .collect(),
-            attempts: 1,
-            broken_attempts: Vec::new(),
-            broken: None,
-            missed: None,
-            folder: PathBuf::new(),
-            seconds: 0.0,
-        }
-    }
-
-    #[test]
-    fn a_mutant_is_killed_only_by_its_own_check_on_a_green_base() {
-        use Verdict::{Broken, Fail, Pass, Vacuous};
-        let mutant: Mutant = toml::from_str(
-            r#"
-breaks = "x"
-requirement = "P2P-01"
-spec = "a/b"
-check = "own"
-also = [{ check = "excused", reason = "it follows" }]
-edits = [{ file = "f", find = "a", replace = "b" }]
-"#,
-        )
-        .expect("a mutant");
-        let green = [("own", Pass), ("other", Pass), ("excused", Pass)];
-        let cases = [
-            (
-                green,
-                [("own", Fail), ("other", Pass), ("excused", Pass)],
-                Fate::Killed,
-            ),
-            (
-                green,
-                [("own", Fail), ("other", Vacuous), ("excused", Fail)],
-                Fate::Killed,
-            ),
-            (
-                green,
-                [("own", Fail), ("other", Fail), ("excused", Pass)],
-                Fate::Survived,
-            ),
-            (
-                green,
-                [("own", Pass), ("other", Pass), ("excused", Pass)],
-                Fate::Survived,
-            ),
-            (
-                green,
-                [("own", Vacuous), ("other", Fail), ("excused", Pass)],
-                Fate::Survived,
-            ),
-            (
-                green,
-                [("own", Broken), ("other", Broken), ("excused", Broken)],
-                Fate::Undecided,
-            ),
-            (
-                [("own", Fail), ("other", Pass), ("excused", Pass)],
-                [("own", Fail), ("other", Pass), ("excused", Pass)],
-                Fate::Survived,
-            ),
-            (
-                [("own", Broken), ("other", Broken), ("excused", Broken)],
-                [("own", Fail), ("other", Pass), ("excused", Pass)],
-                Fate::Undecided,
-            ),
-        ];
-        for (base, mutated, fate) in cases {
-            let decided = fate_of(&mutant, &run(&base), &run(&mutated));
-            assert_eq!(
-                decided.fate, fate,
-                "{base:?} {mutated:?}: {}",
-                decided.account
-            );
-        }
-    }
 }

@@ -1,14 +1,24 @@
 //! Carrying out what a spec says on a stage, and keeping what it leaves.
 
+mod batch;
 mod carry_out;
+mod comparison;
 mod data;
 mod invocation;
+mod mutation;
 mod observe;
 mod pixels;
+mod prepare;
+mod preview;
+mod record;
+mod root;
 mod scenario;
 
+pub use batch::{Item, Selection, Side, base_of};
 pub use carry_out::{RunPlan, carry_out, edits_of};
-pub use invocation::{
-    Fate, Invocation, MOST_RETRIES, MutantRecord, PrepareError, RunRecord, Wanted, browsers_of,
-    fate_of, find_root, record, select_mutants,
-};
+pub use comparison::{Change, Difference, compare};
+pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};
+pub use mutation::{Fate, MutantRecord, fate_of, select_mutants};
+pub use prepare::PrepareError;
+pub use record::{RunRecord, record};
+pub use root::find_root;

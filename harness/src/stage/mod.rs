@@ -4,11 +4,13 @@
 mod browser;
 pub mod deadline;
 mod live;
+mod preview;
 mod process;
 mod server;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use thiserror::Error;
 use tokio::net::TcpSocket;
 
 use crate::evidence::{BrokenFact, Recorder};
-use crate::gateway::{Edit, Gateway, GatewayError, GatewayOptions, Mirror};
+use crate::gateway::{Edit, Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
 use crate::probe;
 use crate::provision::Browser;
 use crate::spec::{Experiment, PlayerName};
@@ -25,6 +27,7 @@ use crate::target::Target;
 
 pub use browser::BrowserSession;
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
+pub use preview::preview;
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
@@ -95,9 +98,40 @@ pub enum StageError {
     /// The gateway could not be started.
     #[error("cannot start the gateway")]
     Gateway(#[from] GatewayError),
+    /// The target ended before it served anything.
+    #[error("{reason}")]
+    Ended {
+        /// What the target did.
+        reason: String,
+        /// Its last lines.
+        last_lines: Vec<String>,
+    },
+    /// The target runs, but serves no page.
+    #[error("the target {target} serves no page that could be looked at")]
+    Preview {
+        /// The target.
+        target: String,
+        /// Why.
+        source: PreviewError,
+        /// Its last lines.
+        last_lines: Vec<String>,
+    },
 }
 
 impl StageError {
+    /// Whether it is the target that does not work, and not what surrounds it.
+    #[must_use]
+    pub fn is_of_the_target(&self) -> bool {
+        match self {
+            StageError::Ended { .. } | StageError::Preview { .. } => true,
+            StageError::NotReady { component, .. } => component == "server",
+            StageError::Start { .. }
+            | StageError::Session { .. }
+            | StageError::Undead { .. }
+            | StageError::Gateway(_) => false,
+        }
+    }
+
     /// The error as evidence.
     #[must_use]
     pub fn as_broken(&self) -> BrokenFact {
@@ -111,6 +145,9 @@ impl StageError {
             StageError::Undead { .. } => ("browser", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
             StageError::Start { .. } => ("environment", Vec::new()),
+            StageError::Ended { last_lines, .. } | StageError::Preview { last_lines, .. } => {
+                ("server", last_lines.clone())
+            }
         };
         let mut reason = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -134,9 +171,43 @@ pub struct Stage {
     /// The players' browsers.
     pub browsers: BTreeMap<PlayerName, BrowserSession>,
     server: Server,
+    ground: Ground,
+}
+
+/// What every process of a stage needs before it can start.
+struct Ground {
     folder: live::StageFolder,
-    /// Bound and never listening: who connects to it is refused.
+    /// An address where nobody listens: who connects to it is refused.
+    closed: SocketAddr,
+    /// Bound to that address, and never listening.
     _refused: TcpSocket,
+}
+
+impl Ground {
+    fn lay(keep: bool) -> Result<Ground, StageError> {
+        let environment = |source| StageError::Start {
+            what: "the stage: no temporary folder or no port".to_owned(),
+            source,
+        };
+        tree::adopt_orphans().map_err(environment)?;
+        let folder = TempDir::with_prefix("gymcheck-").map_err(environment)?;
+        let folder = live::StageFolder::new(folder, keep);
+        let refused = TcpSocket::new_v4().map_err(environment)?;
+        refused
+            .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .map_err(environment)?;
+        Ok(Ground {
+            folder,
+            closed: refused.local_addr().map_err(environment)?,
+            _refused: refused,
+        })
+    }
+
+    /// Ends what is left, if anything, and removes the folder.
+    async fn clear(self) {
+        // A thread that panicked has nothing more to remove.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
 }
 
 impl Stage {
@@ -145,27 +216,16 @@ impl Stage {
     /// # Errors
     /// One of them cannot be started or does not become ready.
     pub async fn set(options: StageOptions<'_>, recorder: &Recorder) -> Result<Stage, StageError> {
-        let environment = |source| StageError::Start {
-            what: "the stage: no temporary folder or no port".to_owned(),
-            source,
-        };
-        tree::adopt_orphans().map_err(environment)?;
-        let folder = TempDir::with_prefix("gymcheck-").map_err(environment)?;
-        let folder = live::StageFolder::new(folder, options.keep);
-        let refused = TcpSocket::new_v4().map_err(environment)?;
-        refused
-            .bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
-            .map_err(environment)?;
-        let closed = refused.local_addr().map_err(environment)?;
+        let ground = Ground::lay(options.keep)?;
         let folders = Folders {
-            stage: folder.path(),
+            stage: ground.folder.path(),
             artefacts: options.artefacts,
         };
-        let mark = folder.mark();
+        let mark = ground.folder.mark();
         let server = Server::start(
             options.target,
             options.experiment,
-            closed,
+            ground.closed,
             folders,
             mark,
             recorder,
@@ -205,15 +265,14 @@ impl Stage {
             gateway,
             browsers: browsers.into_iter().collect(),
             server,
-            folder,
-            _refused: refused,
+            ground,
         })
     }
 
     /// The folder in which the target works and stores its data.
     #[must_use]
     pub fn data_folder(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.ground.folder.path().join("data")
     }
 
     /// Ends everything and waits until it has ended.
@@ -222,14 +281,12 @@ impl Stage {
             gateway,
             mut browsers,
             mut server,
-            folder,
-            _refused,
+            ground,
         } = self;
         server.process.may_end();
         futures_util::future::join_all(browsers.values_mut().map(BrowserSession::end)).await;
         server.process.end().await;
         gateway.shutdown().await;
-        // What is left, if anything, goes with the folder.
-        let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
+        ground.clear().await;
     }
 }

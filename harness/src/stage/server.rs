@@ -1,7 +1,8 @@
 //! The target's process.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use super::process::{StageProcess, Start, log_path};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, Recorder, ServerHandled};
 use crate::spec::Experiment;
-use crate::target::{OBSERVER, Target};
+use crate::target::{OBSERVER, ServerCommand, Target};
 
 /// What marks a line of the observer in the target's output.
 const OBSERVED: &str = "@gymcheck ";
@@ -50,7 +51,7 @@ impl Server {
         recorder: &Recorder,
     ) -> Result<Server, StageError> {
         let cannot = |source| StageError::Start {
-            what: format!("the target {}", target.name),
+            what: format!("the target {}", target.name()),
             source,
         };
         let observer = folders.stage.join("observer");
@@ -62,7 +63,7 @@ impl Server {
         command
             .args(&serve.arguments)
             .current_dir(folders.stage)
-            .env("PYTHONPATH", &observer)
+            .env("PYTHONPATH", search_path(observer, &serve)?)
             .env("PYTHONUNBUFFERED", "1")
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("http_proxy", &refused)
@@ -101,13 +102,24 @@ impl Server {
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
             }),
             None => Err(StageError::NotReady {
-                what: format!("the target {} to listen", target.name),
+                what: format!("the target {} to listen", target.name()),
                 waited: deadline::SERVER,
                 component: "server".to_owned(),
                 last_lines: process.last_lines(),
             }),
         }
     }
+}
+
+/// The observer first: Python takes the first module of its name.
+fn search_path(observer: PathBuf, serve: &ServerCommand) -> Result<OsString, StageError> {
+    let folders = std::iter::once(&observer).chain(&serve.search_path);
+    std::env::join_paths(folders).map_err(|source| StageError::Start {
+        what: "the target: its folder has a colon in its path, which Python's search path cannot \
+               say; move the checkout"
+            .to_owned(),
+        source: std::io::Error::other(source),
+    })
 }
 
 /// The folders that a process of the stage works with.

@@ -1,21 +1,74 @@
 //! What is tested: the target, and the experiment that it serves.
 
+mod checkout;
+mod error;
+mod facts;
+mod package;
+mod release;
+
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde_json::json;
 
 use crate::spec::Experiment;
 
+pub use checkout::{Checkout, Revision};
+pub use error::TargetError;
+pub use facts::TargetFacts;
+pub use package::Package;
+pub use release::{PINNED_RELEASE, Release};
+
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
 pub const OBSERVER: &str = include_str!("sitecustomize.py");
+
+/// A target as a call names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetName {
+    /// A release: `mug@0.1.3`.
+    Release(Release),
+    /// The path of a checkout.
+    Checkout(PathBuf),
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetName::Release(release) => release.fmt(f),
+            TargetName::Checkout(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl FromStr for TargetName {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<TargetName, TargetError> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Err(TargetError::Address { text: text.into() });
+        }
+        let looks_like_a_path = text.contains('/') || text.starts_with('.');
+        if looks_like_a_path || Path::new(text).is_dir() {
+            return Ok(TargetName::Checkout(text.into()));
+        }
+        text.parse().map(TargetName::Release)
+    }
+}
 
 /// The server under test, installed and ready to be started.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its name in reports, as `mug@0.1.3`.
-    pub name: String,
-    /// The Python that has it installed.
+    /// What reports say of it.
+    pub facts: TargetFacts,
+    /// What Python imports.
+    pub package: Package,
+    /// The folder of that package.
+    pub folder: PathBuf,
+    /// The Python that has what it needs.
     pub python: PathBuf,
+    /// Where Python finds the package, if not among what is installed.
+    pub search_path: Option<PathBuf>,
     /// The folder that holds the experiments, by name.
     pub experiments: PathBuf,
 }
@@ -27,9 +80,17 @@ pub struct ServerCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// Folders where Python looks for modules, besides what is installed.
+    pub search_path: Vec<PathBuf>,
 }
 
 impl Target {
+    /// Its name in reports: `mug@0.1.3`, `interactive_gym@07480b2e5`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.facts.name
+    }
+
     /// The command that serves an experiment on a port that the system chooses.
     ///
     /// `folder` is the stage's own: the settings are written there.
@@ -47,12 +108,34 @@ impl Target {
             program: self.python.clone(),
             arguments: vec![
                 script.to_string_lossy().into_owned(),
+                "--package".to_owned(),
+                self.package.name().to_owned(),
                 "--port".to_owned(),
                 "0".to_owned(),
                 "--settings".to_owned(),
                 settings.to_string_lossy().into_owned(),
             ],
+            search_path: self.search_path.iter().cloned().collect(),
         })
+    }
+
+    /// The text of a file that the target serves, by the end of its path, as
+    /// `static/js/index.js`; `None` if it serves no such file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn served_file(&self, file: &str) -> Result<Option<String>, TargetError> {
+        let path = self.folder.join("server").join(file);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        std::fs::read_to_string(path)
+            .map(Some)
+            .map_err(|source| TargetError::Unreadable {
+                target: self.name().to_owned(),
+                file: file.to_owned(),
+                source,
+            })
     }
 }
 
@@ -70,46 +153,24 @@ pub fn settings_of(experiment: &Experiment) -> serde_json::Value {
     })
 }
 
-/// Why a target cannot be looked into.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot look into the target {target}; run `gymcheck setup`")]
-pub struct TargetError {
-    target: String,
-    source: std::io::Error,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Target {
-    /// The text of a file that the target serves, by the end of its path, as
-    /// `static/js/index.js`; `None` if it serves no such file.
-    ///
-    /// # Errors
-    /// The target's Python or its files cannot be read.
-    pub fn served_file(&self, file: &str) -> Result<Option<String>, TargetError> {
-        let failed = |source| TargetError {
-            target: self.name.clone(),
-            source,
-        };
-        let path = self.package().map_err(failed)?.join("server").join(file);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        std::fs::read_to_string(path).map(Some).map_err(failed)
-    }
-
-    /// The folder of the target's Python package.
-    fn package(&self) -> std::io::Result<PathBuf> {
-        let script =
-            "import importlib.util as u; print(u.find_spec('mug').submodule_search_locations[0])";
-        let output = std::process::Command::new(&self.python)
-            .args(["-c", script])
-            .output()?;
-        if !output.status.success() {
-            return Err(std::io::Error::other(
-                String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            ));
-        }
-        Ok(PathBuf::from(
-            String::from_utf8_lossy(&output.stdout).trim(),
-        ))
+    #[test]
+    fn a_target_is_a_release_or_a_path() {
+        let read = |text: &str| text.parse::<TargetName>();
+        assert_eq!(
+            read("mug@0.1.3").unwrap(),
+            TargetName::Release(PINNED_RELEASE)
+        );
+        assert_eq!(
+            read("../mug").unwrap(),
+            TargetName::Checkout("../mug".into())
+        );
+        assert_eq!(read(".").unwrap(), TargetName::Checkout(".".into()));
+        let said = |text: &str| read(text).unwrap_err().to_string();
+        assert!(said("http://127.0.0.1:8000").contains("cannot be tested yet"));
+        assert!(said("nowhere").contains("names no target"));
     }
 }

@@ -1,0 +1,171 @@
+//! What a checkout needs: an environment with its dependencies, made once for all checkouts that
+//! declare the same.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::environment::Environment;
+use super::error::ProvisionError;
+use super::home::{Home, HomeLock};
+use super::progress::Step;
+use super::python::HostPython;
+use super::{files, release};
+use crate::target::Checkout;
+
+/// The files that declare what a Python project needs.
+const DECLARING: [&str; 4] = [
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "requirements.txt",
+];
+
+/// The largest file of a checkout's top folder that its build may want to read.
+const LARGEST: u64 = 1 << 20;
+
+/// The environment for a checkout.
+pub(super) fn environment_of(
+    home: &Home,
+    checkout: &Checkout,
+    python: &HostPython,
+) -> Result<Environment, ProvisionError> {
+    let mut hasher = Sha256::new();
+    hasher.update(format!("{}\n{}\n", python.version, release::constraints()));
+    for name in DECLARING {
+        let path = checkout.root.join(name);
+        if path.is_file() {
+            let text = fs::read(&path).map_err(ProvisionError::io("read", &path))?;
+            hasher.update(format!("{name} {}\n", text.len()));
+            hasher.update(text);
+        }
+    }
+    let made_from = hex::encode(hasher.finalize());
+    let folder = home.targets().join(format!(
+        "{}-needs-{}",
+        checkout.package.name(),
+        &made_from[..12]
+    ));
+    Ok(Environment { folder, made_from })
+}
+
+/// Makes the environment for a checkout. Nothing is written into the checkout: its project is
+/// built from a copy of its top folder's files, without its package's content.
+pub(super) fn install(
+    home: &Home,
+    checkout: &Checkout,
+    environment: &Environment,
+    host_python: &Path,
+    guard: &HomeLock,
+) -> Result<PathBuf, ProvisionError> {
+    let step = Step::begin(format!(
+        "installing what {} needs into {}",
+        checkout.name(),
+        environment.folder.display()
+    ));
+    let python = environment.make(home, host_python, guard, |python| {
+        let copy = copy_of_project(checkout, &environment.folder)?;
+        let wanted = wanted(&copy);
+        release::constrained(home, python, &environment.folder, guard, &wanted)?;
+        files::remove_folder(&copy)
+    })?;
+    step.done();
+    Ok(python)
+}
+
+/// What pip is asked for: the project with what its server needs, and what it lists besides.
+fn wanted(copy: &Path) -> Vec<OsString> {
+    let mut project = copy.as_os_str().to_owned();
+    project.push("[server]");
+    let mut wanted = vec![project];
+    let list = copy.join("requirements.txt");
+    if list.is_file() {
+        wanted.extend(["--requirement".into(), list.into()]);
+    }
+    wanted
+}
+
+fn copy_of_project(checkout: &Checkout, folder: &Path) -> Result<PathBuf, ProvisionError> {
+    let copy = folder.join("project");
+    let package = copy.join(checkout.package.name());
+    files::create_folder(&package)?;
+    let failed = |path: &Path| ProvisionError::io("copy", path.to_owned());
+    for entry in fs::read_dir(&checkout.root).map_err(failed(&checkout.root))? {
+        let entry = entry.map_err(failed(&checkout.root))?;
+        let path = entry.path();
+        let metadata = entry.metadata().map_err(failed(&path))?;
+        if metadata.is_file() && metadata.len() <= LARGEST {
+            fs::copy(&path, copy.join(entry.file_name())).map_err(failed(&path))?;
+        }
+    }
+    // Some projects read their version here.
+    let init = checkout
+        .root
+        .join(checkout.package.name())
+        .join("__init__.py");
+    if init.is_file() {
+        fs::copy(&init, package.join("__init__.py")).map_err(failed(&init))?;
+    }
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Package;
+
+    fn checkout(root: &Path) -> Checkout {
+        Checkout {
+            root: root.into(),
+            package: Package::Mug,
+            revision: None,
+        }
+    }
+
+    fn python() -> HostPython {
+        HostPython {
+            program: "/usr/bin/python3".into(),
+            version: "3.11.2".into(),
+            makes_environments: true,
+        }
+    }
+
+    #[test]
+    fn checkouts_that_declare_the_same_share_an_environment() {
+        let home = Home::at("/nowhere");
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let digest = |index: usize| {
+            let checkout = checkout(folders[index].path());
+            environment_of(&home, &checkout, &python())
+                .unwrap()
+                .made_from
+        };
+        for folder in &folders {
+            fs::write(folder.path().join("setup.py"), "needs flask").unwrap();
+        }
+        fs::write(folders[0].path().join("README.md"), "not a declaration").unwrap();
+        assert_eq!(digest(0), digest(1));
+        fs::write(folders[1].path().join("setup.py"), "needs quart").unwrap();
+        assert_ne!(digest(0), digest(1));
+    }
+
+    #[test]
+    fn the_project_is_copied_without_its_packages_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("checkout");
+        fs::create_dir_all(root.join("mug/server")).unwrap();
+        fs::write(root.join("pyproject.toml"), "[project]").unwrap();
+        fs::write(root.join("requirements.txt"), "flask").unwrap();
+        fs::write(root.join("mug/__init__.py"), "__version__ = '1'").unwrap();
+        fs::write(root.join("mug/server/app.py"), "").unwrap();
+        let copy = copy_of_project(&checkout(&root), folder.path()).unwrap();
+        assert!(copy.join("pyproject.toml").is_file());
+        assert!(copy.join("mug/__init__.py").is_file());
+        assert!(!copy.join("mug/server").exists());
+        let wanted = wanted(&copy);
+        assert!(wanted[0].to_str().unwrap().ends_with("project[server]"));
+        assert_eq!(wanted.len(), 3);
+    }
+}

@@ -1,0 +1,110 @@
+//! Python environments, each made once and kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::command::{Tool, is_program};
+use super::error::ProvisionError;
+use super::files;
+use super::home::{Home, HomeLock};
+
+/// How long making an empty environment, and filling it, may take.
+const VENV_DEADLINE: Duration = Duration::from_secs(3 * 60);
+const INSTALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// A Python environment in the home. It is either whole or does not count.
+#[derive(Debug)]
+pub(super) struct Environment {
+    /// Its folder.
+    pub(super) folder: PathBuf,
+    /// The SHA-256 of all that decides about what is in it.
+    pub(super) made_from: String,
+}
+
+impl Environment {
+    /// Its Python, if it is there, whole, and made from this.
+    pub(super) fn python(&self) -> Option<PathBuf> {
+        let python = self.interpreter();
+        let stamp = fs::read_to_string(self.stamp()).unwrap_or_default();
+        (stamp.trim() == self.made_from && is_program(&python)).then_some(python)
+    }
+
+    /// Makes it anew with this Python; `fill` installs what belongs into it.
+    pub(super) fn make(
+        &self,
+        home: &Home,
+        host_python: &Path,
+        guard: &HomeLock,
+        fill: impl FnOnce(&Path) -> Result<(), ProvisionError>,
+    ) -> Result<PathBuf, ProvisionError> {
+        files::remove_folder(&self.folder)?;
+        files::create_folder(&home.targets())?;
+        Tool::new(host_python, VENV_DEADLINE)
+            .args(["-I", "-m", "venv"])
+            .args([&self.folder])
+            .run(&log(home), Some(guard))?;
+        let python = self.interpreter();
+        fill(&python)?;
+        // Without this file the environment does not count, so it comes last.
+        files::write_whole(&self.stamp(), format!("{}\n", self.made_from).as_bytes())?;
+        Ok(python)
+    }
+
+    /// Where Python keeps what was installed.
+    pub(super) fn site_packages(&self) -> Result<PathBuf, ProvisionError> {
+        let library = self.folder.join("lib");
+        let failed = || ProvisionError::io("look into", &library);
+        for entry in fs::read_dir(&library).map_err(failed())? {
+            let packages = entry.map_err(failed())?.path().join("site-packages");
+            if packages.is_dir() {
+                return Ok(packages);
+            }
+        }
+        Err(failed()(std::io::ErrorKind::NotFound.into()))
+    }
+
+    fn interpreter(&self) -> PathBuf {
+        self.folder.join("bin/python")
+    }
+
+    /// The file that says from what the environment was made, whole.
+    fn stamp(&self) -> PathBuf {
+        self.folder.join("complete.sha256")
+    }
+}
+
+/// pip's `install` in an environment.
+pub(super) fn pip_install(python: &Path) -> Tool {
+    Tool::new(python, INSTALL_DEADLINE)
+        .args(["-I", "-m", "pip", "install"])
+        .args(["--no-input", "--disable-pip-version-check"])
+}
+
+/// The file that takes what pip says.
+pub(super) fn log(home: &Home) -> PathBuf {
+    home.log("target")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_counts_only_with_the_stamp_of_what_it_is_made_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = Environment {
+            folder: folder.path().to_owned(),
+            made_from: "this".to_owned(),
+        };
+        fs::create_dir_all(folder.path().join("bin")).unwrap();
+        std::os::unix::fs::symlink("/bin/sh", environment.interpreter()).unwrap();
+        assert_eq!(environment.python(), None);
+        fs::write(environment.stamp(), "that\n").unwrap();
+        assert_eq!(environment.python(), None);
+        fs::write(environment.stamp(), "this\n").unwrap();
+        assert_eq!(environment.python(), Some(environment.interpreter()));
+        fs::remove_file(environment.interpreter()).unwrap();
+        assert_eq!(environment.python(), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! Mutants: which are tried, and what is decided about each.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunRecord;
+use crate::spec::{Catalogue, Mutant, SpecError};
+use crate::verdict::Verdict;
+
+/// What is decided about a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Its named check, which passed without it in the same call, says `fail`.
+    Killed,
+    /// It does not.
+    Survived,
+    /// The run with it, or the one without it, could not be carried out.
+    Undecided,
+}
+
+/// What is left of a mutant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MutantRecord {
+    /// Its name.
+    pub mutant: String,
+    /// The spec that it was tried on.
+    pub spec: String,
+    /// The browsers, survivor first.
+    pub pair: String,
+    /// The check that must say `fail`.
+    pub check: String,
+    /// What is decided.
+    pub fate: Fate,
+    /// Why.
+    pub account: String,
+}
+
+/// Decides about a mutant, from the run without it and the run with it.
+#[must_use]
+pub fn fate_of(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> MutantRecord {
+    let check = |run: &RunRecord| {
+        run.checks
+            .iter()
+            .find(|check| check.check == mutant.check)
+            .map(|check| (check.verdict, check.account.clone()))
+    };
+    let named = &mutant.check;
+    let unexcused: Vec<&str> = mutated
+        .checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fail && check.check != mutant.check)
+        .filter(|check| !mutant.also.iter().any(|also| also.check == check.check))
+        .map(|check| check.check.as_str())
+        .collect();
+    let (fate, account) = match (check(base), check(mutated)) {
+        (Some((Verdict::Pass, _)), Some((Verdict::Fail, account))) if unexcused.is_empty() => {
+            (Fate::Killed, format!("{named} says fail: {account}"))
+        }
+        (Some((Verdict::Pass, _)), Some((Verdict::Fail, _))) => (
+            Fate::Survived,
+            format!(
+                "{named} says fail, but so does {}, which the mutant does not excuse",
+                unexcused.join(", ")
+            ),
+        ),
+        (Some((Verdict::Broken, account)), _) => (
+            Fate::Undecided,
+            format!("the run without it is broken: {account}"),
+        ),
+        (Some((Verdict::Pass, _)), Some((Verdict::Broken, account))) => (
+            Fate::Undecided,
+            format!("the run with it is broken: {account}"),
+        ),
+        (Some((Verdict::Pass, _)), Some((verdict, account))) => (
+            Fate::Survived,
+            format!("{named} says {verdict} with it: {account}"),
+        ),
+        (Some((verdict, account)), _) => (
+            Fate::Survived,
+            format!("{named} says {verdict} without it already: {account}"),
+        ),
+        (None, _) => (Fate::Survived, format!("{named} was not asked")),
+    };
+    MutantRecord {
+        mutant: mutant.name.clone(),
+        spec: mutated.spec.clone(),
+        pair: mutated.pair.clone(),
+        check: mutant.check.clone(),
+        fate,
+        account,
+    }
+}
+
+/// The mutants that a call names, `all` for all of them.
+///
+/// # Errors
+/// A name that no mutant has.
+pub fn select_mutants<'a>(
+    catalogue: &'a Catalogue,
+    names: &[String],
+) -> Result<Vec<&'a Mutant>, SpecError> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(catalogue.mutants.values().collect());
+    }
+    names.iter().map(|name| catalogue.mutant(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::verdict::CheckResult;
+
+    fn run(checks: &[(&str, Verdict)]) -> RunRecord {
+        RunRecord {
+            spec: "a/b".into(),
+            pair: "chrome+chrome".into(),
+            target: "mug@0".into(),
+            mutant: None,
+            repetition: 1,
+            verdict: Verdict::of_all(checks.iter().map(|(_, verdict)| *verdict)),
+            expected: Verdict::Pass,
+            checks: checks
+                .iter()
+                .map(|(check, verdict)| CheckResult {
+                    check: (*check).into(),
+                    requirement: "P2P-01".into(),
+                    verdict: *verdict,
+                    account: String::new(),
+                    stimuli: Vec::new(),
+                    oracles: Vec::new(),
+                })
+                .collect(),
+            attempts: 1,
+            broken_attempts: Vec::new(),
+            broken: None,
+            missed: None,
+            folder: PathBuf::new(),
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_mutant_is_killed_only_by_its_own_check_on_a_green_base() {
+        use Verdict::{Broken, Fail, Pass, Vacuous};
+        let mutant: Mutant = toml::from_str(
+            r#"
+breaks = "x"
+requirement = "P2P-01"
+spec = "a/b"
+check = "own"
+also = [{ check = "excused", reason = "it follows" }]
+edits = [{ file = "f", find = "a", replace = "b" }]
+"#,
+        )
+        .expect("a mutant");
+        let green = [("own", Pass), ("other", Pass), ("excused", Pass)];
+        let cases = [
+            (
+                green,
+                [("own", Fail), ("other", Pass), ("excused", Pass)],
+                Fate::Killed,
+            ),
+            (
+                green,
+                [("own", Fail), ("other", Vacuous), ("excused", Fail)],
+                Fate::Killed,
+            ),
+            (
+                green,
+                [("own", Fail), ("other", Fail), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                green,
+                [("own", Pass), ("other", Pass), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                green,
+                [("own", Vacuous), ("other", Fail), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                green,
+                [("own", Broken), ("other", Broken), ("excused", Broken)],
+                Fate::Undecided,
+            ),
+            (
+                [("own", Fail), ("other", Pass), ("excused", Pass)],
+                [("own", Fail), ("other", Pass), ("excused", Pass)],
+                Fate::Survived,
+            ),
+            (
+                [("own", Broken), ("other", Broken), ("excused", Broken)],
+                [("own", Fail), ("other", Pass), ("excused", Pass)],
+                Fate::Undecided,
+            ),
+        ];
+        for (base, mutated, fate) in cases {
+            let decided = fate_of(&mutant, &run(&base), &run(&mutated));
+            assert_eq!(
+                decided.fate, fate,
+                "{base:?} {mutated:?}: {}",
+                decided.account
+            );
+        }
+    }
+}

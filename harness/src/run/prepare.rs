@@ -1,0 +1,95 @@
+//! Why a call cannot begin.
+
+use thiserror::Error;
+
+use crate::gateway::EditError;
+use crate::provision::ProvisionError;
+use crate::stage::StageError;
+use crate::target::TargetError;
+
+/// Why a call cannot begin.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// Something that runs need is not there.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// The target cannot be looked into.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A mutant's text is not in what the target serves.
+    #[error("the mutant `{mutant}` does not fit the target {target}: {}: {source}", .file)]
+    Mutant {
+        /// The mutant.
+        mutant: String,
+        /// The target.
+        target: String,
+        /// The served file.
+        file: String,
+        /// What is wrong.
+        source: Box<EditError>,
+    },
+    /// A file that the target serves cannot be read.
+    #[error("the mutant `{mutant}` changes {file}, which the target {target} does not serve")]
+    NoSuchFile {
+        /// The mutant.
+        mutant: String,
+        /// The target.
+        target: String,
+        /// The served file.
+        file: String,
+    },
+    /// The target cannot be started, or serves no page.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The page asks for what is not at hand.
+    #[error(
+        "the page of the target {target} asks for what gymcheck's lock of third-party assets does not have:{}",
+        listed(lacking)
+    )]
+    Lacking {
+        /// The target.
+        target: String,
+        /// Public addresses, and Python packages in the browser.
+        lacking: Vec<String>,
+    },
+    /// A folder for what is made on the way cannot be written.
+    #[error("cannot write into a folder of this call")]
+    Folder(#[from] std::io::Error),
+    /// The call was interrupted before its first run.
+    #[error("interrupted (signal {signal})")]
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+}
+
+fn listed(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n    {line}")).collect()
+}
+
+impl PrepareError {
+    /// The last words of the target, if it is the target that failed.
+    #[must_use]
+    pub fn last_lines(&self) -> Vec<String> {
+        match self {
+            PrepareError::Stage(error) => error.as_broken().last_lines,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it is something that was asked for that is wrong, and not this machine.
+    #[must_use]
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            PrepareError::Provision(ProvisionError::Target(_))
+            | PrepareError::Target(_)
+            | PrepareError::Mutant { .. }
+            | PrepareError::NoSuchFile { .. }
+            | PrepareError::Lacking { .. } => true,
+            PrepareError::Stage(error) => error.is_of_the_target(),
+            PrepareError::Provision(_)
+            | PrepareError::Folder(_)
+            | PrepareError::Interrupted { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a target's page will ask for, compared with what is at hand.
+
+use std::str::FromStr;
+
+use pep508_rs::pep440_rs::{Operator, Version};
+use pep508_rs::{Requirement, VersionOrUrl};
+
+use crate::gateway::{Mirror, Preview};
+
+/// What the page will ask for and nobody here answers: addresses, and Python packages.
+/// `packages` are those that can be installed, with their versions.
+pub(super) fn lacking(
+    preview: &Preview,
+    mirror: &Mirror,
+    packages: &[(String, String)],
+) -> Vec<String> {
+    let addresses = preview.addresses.iter();
+    let addresses = addresses
+        .filter(|address| !mirror.answers(address))
+        .cloned();
+    let wanted = preview.packages.iter();
+    let wanted = wanted
+        .filter(|wanted| !is_at_hand(wanted, packages))
+        .map(|wanted| {
+            let versions = versions_of(wanted, packages);
+            format!("the Python package {wanted} in the browser{versions}")
+        });
+    addresses.chain(wanted).collect()
+}
+
+/// The very version of a package that the page asks for, if it asks for one: `a==1.2`.
+pub(super) fn exact_version(preview: &Preview, name: &str) -> Option<String> {
+    preview.packages.iter().find_map(|wanted| {
+        let wanted: Requirement = Requirement::from_str(wanted).ok()?;
+        let Some(VersionOrUrl::VersionSpecifier(specifiers)) = wanted.version_or_url else {
+            return None;
+        };
+        let exact = specifiers
+            .iter()
+            .find(|one| *one.operator() == Operator::Equal)?;
+        (wanted.name.as_ref() == name).then(|| exact.version().to_string())
+    })
+}
+
+fn is_at_hand(wanted: &str, packages: &[(String, String)]) -> bool {
+    let Ok(wanted) = Requirement::<url::Url>::from_str(wanted) else {
+        return false;
+    };
+    packages.iter().any(|(name, version)| {
+        let fits = || match &wanted.version_or_url {
+            None => true,
+            Some(VersionOrUrl::VersionSpecifier(specifiers)) => {
+                Version::from_str(version).is_ok_and(|version| specifiers.contains(&version))
+            }
+            Some(VersionOrUrl::Url(_)) => false,
+        };
+        wanted.name.as_ref() == name && fits()
+    })
+}
+
+/// In which other version it is at hand, for a person.
+fn versions_of(wanted: &str, packages: &[(String, String)]) -> String {
+    let name = Requirement::<url::Url>::from_str(wanted).map(|wanted| wanted.name.to_string());
+    packages
+        .iter()
+        .find(|(known, _)| name.as_ref().is_ok_and(|name| name == known))
+        .map(|(_, version)| format!(" (at hand: {version})"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::MirrorEntry;
+
+    fn preview(addresses: &[&str], packages: &[&str]) -> Preview {
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        Preview {
+            addresses: owned(addresses),
+            packages: owned(packages),
+        }
+    }
+
+    #[test]
+    fn what_nobody_answers_is_named() {
+        let mirror = Mirror::new(vec![MirrorEntry {
+            url: "https://cdn.example/pyodide/v1/pyodide.js".into(),
+            path: "a".into(),
+            media_type: "text/javascript".into(),
+        }]);
+        let packages = [("numpy".to_owned(), "2.0.2".to_owned())];
+        let asked = |addresses: &[&str], wanted: &[&str]| {
+            lacking(&preview(addresses, wanted), &mirror, &packages)
+        };
+        let known = "https://cdn.example/pyodide/v1/pyodide.js";
+        assert!(asked(&[known], &["numpy", "NumPy>=2", "numpy==2.0.2"]).is_empty());
+        let other = "https://cdn.example/pyodide/v2/pyodide.js";
+        assert_eq!(asked(&[known, other], &[]), [other]);
+        assert_eq!(
+            asked(&[], &["numpy==1.26.4", "cogrid", "=="]),
+            [
+                "the Python package numpy==1.26.4 in the browser (at hand: 2.0.2)",
+                "the Python package cogrid in the browser",
+                "the Python package == in the browser",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_exact_version_of_a_package_is_read() {
+        let asked = |wanted: &str| exact_version(&preview(&[], &[wanted]), "multi-user-gymnasium");
+        assert_eq!(asked("multi_user_gymnasium==0.1.2"), Some("0.1.2".into()));
+        assert_eq!(asked("multi-user-gymnasium>=0.1"), None);
+        assert_eq!(asked("numpy==1"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! What is left of one run.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::{BrokenFact, Log, RunFacts};
+use crate::spec::Spec;
+use crate::verdict::{CheckResult, Judgement, Verdict};
+
+/// What is left of one run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The spec's name.
+    pub spec: String,
+    /// The browsers, survivor first.
+    pub pair: String,
+    /// The target.
+    pub target: String,
+    /// The mutant, if one was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutant: Option<String>,
+    /// Which time it was carried out in this call, from 1.
+    #[serde(default = "once")]
+    pub repetition: u32,
+    /// The verdict of the run.
+    pub verdict: Verdict,
+    /// The verdict that is known for this target.
+    pub expected: Verdict,
+    /// Each check, with the evidence that it rests on.
+    pub checks: Vec<CheckResult>,
+    /// How often it was carried out: a broken run may be carried out again, twice at most.
+    pub attempts: u32,
+    /// Why the attempts before the last one decided nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken_attempts: Vec<BrokenFact>,
+    /// Why the run could not be carried out, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<BrokenFact>,
+    /// The step that the target missed, if it missed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<String>,
+    /// The run's folder, below `--out`.
+    pub folder: PathBuf,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// The record of a judged log.
+#[must_use]
+pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> RunRecord {
+    let run = log.run();
+    let said = |field: fn(&RunFacts) -> String| run.map(field).unwrap_or_default();
+    RunRecord {
+        spec: spec.name.clone(),
+        pair: said(|run| run.pair.clone()),
+        target: said(|run| run.target.clone()),
+        mutant: run.and_then(|run| run.mutant.clone()),
+        repetition: 1,
+        verdict: judgement.verdict,
+        expected: Verdict::Pass,
+        checks: judgement.checks,
+        attempts: 1,
+        broken_attempts: Vec::new(),
+        broken: judgement.broken,
+        missed: judgement.missed,
+        folder,
+        seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
+    }
+}
