@@ -482,6 +482,24 @@ async fn the_mirror_answers_instead_of_public_hosts() {
 }
 
 #[tokio::test]
+async fn an_injection_goes_to_the_connection_that_registered() {
+    let mut bench = Bench::new().await;
+    let (mut participant, mut target) = bench.join().await;
+    say(&mut participant, r#"42["register_subject",{}]"#).await;
+    heard_by_target(&mut target).await;
+    // A page may open another one, later, that takes no part.
+    let (_other, _its_target) = bench.join().await;
+    bench
+        .gateway
+        .inject("rule", PLAYER, Direction::ToClient, "told", Vec::new())
+        .await
+        .expect("written");
+    assert_eq!(heard(&mut participant).await, r#"42["told"]"#);
+    let delivered = bench.gateway.delivered(PLAYER).expect("connected");
+    assert_eq!((delivered.connections, delivered.messages), (2, 3));
+}
+
+#[tokio::test]
 async fn packets_are_recorded_in_their_order() {
     let mut bench = Bench::new().await;
     let (mut browser, mut target) = bench.join().await;

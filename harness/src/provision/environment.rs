@@ -40,6 +40,21 @@ impl Environment {
     ) -> Result<PathBuf, ProvisionError> {
         files::remove_folder(&self.folder)?;
         files::create_folder(&home.targets())?;
+        let made = self.make_anew(home, host_python, guard, fill);
+        if made.is_err() {
+            // It would not count anyway. What the error says matters more than a folder that stays.
+            let _ = files::remove_folder(&self.folder);
+        }
+        made
+    }
+
+    fn make_anew(
+        &self,
+        home: &Home,
+        host_python: &Path,
+        guard: &HomeLock,
+        fill: impl FnOnce(&Path) -> Result<(), ProvisionError>,
+    ) -> Result<PathBuf, ProvisionError> {
         Tool::new(host_python, VENV_DEADLINE)
             .args(["-I", "-m", "venv"])
             .args([&self.folder])

@@ -141,3 +141,66 @@ impl Results {
         Ok(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Release;
+
+    fn facts(name: &str) -> TargetFacts {
+        let release: Release = name.parse().unwrap();
+        TargetFacts::from(&release)
+    }
+
+    fn run(target: &str, verdict: Verdict) -> RunRecord {
+        serde_json::from_value(serde_json::json!({
+            "spec": "a/b", "pair": "chrome+chrome", "target": target, "verdict": verdict,
+            "expected": "pass", "checks": [], "attempts": 1, "folder": "", "seconds": 1.0,
+        }))
+        .unwrap()
+    }
+
+    fn compared(first: Verdict, second: Verdict, change: Option<Change>) -> ExitStatus {
+        let mut results = Results::new(vec![facts("mug@1"), facts("mug@2")]);
+        results.runs = vec![run("mug@1", first), run("mug@2", second)];
+        results.differences = change
+            .map(|change| Difference {
+                change,
+                requirement: "P2P-01".to_owned(),
+                check: "a".to_owned(),
+                spec: "a/b".to_owned(),
+                pair: "chrome+chrome".to_owned(),
+                repetition: 1,
+                target: first,
+                against: second,
+                account: String::new(),
+            })
+            .into_iter()
+            .collect();
+        results.exit_status()
+    }
+
+    #[test]
+    fn the_first_of_two_targets_is_the_measure() {
+        use Verdict::{Broken, Fail, Pass};
+        let better = compared(Fail, Pass, Some(Change::Better));
+        assert_eq!(better, ExitStatus::AsExpected);
+        let worse = compared(Pass, Fail, Some(Change::Worse));
+        assert_eq!(worse, ExitStatus::Unexpected);
+        assert_eq!(compared(Fail, Fail, None), ExitStatus::Unexpected);
+        let unknown = compared(Broken, Pass, Some(Change::Undecided));
+        assert_eq!(unknown, ExitStatus::Broken);
+    }
+
+    #[test]
+    fn what_fails_on_one_target_is_unexpected() {
+        let mut results = Results::new(vec![facts("mug@1")]);
+        assert_eq!(results.exit_status(), ExitStatus::Broken);
+        results.runs = vec![run("mug@1", Verdict::Pass)];
+        assert_eq!(results.exit_status(), ExitStatus::AsExpected);
+        results.runs.push(run("mug@1", Verdict::Broken));
+        assert_eq!(results.exit_status(), ExitStatus::Broken);
+        results.runs.push(run("mug@1", Verdict::Fail));
+        assert_eq!(results.exit_status(), ExitStatus::Unexpected);
+    }
+}

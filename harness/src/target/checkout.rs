@@ -78,10 +78,7 @@ impl Checkout {
 fn advice(root: &Path) -> String {
     let is_package =
         |package: &Package| root.ends_with(package.name()) && root.join("server").is_dir();
-    if let (true, Some(parent)) = (
-        Package::BOTH.iter().any(|one| is_package(one)),
-        root.parent(),
-    ) {
+    if let (true, Some(parent)) = (Package::BOTH.iter().any(is_package), root.parent()) {
         return format!("this is the package itself; give {}", parent.display());
     }
     match project_name(root) {
