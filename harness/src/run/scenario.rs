@@ -123,7 +123,7 @@ impl Scenario {
         let third = u64::from(self.experiment.steps / 3);
         let playing = self.present().into_iter().map(|name| {
             let player = self.player(name);
-            player.play(async move {
+            player.play(self.experiment.steps, async move {
                 let what = format!("{third} messages on the {name}'s data channel");
                 self.recorder
                     .wait(0, deadline::REACTION, &what, |event| {
@@ -143,7 +143,7 @@ impl Scenario {
     async fn play_to_the_end(&self) -> Result<(), PlayerError> {
         let playing = self.present().into_iter().map(|name| {
             let player = self.player(name);
-            player.play(self.stored_episodes(name))
+            player.play(self.experiment.steps * 2 / 3, self.stored_episodes(name))
         });
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
