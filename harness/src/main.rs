@@ -8,8 +8,8 @@ use gymcheck::evidence::Log;
 use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
 use gymcheck::report::{ExitStatus, Progress, Results, print_results};
 use gymcheck::run::{
-    Invocation, Item, MOST_RETRIES, PrepareError, Selection, Side, Wanted, base_of, browsers_of,
-    compare, fate_of, find_root, record,
+    Invocation, Item, MOST_RETRIES, PrepareError, RunRecord, Selection, Side, Wanted, base_of,
+    browsers_of, fate_of, find_root, record,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
@@ -101,8 +101,16 @@ struct RunArguments {
     /// Pairs of browsers, survivor first, instead of each spec's own
     #[arg(long, value_delimiter = ',', value_name = "PAIR", value_parser = parse_pair)]
     pairs: Option<Vec<Pair>>,
-    /// Try these mutants (`all` for all of them), each on its own spec (if that is among SPEC),
-    /// against a run without it
+    /// Apply these repairs of known defects of the release (`all` for all of them)
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAME",
+        conflicts_with = "mutant"
+    )]
+    repair: Vec<String>,
+    /// Try these mutants (`all` for all of them), each on its own spec (if that is among SPEC) and
+    /// on the repairs that it names, against a run without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
     /// Carry every run out this many times
@@ -231,7 +239,7 @@ fn list() -> Outcome {
     for spec in catalogue.specs.values() {
         anstream::println!("{}\n    {}", spec.name, spec.body.title);
         for check in &spec.body.checks {
-            anstream::println!("    {:<10} {}", check.requirement, check.ask.name());
+            anstream::println!("    {:<10} {}", check.requirement, check.name());
         }
         let pairs: Vec<String> = spec.body.pairs.iter().map(Pair::to_string).collect();
         anstream::println!("    runs on {}", pairs.join(", "));
@@ -257,6 +265,7 @@ fn run(arguments: &RunArguments) -> Outcome {
     let items = Selection {
         specs: &arguments.specs,
         pairs: arguments.pairs.as_deref(),
+        repairs: &arguments.repair,
         mutants: &arguments.mutant,
         repeat: arguments.repeat,
         against: arguments.against.is_some(),
@@ -267,7 +276,7 @@ fn run(arguments: &RunArguments) -> Outcome {
     }
     let prepare = |target: &TargetName, runs: &str| {
         Invocation::prepare(Wanted {
-            root: &root,
+            catalogue: &catalogue,
             target: target.clone(),
             browsers: browsers_of(items.iter().map(|item| item.pair)),
             out: arguments.out.clone(),
@@ -281,13 +290,13 @@ fn run(arguments: &RunArguments) -> Outcome {
     if let Some(against) = &arguments.against {
         sides.push(prepare(against, AGAINST)?);
     }
-    for mutant in items.iter().filter_map(|item| item.mutant) {
-        sides[0].check_mutant(mutant)?;
+    for item in &items {
+        side_of(&sides, item).check_edits(&item.repairs, item.mutant)?;
     }
     let runtime = tokio::runtime::Runtime::new()?;
     let experiments: Vec<_> = items
         .iter()
-        .map(|item| &item.spec.body.experiment)
+        .map(|item| &item.scenario.body.experiment)
         .collect();
     for side in &mut sides {
         runtime.block_on(side.look(&experiments))?;
@@ -327,35 +336,27 @@ async fn carry_out_all(
 ) -> std::io::Result<(Results, bool)> {
     let mut results = Results::new(sides.iter().map(|side| side.target().clone()).collect());
     let mut progress = Progress::new(items.len());
+    let mut runs: Vec<Vec<RunRecord>> = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let invocation = match item.side {
-            Side::Target => &sides[0],
-            Side::Against => &sides[1],
-        };
+        let invocation = side_of(sides, item);
         progress.begin(index + 1, &title(item, invocation, sides.len() > 1));
-        let record = invocation
-            .run(item.spec, item.pair, item.mutant, item.repetition, |step| {
-                progress.step(step);
-            })
-            .await;
-        let record = match record {
-            Ok(record) => record,
+        let records = match invocation.run(item, |step| progress.step(step)).await {
+            Ok(records) => records,
             Err(error) => {
                 // What was found so far is kept; the rest would fare no better.
                 progress.line(&format!("the evidence cannot be written: {error}"));
                 return Ok((results, true));
             }
         };
-        progress.end(&record);
-        if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, &results.runs, index)) {
-            results.mutants.push(fate_of(mutant, base, &record));
+        records.iter().for_each(|record| progress.end(record));
+        if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, &runs, index)) {
+            results.mutants.push(fate_of(mutant, base, &records));
         }
-        if let (Side::Against, Some(first)) = (item.side, results.runs.last()) {
-            let differences = compare(first, &record);
-            results.differences.extend(differences);
-            results.differences.sort_by_key(|one| one.change);
+        if let (Side::Against, Some(first)) = (item.side, runs.last()) {
+            results.compare(first, &records);
         }
-        results.runs.push(record);
+        results.runs.extend(records.iter().cloned());
+        runs.push(records);
         if was_interrupted().await {
             progress.finish();
             return Ok((results, true));
@@ -365,15 +366,18 @@ async fn carry_out_all(
     Ok((results, false))
 }
 
+fn side_of<'a>(sides: &'a [Invocation], item: &Item<'_>) -> &'a Invocation {
+    match item.side {
+        Side::Target => &sides[0],
+        Side::Against => &sides[1],
+    }
+}
+
 fn title(item: &Item<'_>, invocation: &Invocation, with_target: bool) -> String {
-    let mut title = format!("{} {}", item.spec.name, item.pair);
-    if let Some(mutant) = item.mutant {
-        title = format!("{title} ~ {}", mutant.name);
+    match with_target {
+        true => format!("{} on {}", item.title(), invocation.target().name),
+        false => item.title(),
     }
-    if with_target {
-        title = format!("{title} on {}", invocation.target().name);
-    }
-    title
 }
 
 async fn was_interrupted() -> bool {
@@ -392,12 +396,14 @@ fn judge_logs(logs: &[PathBuf]) -> Outcome {
         let Some(run) = log.run() else {
             return Err(format!("{} does not say which spec it is of", path.display()).into());
         };
-        let spec = catalogue.spec(&run.spec)?;
-        let judgement = judge(spec, &log);
-        let mut judged = record(spec, &log, judgement, path.clone());
-        // A run with a mutant is judged for itself here: nobody says that it should pass.
-        judged.mutant = None;
-        results.runs.push(judged);
+        catalogue.spec(&run.spec)?;
+        for spec in catalogue.judging(&run.spec) {
+            let judgement = judge(spec, &log);
+            let mut judged = record(spec, &log, judgement, path.clone());
+            // A run with a mutant is judged for itself here: nobody says that it should pass.
+            judged.mutant = None;
+            results.runs.push(judged);
+        }
     }
     for run in &results.runs {
         anstream::println!("{:<8} {} {}", run.verdict, run.spec, run.folder.display());

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gymcheck::run::{
-    Fate, Invocation, MOST_RETRIES, RunRecord, Wanted, browsers_of, fate_of, find_root,
+    Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, fate_of, find_root,
+    pair_of_runs,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal};
@@ -48,9 +49,9 @@ struct Suite {
     root: PathBuf,
     catalogue: Catalogue,
     invocation: OnceLock<Result<Invocation, String>>,
-    /// One run at a time: two browsers and Python in each of them fill a small machine. The runs
-    /// without a mutant are kept, since each mutant needs its own spec's.
-    runs: Mutex<HashMap<(String, Pair), RunRecord>>,
+    /// One run at a time: two browsers and Python in each of them fill a small machine. They
+    /// are kept by what was played, since specs and mutants share them.
+    runs: Mutex<HashMap<String, Vec<RunRecord>>>,
 }
 
 impl Suite {
@@ -77,7 +78,7 @@ impl Suite {
                 let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
                     .join(format!("conformance-{}", std::process::id()));
                 Invocation::prepare(Wanted {
-                    root: &self.root,
+                    catalogue: &self.catalogue,
                     target: TargetName::Release(PINNED_RELEASE),
                     browsers,
                     out,
@@ -92,43 +93,35 @@ impl Suite {
             .map_err(Failed::from)
     }
 
-    /// The run of a spec without a mutant, carried out once in this invocation; and, if asked for,
-    /// the one with the mutant.
-    fn run(
-        &self,
-        spec: &str,
-        pair: Pair,
-        mutant: Option<&Mutant>,
-    ) -> Result<(RunRecord, Option<RunRecord>), Failed> {
+    /// The records of a run, carried out once in this invocation.
+    fn run(&self, item: &Item<'_>) -> Result<Vec<RunRecord>, Failed> {
         let invocation = self.invocation()?;
-        if let Some(mutant) = mutant {
-            invocation.check_mutant(mutant)?;
-        }
-        let spec = self.catalogue.spec(spec)?;
+        invocation.check_edits(&item.repairs, item.mutant)?;
         let runtime = tokio::runtime::Runtime::new()?;
         // A trial that panicked has ended its stage: what it left of the map is good.
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let carry_out = |mutant: Option<&Mutant>| {
-            let with = mutant
-                .map(|mutant| format!(" ~ {}", mutant.name))
-                .unwrap_or_default();
-            let say = |step: &str| eprintln!("{} {pair}{with}: {step}", spec.name);
-            runtime.block_on(invocation.run(spec, pair, mutant, 1, say))
-        };
-        let key = (spec.name.clone(), pair);
-        let base = match runs.get(&key) {
-            Some(base) => base.clone(),
-            None => {
-                let base = carry_out(None)?;
-                runs.insert(key, base.clone());
-                base
-            }
-        };
-        let mutated = match mutant {
-            Some(mutant) => Some(carry_out(Some(mutant))?),
-            None => None,
-        };
-        Ok((base, mutated))
+        let title = item.title();
+        if let Some(known) = runs.get(&title) {
+            return Ok(known.clone());
+        }
+        let say = |step: &str| eprintln!("{title}: {step}");
+        let records = runtime.block_on(invocation.run(item, say))?;
+        runs.insert(title, records.clone());
+        Ok(records)
+    }
+
+    /// The run of a spec, judged by every spec that plays the same.
+    fn item(&self, spec: &str, pair: Pair) -> Result<Item<'_>, SpecError> {
+        let scenario = self.catalogue.spec(self.catalogue.spec(spec)?.scenario())?;
+        Ok(Item {
+            scenario,
+            specs: self.catalogue.judging(&scenario.name).collect(),
+            pair,
+            repairs: Vec::new(),
+            mutant: None,
+            repetition: 1,
+            side: Side::Target,
+        })
     }
 }
 
@@ -143,17 +136,18 @@ fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
     let specs = planned.into_iter().map(|run| {
         let (suite, name, pair) = (Arc::clone(suite), run.spec.name.clone(), run.pair);
         Trial::test(format!("{name}/{pair}"), move || {
-            let (run, _) = suite.run(&name, pair, None)?;
-            as_expected(&run)
+            let records = suite.run(&suite.item(&name, pair)?)?;
+            let record = records.iter().find(|record| record.spec == name);
+            as_expected(record.ok_or("the spec was not judged")?)
         })
     });
     let mutants = suite.catalogue.mutants.values().map(|mutant| {
         let (suite, mutant) = (Arc::clone(suite), mutant.clone());
         let pair = suite.catalogue.specs[&mutant.spec].body.pairs[0];
         Trial::test(format!("mutants/{}/{pair}", mutant.name), move || {
-            let (base, mutated) = suite.run(&mutant.spec, pair, Some(&mutant))?;
-            let mutated = mutated.ok_or("the mutant was not run")?;
-            killed(&mutant, &base, &mutated)
+            let (base, mutated) = pair_of_runs(&suite.catalogue, &mutant, pair, 1)?;
+            let base = suite.run(&base)?;
+            killed(&mutant, &base, &suite.run(&mutated)?)
         })
     });
     Ok(specs.chain(mutants).collect())
@@ -161,27 +155,21 @@ fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
 
 /// Undecided is not a pass, and not ignored.
 fn as_expected(run: &RunRecord) -> Result<(), Failed> {
-    match run.verdict {
-        Verdict::Pass => Ok(()),
-        Verdict::Fail
-        | Verdict::Vacuous
-        | Verdict::Broken
-        | Verdict::NotApplicable
-        | Verdict::Unstable => Err(account(run).into()),
+    if run.is_unexpected() || run.verdict == Verdict::Broken {
+        return Err(account(run).into());
     }
+    Ok(())
 }
 
-fn killed(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> Result<(), Failed> {
+fn killed(mutant: &Mutant, base: &[RunRecord], mutated: &[RunRecord]) -> Result<(), Failed> {
     let decided = fate_of(mutant, base, mutated);
     match decided.fate {
         Fate::Killed => Ok(()),
-        Fate::Survived | Fate::Undecided => Err(format!(
-            "{:?}: {}\n{}",
-            decided.fate,
-            decided.account,
-            account(mutated)
-        )
-        .into()),
+        Fate::Survived | Fate::Undecided => {
+            let accounts: Vec<String> = mutated.iter().map(account).collect();
+            let (fate, why) = (decided.fate, decided.account);
+            Err(format!("{fate:?}: {why}\n{}", accounts.join("\n")).into())
+        }
     }
 }
 

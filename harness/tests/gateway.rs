@@ -15,9 +15,10 @@ use gymcheck::evidence::{
     Direction, End, Event, Fact, Origin, Packet, PageFact, Recorder, RuleEffect,
 };
 use gymcheck::gateway::{
-    Delivered, Edit, Gateway, GatewayError, GatewayOptions, Hold, InjectError, Mirror, MirrorEntry,
+    Delivered, Gateway, GatewayError, GatewayOptions, Hold, InjectError, Mirror, MirrorEntry,
     ProbeError,
 };
+use gymcheck::target::Edit;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;

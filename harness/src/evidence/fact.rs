@@ -110,6 +110,9 @@ pub struct RunFacts {
     /// The mutant that was applied, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,
+    /// The repairs that were applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<String>,
     /// The settings of the experiment as it was served.
     pub experiment: Value,
     /// The version of gymcheck.

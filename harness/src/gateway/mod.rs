@@ -8,7 +8,6 @@
 mod answer;
 mod attachment;
 mod connections;
-mod edits;
 mod handshake;
 mod headers;
 mod html;
@@ -35,9 +34,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::evidence::{Direction, Recorder};
+use crate::target::Edit;
 
 pub use connections::{Delivered, InjectError};
-pub use edits::{Edit, EditError, apply_edit};
 pub use mirror::{Mirror, MirrorEntry};
 pub use preview::{Preview, PreviewError, preview};
 pub use probe_link::{ProbeError, ProbeLink};

@@ -17,9 +17,9 @@ use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 
 use super::answer::{self, Answer};
-use super::edits::{Edit, EditError, apply_edit};
 use super::mirror::Mirror;
 use super::{headers, html};
+use crate::target::{Edit, EditError, apply_edit};
 
 /// Passes requests on to the target.
 pub(super) struct Proxy {

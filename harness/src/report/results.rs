@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
+use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, compare};
 use crate::target::TargetFacts;
 use crate::verdict::Verdict;
 
@@ -80,6 +80,14 @@ impl Results {
         }
     }
 
+    /// Notes where the second of two runs differs from the first, the worst on top of all.
+    pub fn compare(&mut self, first: &[RunRecord], second: &[RunRecord]) {
+        for (first, second) in first.iter().zip(second) {
+            self.differences.extend(compare(first, second));
+        }
+        self.differences.sort_by_key(|one| one.change);
+    }
+
     /// How the call ends. What is known about the target weighs more than what is not known: with
     /// both an unexpected verdict and a broken run, the status is 1.
     ///
@@ -104,7 +112,7 @@ impl Results {
                 | Verdict::Vacuous
                 | Verdict::NotApplicable
                 | Verdict::Unstable => {
-                    unexpected |= run.verdict != run.expected && Some(&run.target) != measure;
+                    unexpected |= run.is_unexpected() && Some(&run.target) != measure;
                 }
             }
         }

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::results::Results;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
-use crate::verdict::{Says, Verdict};
+use crate::verdict::{CheckResult, Says, Verdict};
 
 /// Says what goes on while it goes on: a live line on a terminal, else a line for each step.
 pub struct Progress {
@@ -93,7 +93,7 @@ pub fn print_results(results: &Results, file: &Path, out: &Path) {
     for run in results
         .runs
         .iter()
-        .filter(|run| run.mutant.is_none() && run.verdict != run.expected)
+        .filter(|run| run.mutant.is_none() && (run.is_unexpected() || run.broken.is_some()))
     {
         anstream::print!("\n{}", account(run, out));
     }
@@ -143,13 +143,18 @@ fn table(results: &Results) -> String {
             .as_ref()
             .map(|name| format!(" ~ {name}"))
             .unwrap_or_default();
+        let repairs = match run.repairs.len() {
+            0 => String::new(),
+            few @ 1..3 => format!(" + {}", run.repairs[..few].join(" + ")),
+            many => format!(" + {many} repairs"),
+        };
         let again = match run.attempts {
             1 => String::new(),
             attempts => format!(", attempt {attempts}"),
         };
         let _ = writeln!(
             text,
-            "{}  {} {}{mutant} ({}, {} s{again})",
+            "{}  {} {}{repairs}{mutant} ({}, {} s{again})",
             coloured(run.verdict, 8),
             run.spec,
             run.pair,
@@ -159,10 +164,11 @@ fn table(results: &Results) -> String {
         for check in &run.checks {
             let _ = writeln!(
                 text,
-                "    {}  {:<10} {}",
+                "    {}  {:<10} {}{}",
                 coloured(check.verdict, 8),
                 check.requirement,
-                check.check
+                check.check,
+                expected(check)
             );
         }
     }
@@ -170,6 +176,15 @@ fn table(results: &Results) -> String {
         let _ = writeln!(text, "{}", mutant_line(mutant));
     }
     text
+}
+
+/// What is known of a check and is not `pass`.
+fn expected(check: &CheckResult) -> String {
+    match (&check.known, check.verdict == check.expected) {
+        (Some(reason), true) => format!("  (known: {reason})"),
+        (Some(reason), false) => format!("  (expected {}: {reason})", check.expected),
+        (None, _) => String::new(),
+    }
 }
 
 fn mutant_line(mutant: &MutantRecord) -> String {
@@ -211,7 +226,11 @@ fn account(run: &RunRecord, out: &Path) -> String {
         let _ = writeln!(text, "  the run ended early at {missed}");
     }
     if run.broken.is_none() {
-        for check in run.checks.iter().filter(|check| !check.verdict.is_pass()) {
+        for check in run
+            .checks
+            .iter()
+            .filter(|check| check.verdict != check.expected)
+        {
             let _ = writeln!(
                 text,
                 "  {} {}: {}",

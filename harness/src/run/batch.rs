@@ -1,7 +1,11 @@
 //! The runs that one call asks for.
 
+use std::path::PathBuf;
+
+use sha2::Digest;
+
 use super::{RunRecord, select_mutants};
-use crate::spec::{Catalogue, Mutant, Pair, Spec, SpecError, select};
+use crate::spec::{Catalogue, Mutant, Pair, Repair, Spec, SpecError, select};
 
 /// Which of a call's targets a run is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,14 +16,18 @@ pub enum Side {
     Against,
 }
 
-/// One run of a call: what, on which target, with which browsers, without or with a mutant, which
-/// time.
-#[derive(Debug, Clone, Copy)]
+/// One run that is played: what happens, on which target, with which browsers and which changes,
+/// which time; and all specs that judge it.
+#[derive(Debug, Clone)]
 pub struct Item<'a> {
-    /// The spec.
-    pub spec: &'a Spec,
+    /// The spec whose steps are played.
+    pub scenario: &'a Spec,
+    /// The specs that judge it.
+    pub specs: Vec<&'a Spec>,
     /// The browsers.
     pub pair: Pair,
+    /// The repairs to apply, in this order.
+    pub repairs: Vec<&'a Repair>,
     /// The mutant, if one is to be applied.
     pub mutant: Option<&'a Mutant>,
     /// Which time, from 1.
@@ -28,12 +36,60 @@ pub struct Item<'a> {
     pub side: Side,
 }
 
+/// From how many repairs on a title only counts them.
+const MANY_REPAIRS: usize = 3;
+
 impl Item<'_> {
-    /// Whether they differ in nothing but the mutant and the target.
-    fn is_like(&self, other: &Item<'_>) -> bool {
-        self.spec.name == other.spec.name
+    /// The names of the repairs.
+    pub fn repair_names(&self) -> impl Iterator<Item = &str> {
+        self.repairs.iter().map(|repair| repair.name.as_str())
+    }
+
+    /// In one line, for a person; no two items of a call have the same.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let changes = self.changes();
+        format!("{} {}{changes}", self.scenario.name, self.pair)
+    }
+
+    /// The folder of its artefacts, below that of all runs.
+    #[must_use]
+    pub(super) fn folder(&self, attempt: u32) -> PathBuf {
+        let mut name = format!("{}{}", self.pair, self.changes().replace(' ', ""));
+        if self.repetition > 1 {
+            name = format!("{name}.{}", self.repetition);
+        }
+        if attempt > 1 {
+            name = format!("{name}.attempt-{attempt}");
+        }
+        PathBuf::from(&self.scenario.name).join(name)
+    }
+
+    fn changes(&self) -> String {
+        let repairs: Vec<&str> = self.repair_names().collect();
+        let mut text = match repairs.len() {
+            0 => String::new(),
+            few if few < MANY_REPAIRS => format!(" + {}", repairs.join(" + ")),
+            many => {
+                let names = sha2::Sha256::digest(repairs.join(" "));
+                format!(" + {many} repairs {}", &hex::encode(names)[..6])
+            }
+        };
+        if let Some(mutant) = self.mutant {
+            text = format!("{text} ~ {}", mutant.name);
+        }
+        text
+    }
+
+    /// Whether it is the run without the mutant that belongs to the other one.
+    #[must_use]
+    pub fn is_base_of(&self, other: &Item<'_>) -> bool {
+        self.mutant.is_none()
+            && self.scenario.name == other.scenario.name
             && self.pair == other.pair
             && self.repetition == other.repetition
+            && self.side == other.side
+            && self.repair_names().eq(other.repair_names())
     }
 }
 
@@ -44,6 +100,8 @@ pub struct Selection<'a> {
     pub specs: &'a [String],
     /// The pairs, instead of each spec's own.
     pub pairs: Option<&'a [Pair]>,
+    /// Repairs by name, `all` for all of them. Mutants name their own.
+    pub repairs: &'a [String],
     /// Mutants by name, `all` for all of them; none for plain runs.
     pub mutants: &'a [String],
     /// How often each run is carried out.
@@ -53,10 +111,11 @@ pub struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// The runs, in their order. With mutants: each mutant's spec without it, and with it.
+    /// The runs, in their order. With mutants: the run without them that each one needs, and the one
+    /// with it.
     ///
     /// # Errors
-    /// A name that no spec or no mutant has.
+    /// A name that no spec, repair or mutant has.
     pub fn items<'a>(&self, catalogue: &'a Catalogue) -> Result<Vec<Item<'a>>, SpecError> {
         let mut items: Vec<Item<'a>> = Vec::new();
         for repetition in 1..=self.repeat {
@@ -75,18 +134,28 @@ impl Selection<'_> {
         repetition: u32,
         items: &mut Vec<Item<'a>>,
     ) -> Result<(), SpecError> {
+        let repairs = select_repairs(catalogue, self.repairs)?;
+        let sides: &[Side] = match self.against {
+            true => &[Side::Target, Side::Against],
+            false => &[Side::Target],
+        };
         for run in select(catalogue, self.specs, self.pairs)? {
-            let sides: &[Side] = match self.against {
-                true => &[Side::Target, Side::Against],
-                false => &[Side::Target],
-            };
-            items.extend(sides.iter().map(|side| Item {
-                spec: run.spec,
-                pair: run.pair,
-                mutant: None,
-                repetition,
-                side: *side,
-            }));
+            for side in sides {
+                let item = Item {
+                    scenario: catalogue.spec(run.spec.scenario())?,
+                    specs: vec![run.spec],
+                    pair: run.pair,
+                    repairs: repairs.clone(),
+                    mutant: None,
+                    repetition,
+                    side: *side,
+                };
+                // Specs that play the same share the run.
+                match items.iter_mut().find(|known| known.is_base_of(&item)) {
+                    Some(known) => known.specs.push(run.spec),
+                    None => items.push(item),
+                }
+            }
         }
         Ok(())
     }
@@ -105,37 +174,65 @@ impl Selection<'_> {
             }
             let default = &spec.body.pairs[..1];
             for pair in self.pairs.unwrap_or(default) {
-                let base = Item {
-                    spec,
-                    pair: *pair,
-                    mutant: None,
-                    repetition,
-                    side: Side::Target,
-                };
-                let known = |item: &Item<'_>| item.mutant.is_none() && item.is_like(&base);
-                if !items.iter().any(known) {
+                let (base, mutated) = pair_of_runs(catalogue, mutant, *pair, repetition)?;
+                if !items.iter().any(|known| known.is_base_of(&base)) {
                     items.push(base);
                 }
-                items.push(Item {
-                    mutant: Some(mutant),
-                    ..base
-                });
+                items.push(mutated);
             }
         }
         Ok(())
     }
 }
 
-/// The run without a mutant that belongs to the run at `index`; `runs` are those so far.
+/// The run without a mutant, and the one with it, both judged by every spec that can.
+///
+/// # Errors
+/// The mutant names a spec or a repair that is not there.
+pub fn pair_of_runs<'a>(
+    catalogue: &'a Catalogue,
+    mutant: &'a Mutant,
+    pair: Pair,
+    repetition: u32,
+) -> Result<(Item<'a>, Item<'a>), SpecError> {
+    let scenario = catalogue.spec(catalogue.spec(&mutant.spec)?.scenario())?;
+    let repairs = mutant.repairs.iter().map(|name| catalogue.repair(name));
+    let base = Item {
+        scenario,
+        specs: catalogue.judging(&scenario.name).collect(),
+        pair,
+        repairs: repairs.collect::<Result<_, _>>()?,
+        mutant: None,
+        repetition,
+        side: Side::Target,
+    };
+    let mutated = Item {
+        mutant: Some(mutant),
+        ..base.clone()
+    };
+    Ok((base, mutated))
+}
+
+/// The repairs that a call names, `all` for all of them.
+fn select_repairs<'a>(
+    catalogue: &'a Catalogue,
+    names: &[String],
+) -> Result<Vec<&'a Repair>, SpecError> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(catalogue.repairs.values().collect());
+    }
+    names.iter().map(|name| catalogue.repair(name)).collect()
+}
+
+/// The records of the run without the mutant that belongs to the run at `index`; `runs` are those
+/// of the items so far.
 #[must_use]
 pub fn base_of<'a>(
     items: &[Item<'_>],
-    runs: &'a [RunRecord],
+    runs: &'a [Vec<RunRecord>],
     index: usize,
-) -> Option<&'a RunRecord> {
+) -> Option<&'a Vec<RunRecord>> {
     let wanted = &items[index];
-    let base = items
-        .iter()
-        .position(|item| item.mutant.is_none() && item.is_like(wanted))?;
+    let base = items.iter().position(|item| item.is_base_of(wanted))?;
     runs.get(base)
 }

@@ -8,12 +8,12 @@ use time::format_description::well_known::Rfc3339;
 
 use super::scenario::Scenario;
 use crate::evidence::{BrokenFact, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase};
-use crate::gateway::{Edit, Mirror};
+use crate::gateway::Mirror;
 use crate::player::PlayerError;
 use crate::provision::{self, Browser};
-use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Spec};
+use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Repair, Spec};
 use crate::stage::{Stage, StageOptions, deadline, interrupted};
-use crate::target::{Target, settings_of};
+use crate::target::{Edit, Target, settings_of};
 
 /// What one run is to do, and with what.
 pub struct RunPlan<'a> {
@@ -21,7 +21,9 @@ pub struct RunPlan<'a> {
     pub spec: &'a Spec,
     /// The players' browsers.
     pub pair: Pair,
-    /// The mutant to apply, if any.
+    /// The repairs to apply, in this order.
+    pub repairs: &'a [&'a Repair],
+    /// The mutant to apply, if any, on top of them.
     pub mutant: Option<&'a Mutant>,
     /// The server under test.
     pub target: &'a Target,
@@ -93,7 +95,7 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
                 })
                 .collect(),
             mirror: plan.mirror.clone(),
-            edits: plan.mutant.map(edits_of).unwrap_or_default(),
+            edits: edits_of(plan.repairs, plan.mutant),
             artefacts: plan.artefacts,
             headed: plan.headed,
             keep: plan.keep,
@@ -110,9 +112,7 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
     missing_candidates(recorder);
     on_step("ending server and browsers");
     scenario.into_stage().strike().await;
-    if let Some(mutant) = plan.mutant {
-        missing_edits(mutant, recorder);
-    }
+    missing_edits(plan, recorder);
 }
 
 /// Plays the steps in order, until one cannot be done.
@@ -185,10 +185,13 @@ fn missing_candidates(recorder: &Recorder) {
     }
 }
 
-/// A mutant whose files no page asked for has changed nothing: that is no run of it.
-fn missing_edits(mutant: &Mutant, recorder: &Recorder) {
+/// An edit of a file that no page asked for has changed nothing: that is no run of its mutant or
+/// repair.
+fn missing_edits(plan: &RunPlan<'_>, recorder: &Recorder) {
     let log = recorder.log();
-    for edit in edits_of(mutant) {
+    let edits = edits_of(plan.repairs, plan.mutant);
+    // Those of the server's own code were made before it started.
+    for edit in edits.iter().filter(|edit| !edit.is_of_the_server()) {
         let served = |player: PlayerName| {
             log.of(player.as_str()).any(|event| {
                 matches!(&event.fact, Fact::Http(http)
@@ -201,8 +204,8 @@ fn missing_edits(mutant: &Mutant, recorder: &Recorder) {
                 BrokenFact {
                     component: "mutant".to_owned(),
                     reason: format!(
-                        "not both pages were served {} with the edits of the mutant `{}`",
-                        edit.file, mutant.name
+                        "not both pages were served {} with the edits of `{}`",
+                        edit.file, edit.name
                     ),
                     last_lines: Vec::new(),
                     worth_a_retry: false,
@@ -212,19 +215,27 @@ fn missing_edits(mutant: &Mutant, recorder: &Recorder) {
     }
 }
 
-/// A mutant's edits, as the gateway takes them.
+/// The edits of repairs, and of a mutant on top of them, as they are applied.
 #[must_use]
-pub fn edits_of(mutant: &Mutant) -> Vec<Edit> {
-    mutant
-        .edits
+pub fn edits_of(repairs: &[&Repair], mutant: Option<&Mutant>) -> Vec<Edit> {
+    let named = |name: &str, edits: &[crate::spec::Edit]| -> Vec<Edit> {
+        edits
+            .iter()
+            .map(|edit| Edit {
+                name: name.to_owned(),
+                file: edit.file.clone(),
+                find: edit.find.clone(),
+                replace: edit.replace.clone(),
+            })
+            .collect()
+    };
+    let repairs = repairs
         .iter()
-        .map(|edit| Edit {
-            name: mutant.name.clone(),
-            file: edit.file.clone(),
-            find: edit.find.clone(),
-            replace: edit.replace.clone(),
-        })
-        .collect()
+        .flat_map(|repair| named(&repair.name, &repair.edits));
+    let mutant = mutant
+        .into_iter()
+        .flat_map(|mutant| named(&mutant.name, &mutant.edits));
+    repairs.chain(mutant).collect()
 }
 
 fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
@@ -234,6 +245,11 @@ fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
         target: plan.target.name().to_owned(),
         target_facts: Some(plan.target.facts.clone()),
         mutant: plan.mutant.map(|mutant| mutant.name.clone()),
+        repairs: plan
+            .repairs
+            .iter()
+            .map(|repair| repair.name.clone())
+            .collect(),
         experiment: settings_of(&plan.spec.body.experiment),
         gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: OffsetDateTime::now_utc()

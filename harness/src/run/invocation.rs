@@ -8,13 +8,14 @@ use tempfile::TempDir;
 
 use super::carry_out::{RunPlan, carry_out, edits_of};
 use super::preview::{exact_version, lacking};
-use super::{PrepareError, RunRecord, record};
-use crate::gateway::{Mirror, MirrorEntry, Preview, apply_edit};
+use super::{Item, PrepareError, RunRecord, record};
+use crate::evidence::Log;
+use crate::gateway::{Mirror, MirrorEntry, Preview};
 use crate::provision::{self, Asset, Browser, Home};
-use crate::spec::{BrowserKind, Experiment, Mutant, Pair, Spec};
+use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
 use crate::stage::{self, interrupted};
-use crate::target::{PINNED_RELEASE, Target, TargetFacts, TargetName};
-use crate::verdict::judge;
+use crate::target::{PINNED_RELEASE, Target, TargetFacts, TargetName, apply_edit};
+use crate::verdict::{expect, judge};
 
 /// How often a broken run may be carried out again, at most.
 pub const MOST_RETRIES: u32 = 2;
@@ -29,6 +30,8 @@ pub struct Invocation {
     out: PathBuf,
     /// Below `out`, for runs alone.
     runs: PathBuf,
+    /// What is known of the target and is not `pass`.
+    expectations: Vec<Expectation>,
     /// What was made on the way, until the call ends.
     made: Option<TempDir>,
     retries: u32,
@@ -38,8 +41,8 @@ pub struct Invocation {
 
 /// What a call wants.
 pub struct Wanted<'a> {
-    /// The checkout whose experiments are served.
-    pub root: &'a Path,
+    /// The checkout whose experiments are served, and what it says of targets.
+    pub catalogue: &'a Catalogue,
     /// What is tested.
     pub target: TargetName,
     /// The browsers that its runs use.
@@ -65,14 +68,16 @@ impl Invocation {
     /// Something is not there; the error says how to get it.
     pub fn prepare(wanted: Wanted<'_>) -> Result<Invocation, PrepareError> {
         let home = Home::locate()?;
-        let experiments = wanted.root.join("fixtures/experiments");
+        let experiments = wanted.catalogue.root.join("fixtures/experiments");
         let target = provision::target(&home, &wanted.target, &experiments)?;
         let assets = provision::assets(&home)?;
         let mut browsers = BTreeMap::new();
         for name in wanted.browsers {
             browsers.insert(name, provision::find_browser(&home, name)?);
         }
+        let expectations = wanted.catalogue.expectations.get(target.name());
         Ok(Invocation {
+            expectations: expectations.cloned().unwrap_or_default(),
             target,
             is_pinned: wanted.target == TargetName::Release(PINNED_RELEASE),
             browsers,
@@ -159,27 +164,31 @@ impl Invocation {
         })
     }
 
-    /// Checks that a mutant's texts are in what the target serves, before any browser starts.
+    /// Checks that the texts of a run's edits are in what the target serves, before any browser
+    /// starts.
     ///
     /// # Errors
     /// A text is not there, or is there more than once.
-    pub fn check_mutant(&self, mutant: &Mutant) -> Result<(), PrepareError> {
+    pub fn check_edits(
+        &self,
+        repairs: &[&Repair],
+        mutant: Option<&Mutant>,
+    ) -> Result<(), PrepareError> {
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
-        for edit in edits_of(mutant) {
+        for edit in edits_of(repairs, mutant) {
             let text = match texts.remove(&edit.file) {
                 Some(text) => text,
-                None => self.target.served_file(&edit.file)?.ok_or_else(|| {
-                    PrepareError::NoSuchFile {
-                        mutant: mutant.name.clone(),
+                None => self
+                    .target
+                    .file(&edit.file)?
+                    .ok_or_else(|| PrepareError::NoSuchFile {
+                        edit: edit.name.clone(),
                         target: self.target.name().to_owned(),
                         file: edit.file.clone(),
-                    }
-                })?,
+                    })?,
             };
-            let text = apply_edit(&text, &edit).map_err(|source| PrepareError::Mutant {
-                mutant: mutant.name.clone(),
+            let text = apply_edit(&text, &edit).map_err(|source| PrepareError::Edit {
                 target: self.target.name().to_owned(),
-                file: edit.file.clone(),
                 source: Box::new(source),
             })?;
             texts.insert(edit.file, text);
@@ -187,56 +196,77 @@ impl Invocation {
         Ok(())
     }
 
-    /// Carries out a run, again if it is broken and that could help, and judges it.
-    ///
-    /// `repetition` tells runs apart that are otherwise the same; `on_step` hears of each step.
+    /// Carries out a run, again if it is broken and that could help, and passes the judgement of
+    /// each of its specs. `on_step` hears of each step.
     ///
     /// # Errors
     /// The evidence cannot be written.
     pub async fn run(
         &self,
-        spec: &Spec,
-        pair: Pair,
-        mutant: Option<&Mutant>,
-        repetition: u32,
+        item: &Item<'_>,
         on_step: impl Fn(&str),
-    ) -> std::io::Result<RunRecord> {
+    ) -> std::io::Result<Vec<RunRecord>> {
         let began = Instant::now();
         let mut broken_attempts = Vec::new();
         for attempt in 1.. {
-            let folder = self
-                .runs
-                .join(&spec.name)
-                .join(folder_of(pair, mutant, repetition, attempt));
-            let plan = RunPlan {
-                spec,
-                pair,
-                mutant,
-                target: &self.target,
-                browsers: &self.browsers,
-                mirror: self.mirror.clone(),
-                artefacts: &self.out.join(&folder),
-                headed: self.headed,
-                keep: self.keep,
-            };
-            let log = carry_out(&plan, &on_step).await?;
-            let judgement = judge(spec, &log);
-            match &judgement.broken {
+            let folder = self.runs.join(item.folder(attempt));
+            let log = self.carry_out(item, &folder, &on_step).await?;
+            let judged = judge(item.scenario, &log);
+            match judged.broken {
                 Some(broken) if broken.worth_a_retry && attempt <= self.retries => {
                     on_step(&format!("broken, carried out again: {}", broken.reason));
-                    broken_attempts.push(broken.clone());
+                    broken_attempts.push(broken);
                 }
                 Some(_) | None => {
-                    let mut record = record(spec, &log, judgement, folder);
-                    record.repetition = repetition;
-                    record.attempts = attempt;
-                    record.broken_attempts = broken_attempts;
-                    record.seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
-                    return Ok(record);
+                    let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+                    let records = item.specs.iter().map(|spec| {
+                        let mut record = self.record(item, spec, &log, &folder);
+                        record.attempts = attempt;
+                        record.broken_attempts.clone_from(&broken_attempts);
+                        record.seconds = seconds;
+                        record
+                    });
+                    return Ok(records.collect());
                 }
             }
         }
         unreachable!("the last attempt gives a record")
+    }
+
+    async fn carry_out(
+        &self,
+        item: &Item<'_>,
+        folder: &Path,
+        on_step: impl Fn(&str),
+    ) -> std::io::Result<Log> {
+        let plan = RunPlan {
+            spec: item.scenario,
+            pair: item.pair,
+            repairs: &item.repairs,
+            mutant: item.mutant,
+            target: &self.target,
+            browsers: &self.browsers,
+            mirror: self.mirror.clone(),
+            artefacts: &self.out.join(folder),
+            headed: self.headed,
+            keep: self.keep,
+        };
+        carry_out(&plan, on_step).await
+    }
+
+    fn record(&self, item: &Item<'_>, spec: &Spec, log: &Log, folder: &Path) -> RunRecord {
+        let mut judgement = judge(spec, log);
+        let repairs: Vec<&str> = item.repair_names().collect();
+        expect(
+            &mut judgement,
+            &spec.name,
+            item.pair,
+            &repairs,
+            &self.expectations,
+        );
+        let mut record = record(spec, log, judgement, folder.to_owned());
+        record.repetition = item.repetition;
+        record
     }
 }
 
@@ -247,20 +277,6 @@ fn mirror_of(assets: &[Asset]) -> Mirror {
         media_type: asset.media_type.clone(),
     });
     Mirror::new(entries.collect())
-}
-
-fn folder_of(pair: Pair, mutant: Option<&Mutant>, repetition: u32, attempt: u32) -> String {
-    let mut name = pair.to_string();
-    if let Some(mutant) = mutant {
-        name = format!("{name}~{}", mutant.name);
-    }
-    if repetition > 1 {
-        name = format!("{name}.{repetition}");
-    }
-    if attempt > 1 {
-        name = format!("{name}.attempt-{attempt}");
-    }
-    name
 }
 
 /// The browsers that these pairs use, each once.

@@ -14,7 +14,7 @@ mod record;
 mod root;
 mod scenario;
 
-pub use batch::{Item, Selection, Side, base_of};
+pub use batch::{Item, Selection, Side, base_of, pair_of_runs};
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
 pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};

@@ -1,5 +1,7 @@
 //! Mutants: which are tried, and what is decided about each.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::RunRecord;
@@ -18,13 +20,18 @@ pub enum Fate {
     Undecided,
 }
 
-/// What is left of a mutant.
+/// What is left of a mutant: one row of the kill matrix.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MutantRecord {
     /// Its name.
     pub mutant: String,
+    /// The requirement that it breaks.
+    pub requirement: String,
     /// The spec that it was tried on.
     pub spec: String,
+    /// The repairs that it was tried on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<String>,
     /// The browsers, survivor first.
     pub pair: String,
     /// The check that must say `fail`.
@@ -33,26 +40,80 @@ pub struct MutantRecord {
     pub fate: Fate,
     /// Why.
     pub account: String,
+    /// Every check that says something else with it than without it, as `spec check`, and what it
+    /// says with it.
+    pub changed: BTreeMap<String, Verdict>,
 }
 
-/// Decides about a mutant, from the run without it and the run with it.
+/// Decides about a mutant, from the run without it and the run with it, each judged by the same
+/// specs.
 #[must_use]
-pub fn fate_of(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> MutantRecord {
-    let check = |run: &RunRecord| {
-        run.checks
+pub fn fate_of(mutant: &Mutant, base: &[RunRecord], mutated: &[RunRecord]) -> MutantRecord {
+    let check = |runs: &[RunRecord]| {
+        let run = runs.iter().find(|run| run.spec == mutant.spec)?;
+        let check = run
+            .checks
             .iter()
-            .find(|check| check.check == mutant.check)
-            .map(|check| (check.verdict, check.account.clone()))
+            .find(|check| check.check == mutant.check)?;
+        Some((check.verdict, check.account.clone()))
     };
-    let named = &mutant.check;
-    let unexcused: Vec<&str> = mutated
-        .checks
+    let changed = changed(base, mutated);
+    let unexcused: Vec<String> = changed
         .iter()
-        .filter(|check| check.verdict == Verdict::Fail && check.check != mutant.check)
-        .filter(|check| !mutant.also.iter().any(|also| also.check == check.check))
-        .map(|check| check.check.as_str())
+        .filter(|(_, _, verdict)| *verdict == Verdict::Fail)
+        .filter(|(spec, check, _)| !is_excused(mutant, spec, check))
+        .map(|(spec, check, _)| format!("{check} of {spec}"))
         .collect();
-    let (fate, account) = match (check(base), check(mutated)) {
+    let (fate, account) = decide(mutant, check(base), check(mutated), &unexcused);
+    MutantRecord {
+        mutant: mutant.name.clone(),
+        requirement: mutant.requirement.clone(),
+        spec: mutant.spec.clone(),
+        repairs: mutant.repairs.clone(),
+        pair: mutated
+            .first()
+            .map(|run| run.pair.clone())
+            .unwrap_or_default(),
+        check: mutant.check.clone(),
+        fate,
+        account,
+        changed: changed
+            .into_iter()
+            .map(|(spec, check, verdict)| (format!("{spec} {check}"), verdict))
+            .collect(),
+    }
+}
+
+/// The checks that say something else with the mutant than without it.
+fn changed<'a>(base: &[RunRecord], mutated: &'a [RunRecord]) -> Vec<(&'a str, &'a str, Verdict)> {
+    let of_run = |run: &'a RunRecord| {
+        let before = base.iter().find(|one| one.spec == run.spec);
+        run.checks.iter().filter_map(move |check| {
+            let before = before?.checks.iter().find(|one| one.check == check.check)?;
+            let differs = before.verdict != check.verdict;
+            differs.then_some((run.spec.as_str(), check.check.as_str(), check.verdict))
+        })
+    };
+    mutated.iter().flat_map(of_run).collect()
+}
+
+/// Whether a check may fail with the mutant: it is the one that must, or the file gives a reason.
+fn is_excused(mutant: &Mutant, spec: &str, check: &str) -> bool {
+    let own = spec == mutant.spec && check == mutant.check;
+    own || mutant
+        .also
+        .iter()
+        .any(|also| also.check == check && also.spec.as_deref().unwrap_or(&mutant.spec) == spec)
+}
+
+fn decide(
+    mutant: &Mutant,
+    base: Option<(Verdict, String)>,
+    mutated: Option<(Verdict, String)>,
+    unexcused: &[String],
+) -> (Fate, String) {
+    let named = &mutant.check;
+    match (base, mutated) {
         (Some((Verdict::Pass, _)), Some((Verdict::Fail, account))) if unexcused.is_empty() => {
             (Fate::Killed, format!("{named} says fail: {account}"))
         }
@@ -80,14 +141,6 @@ pub fn fate_of(mutant: &Mutant, base: &RunRecord, mutated: &RunRecord) -> Mutant
             format!("{named} says {verdict} without it already: {account}"),
         ),
         (None, _) => (Fate::Survived, format!("{named} was not asked")),
-    };
-    MutantRecord {
-        mutant: mutant.name.clone(),
-        spec: mutated.spec.clone(),
-        pair: mutated.pair.clone(),
-        check: mutant.check.clone(),
-        fate,
-        account,
     }
 }
 
@@ -118,6 +171,7 @@ mod tests {
             pair: "chrome+chrome".into(),
             target: "mug@0".into(),
             mutant: None,
+            repairs: Vec::new(),
             repetition: 1,
             verdict: Verdict::of_all(checks.iter().map(|(_, verdict)| *verdict)),
             expected: Verdict::Pass,
@@ -127,6 +181,8 @@ mod tests {
                     check: (*check).into(),
                     requirement: "P2P-01".into(),
                     verdict: *verdict,
+                    expected: Verdict::Pass,
+                    known: None,
                     account: String::new(),
                     stimuli: Vec::new(),
                     oracles: Vec::new(),
@@ -199,7 +255,7 @@ edits = [{ file = "f", find = "a", replace = "b" }]
             ),
         ];
         for (base, mutated, fate) in cases {
-            let decided = fate_of(&mutant, &run(&base), &run(&mutated));
+            let decided = fate_of(&mutant, &[run(&base)], &[run(&mutated)]);
             assert_eq!(
                 decided.fate, fate,
                 "{base:?} {mutated:?}: {}",

@@ -2,10 +2,9 @@
 
 use thiserror::Error;
 
-use crate::gateway::EditError;
 use crate::provision::ProvisionError;
 use crate::stage::StageError;
-use crate::target::TargetError;
+use crate::target::{EditError, TargetError};
 
 /// Why a call cannot begin.
 #[derive(Debug, Error)]
@@ -16,23 +15,19 @@ pub enum PrepareError {
     /// The target cannot be looked into.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// A mutant's text is not in what the target serves.
-    #[error("the mutant `{mutant}` does not fit the target {target}: {}: {source}", .file)]
-    Mutant {
-        /// The mutant.
-        mutant: String,
+    /// The text of a mutant or a repair is not in what the target serves.
+    #[error("the target {target} does not have what is to be changed in it")]
+    Edit {
         /// The target.
         target: String,
-        /// The served file.
-        file: String,
         /// What is wrong.
         source: Box<EditError>,
     },
-    /// A file that the target serves cannot be read.
-    #[error("the mutant `{mutant}` changes {file}, which the target {target} does not serve")]
+    /// A mutant or a repair changes a file that the target does not have.
+    #[error("`{edit}` changes {file}, which the target {target} does not have")]
     NoSuchFile {
-        /// The mutant.
-        mutant: String,
+        /// The mutant or the repair.
+        edit: String,
         /// The target.
         target: String,
         /// The served file.
@@ -83,7 +78,7 @@ impl PrepareError {
         match self {
             PrepareError::Provision(ProvisionError::Target(_))
             | PrepareError::Target(_)
-            | PrepareError::Mutant { .. }
+            | PrepareError::Edit { .. }
             | PrepareError::NoSuchFile { .. }
             | PrepareError::Lacking { .. } => true,
             PrepareError::Stage(error) => error.is_of_the_target(),

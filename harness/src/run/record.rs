@@ -23,6 +23,9 @@ pub struct RunRecord {
     /// Which time it was carried out in this call, from 1.
     #[serde(default = "once")]
     pub repetition: u32,
+    /// The repairs that were applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<String>,
     /// The verdict of the run.
     pub verdict: Verdict,
     /// The verdict that is known for this target.
@@ -60,9 +63,10 @@ pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> 
         pair: said(|run| run.pair.clone()),
         target: said(|run| run.target.clone()),
         mutant: run.and_then(|run| run.mutant.clone()),
+        repairs: run.map(|run| run.repairs.clone()).unwrap_or_default(),
         repetition: 1,
         verdict: judgement.verdict,
-        expected: Verdict::Pass,
+        expected: Verdict::of_all(judgement.checks.iter().map(|check| check.expected)),
         checks: judgement.checks,
         attempts: 1,
         broken_attempts: Vec::new(),
@@ -70,5 +74,18 @@ pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> 
         missed: judgement.missed,
         folder,
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
+    }
+}
+
+impl RunRecord {
+    /// Whether anything about it is not as expected. A broken run decided nothing.
+    #[must_use]
+    pub fn is_unexpected(&self) -> bool {
+        let of_checks = || {
+            self.checks
+                .iter()
+                .any(|check| check.verdict != check.expected)
+        };
+        self.verdict != Verdict::Broken && (self.verdict != self.expected || of_checks())
     }
 }

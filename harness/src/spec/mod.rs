@@ -4,13 +4,17 @@
 //! Nothing here touches a network, a clock or a process.
 
 mod error;
+mod expectation;
 mod matrix;
 mod model;
 mod mutant;
 mod read;
+mod repair;
 
 pub use error::SpecError;
+pub use expectation::{Expectation, KnownVerdict};
 pub use matrix::{PlannedRun, select};
 pub use model::*;
 pub use mutant::{Edit, ExcusedCheck, Mutant};
 pub use read::{Catalogue, Requirement};
+pub use repair::Repair;

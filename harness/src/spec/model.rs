@@ -10,8 +10,16 @@ use serde::{Deserialize, Serialize};
 pub struct Spec {
     /// Its path-like name, as `scene-exit/partner-dies-on-survey`.
     pub name: String,
-    /// What the file says.
+    /// What the file says; steps and experiment are those of the spec whose run it judges.
     pub body: SpecBody,
+}
+
+impl Spec {
+    /// The name of the spec whose played run this one judges: its own, or the one that it `plays`.
+    #[must_use]
+    pub fn scenario(&self) -> &str {
+        self.body.plays.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// What a spec file says.
@@ -20,6 +28,10 @@ pub struct Spec {
 pub struct SpecBody {
     /// The scenario in one sentence.
     pub title: String,
+    /// Another spec whose played run this one judges as well, instead of steps of its own: what
+    /// happens is the same, and is carried out once.
+    #[serde(default)]
+    pub plays: Option<String>,
     /// The pairs that it runs on unless the call names others; the first is its default pair.
     #[serde(default = "default_pairs")]
     pub pairs: Vec<Pair>,
@@ -27,6 +39,7 @@ pub struct SpecBody {
     #[serde(default)]
     pub experiment: Experiment,
     /// What happens, in order.
+    #[serde(default)]
     pub steps: Vec<Step>,
     /// What is asked of the evidence.
     pub checks: Vec<CheckSpec>,
@@ -385,10 +398,21 @@ pub enum WatchUntil {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckSpec {
+    /// Its name, where the question's own would not tell it from another check of the spec.
+    #[serde(rename = "as", default)]
+    pub label: Option<String>,
     /// The requirement that it is tied to.
     pub requirement: String,
     /// The question.
     pub ask: Question,
+}
+
+impl CheckSpec {
+    /// Its name within the spec: the question's, unless the file gives another.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.label.as_deref().unwrap_or_else(|| self.ask.name())
+    }
 }
 
 /// A question that can be asked of the evidence.

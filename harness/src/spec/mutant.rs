@@ -20,6 +20,10 @@ pub struct Mutant {
     pub spec: String,
     /// The check of that spec that must say `fail`.
     pub check: String,
+    /// The repairs that it is tried on, so that its check passes without it. `all` is refused:
+    /// which ones it needs is part of what the file says.
+    #[serde(default)]
+    pub repairs: Vec<String>,
     /// Other checks that may say `fail` too, each with a reason.
     #[serde(default)]
     pub also: Vec<ExcusedCheck>,
@@ -31,6 +35,9 @@ pub struct Mutant {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExcusedCheck {
+    /// The spec that asks it, of those that judge the same run; the mutant's own if none is named.
+    #[serde(default)]
+    pub spec: Option<String>,
     /// The check's name.
     pub check: String,
     /// Why it fails as well.

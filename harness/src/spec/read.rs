@@ -7,8 +7,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::SpecError;
-use super::model::{Spec, SpecBody, Step};
-use super::mutant::Mutant;
+use super::expectation::{Expectation, ExpectationFile};
+use super::model::{CheckSpec, Spec, SpecBody, Step};
+use super::mutant::{Edit, Mutant};
+use super::repair::Repair;
+
+/// Where expectations stand, in one file for each target.
+const EXPECTATIONS: &str = "specs/expectations";
 
 /// One requirement of `specs/requirements.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +36,10 @@ pub struct Catalogue {
     pub specs: BTreeMap<String, Spec>,
     /// The mutants, by name.
     pub mutants: BTreeMap<String, Mutant>,
+    /// The repairs, by name.
+    pub repairs: BTreeMap<String, Repair>,
+    /// What is known of targets and is not `pass`, by the target's name.
+    pub expectations: BTreeMap<String, Vec<Expectation>>,
     /// The requirements, by id.
     pub requirements: BTreeMap<String, Requirement>,
 }
@@ -44,11 +53,20 @@ impl Catalogue {
         let requirements: BTreeMap<String, Requirement> =
             read_toml(&root.join("specs/requirements.toml"))?;
         let specs = read_specs(&root.join("specs"), &requirements)?;
-        let mutants = read_mutants(&root.join("fixtures/mutants"), &specs, &requirements)?;
+        let repairs = read_repairs(&root.join("fixtures/repairs"), &requirements)?;
+        let known = Known {
+            requirements: &requirements,
+            specs: &specs,
+            repairs: &repairs,
+        };
+        let mutants = read_mutants(&root.join("fixtures/mutants"), &known)?;
+        let expectations = read_expectations(&root.join(EXPECTATIONS), &known)?;
         Ok(Catalogue {
             root: root.to_owned(),
             specs,
             mutants,
+            repairs,
+            expectations,
             requirements,
         })
     }
@@ -63,6 +81,22 @@ impl Catalogue {
             .ok_or_else(|| SpecError::unknown("spec", name, self.specs.keys().map(String::as_str)))
     }
 
+    /// The specs that judge the run of this scenario, by name.
+    pub fn judging<'a>(&'a self, scenario: &'a str) -> impl Iterator<Item = &'a Spec> {
+        let specs = self.specs.values();
+        specs.filter(move |spec| spec.scenario() == scenario)
+    }
+
+    /// The repair of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn repair(&self, name: &str) -> Result<&Repair, SpecError> {
+        self.repairs.get(name).ok_or_else(|| {
+            SpecError::unknown("repair", name, self.repairs.keys().map(String::as_str))
+        })
+    }
+
     /// The mutant of this name.
     ///
     /// # Errors
@@ -74,22 +108,75 @@ impl Catalogue {
     }
 }
 
+/// What files may refer to.
+struct Known<'a> {
+    requirements: &'a BTreeMap<String, Requirement>,
+    specs: &'a BTreeMap<String, Spec>,
+    repairs: &'a BTreeMap<String, Repair>,
+}
+
+/// A file with its text, to say where in it something is wrong.
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    fn read(path: &Path) -> Result<Source, SpecError> {
+        Ok(Source {
+            path: path.to_owned(),
+            text: read_text(path)?,
+        })
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, SpecError> {
+        parse(&self.path, &self.text)
+    }
+
+    /// Something is wrong where `name` stands.
+    fn wrong(&self, name: &str, message: String) -> SpecError {
+        SpecError::at(&self.path, &self.text, place_of(&self.text, name), message)
+    }
+
+    /// A name of this kind must be one of the known ones.
+    fn known<'a>(
+        &self,
+        kind: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Result<(), SpecError> {
+        let known: Vec<&str> = known.collect();
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let expected = join(known.iter());
+        Err(self.wrong(
+            name,
+            format!("unknown {kind} `{name}`, expected one of: {expected}"),
+        ))
+    }
+}
+
 fn read_specs(
     folder: &Path,
     requirements: &BTreeMap<String, Requirement>,
 ) -> Result<BTreeMap<String, Spec>, SpecError> {
-    let mut specs = BTreeMap::new();
-    for concern in sorted_entries(folder)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-    {
+    let mut sources = Vec::new();
+    let mut bodies: BTreeMap<String, SpecBody> = BTreeMap::new();
+    let is_concern = |path: &PathBuf| path.is_dir() && !path.ends_with("expectations");
+    for concern in sorted_entries(folder)?.into_iter().filter(is_concern) {
         for path in toml_files(&concern)? {
             let name = format!("{}/{}", stem(&concern), stem(&path));
-            let text = read_text(&path)?;
-            let body: SpecBody = parse(&path, &text)?;
-            check_names(&path, &text, &body, requirements)?;
-            specs.insert(name.clone(), Spec { name, body });
+            let source = Source::read(&path)?;
+            bodies.insert(name.clone(), source.parse()?);
+            sources.push((name, source));
         }
+    }
+    let mut specs = BTreeMap::new();
+    for (name, source) in sources {
+        let body = with_steps(&name, &source, &bodies)?;
+        check_names(&source.path, &source.text, &body, requirements)?;
+        specs.insert(name.clone(), Spec { name, body });
     }
     if specs.is_empty() {
         return Err(SpecError::Nothing {
@@ -100,54 +187,123 @@ fn read_specs(
     Ok(specs)
 }
 
-fn read_mutants(
-    folder: &Path,
-    specs: &BTreeMap<String, Spec>,
-    requirements: &BTreeMap<String, Requirement>,
-) -> Result<BTreeMap<String, Mutant>, SpecError> {
-    let mut mutants = BTreeMap::new();
-    for path in toml_files(folder)? {
-        let text = read_text(&path)?;
-        let mut mutant: Mutant = parse(&path, &text)?;
-        mutant.name = stem(&path);
-        let wrong = |what: &str, known: String| {
-            Err(SpecError::at(
-                &path,
-                &text,
-                place_of(&text, what),
-                format!("unknown name `{what}`, expected one of: {known}"),
-            ))
-        };
-        if !requirements.contains_key(&mutant.requirement) {
-            return wrong(&mutant.requirement, join(requirements.keys()));
-        }
-        let Some(spec) = specs.get(&mutant.spec) else {
-            return wrong(&mutant.spec, join(specs.keys()));
-        };
-        let checks: BTreeSet<&str> = spec
-            .body
-            .checks
-            .iter()
-            .map(|check| check.ask.name())
-            .collect();
-        for check in
-            std::iter::once(&mutant.check).chain(mutant.also.iter().map(|also| &also.check))
-        {
-            if !checks.contains(check.as_str()) {
-                return wrong(check, join(checks.iter()));
-            }
-        }
-        if mutant.edits.is_empty() {
+/// What a spec says, with the steps and the experiment of the one that it plays.
+fn with_steps(
+    name: &str,
+    source: &Source,
+    bodies: &BTreeMap<String, SpecBody>,
+) -> Result<SpecBody, SpecError> {
+    let mut body = bodies[name].clone();
+    let Some(plays) = body.plays.clone() else {
+        if body.steps.is_empty() {
+            let message =
+                "expected [[steps]], or `plays` with the name of a spec whose run it judges";
             return Err(SpecError::at(
-                &path,
-                &text,
+                &source.path,
+                &source.text,
                 None,
-                "a mutant changes something: expected at least one table [[edits]]".to_owned(),
+                message.to_owned(),
             ));
         }
+        return Ok(body);
+    };
+    let own = |body: &&SpecBody| body.plays.is_none();
+    let playable = bodies.iter().filter(|(_, body)| own(body));
+    source.known("spec", &plays, playable.map(|(name, _)| name.as_str()))?;
+    let has_experiment = source.parse::<toml::Table>()?.contains_key("experiment");
+    if !body.steps.is_empty() || has_experiment {
+        return Err(source.wrong(
+            "plays",
+            format!("a spec that plays `{plays}` takes its steps and its experiment: expected none of its own"),
+        ));
+    }
+    let played = &bodies[&plays];
+    body.steps.clone_from(&played.steps);
+    body.experiment.clone_from(&played.experiment);
+    Ok(body)
+}
+
+fn read_repairs(
+    folder: &Path,
+    requirements: &BTreeMap<String, Requirement>,
+) -> Result<BTreeMap<String, Repair>, SpecError> {
+    let mut repairs = BTreeMap::new();
+    for path in toml_files_if_any(folder)? {
+        let source = Source::read(&path)?;
+        let mut repair: Repair = source.parse()?;
+        repair.name = stem(&path);
+        let known = requirements.keys().map(String::as_str);
+        source.known("requirement", &repair.requirement, known)?;
+        not_empty(&source, "repair", &repair.edits)?;
+        repairs.insert(repair.name.clone(), repair);
+    }
+    Ok(repairs)
+}
+
+fn read_mutants(folder: &Path, known: &Known<'_>) -> Result<BTreeMap<String, Mutant>, SpecError> {
+    let mut mutants = BTreeMap::new();
+    for path in toml_files(folder)? {
+        let source = Source::read(&path)?;
+        let mut mutant: Mutant = source.parse()?;
+        mutant.name = stem(&path);
+        check_mutant(&source, &mutant, known)?;
         mutants.insert(mutant.name.clone(), mutant);
     }
     Ok(mutants)
+}
+
+fn check_mutant(source: &Source, mutant: &Mutant, known: &Known<'_>) -> Result<(), SpecError> {
+    let requirements = known.requirements.keys().map(String::as_str);
+    source.known("requirement", &mutant.requirement, requirements)?;
+    let specs = || known.specs.keys().map(String::as_str);
+    source.known("spec", &mutant.spec, specs())?;
+    let own = &known.specs[&mutant.spec];
+    source.known("check", &mutant.check, checks_of(own))?;
+    for repair in &mutant.repairs {
+        let repairs = known.repairs.keys().map(String::as_str);
+        source.known("repair", repair, repairs)?;
+    }
+    for also in &mutant.also {
+        let name = also.spec.as_deref().unwrap_or(&mutant.spec);
+        let judging = known.specs.values();
+        let judging = judging.filter(|spec| spec.scenario() == own.scenario());
+        source.known("spec", name, judging.map(|spec| spec.name.as_str()))?;
+        source.known("check", &also.check, checks_of(&known.specs[name]))?;
+    }
+    not_empty(source, "mutant", &mutant.edits)
+}
+
+fn checks_of(spec: &Spec) -> impl Iterator<Item = &str> {
+    spec.body.checks.iter().map(CheckSpec::name)
+}
+
+fn not_empty(source: &Source, kind: &str, edits: &[Edit]) -> Result<(), SpecError> {
+    if edits.is_empty() {
+        let message = format!("a {kind} changes something: expected at least one table [[edits]]");
+        return Err(SpecError::at(&source.path, &source.text, None, message));
+    }
+    Ok(())
+}
+
+fn read_expectations(
+    folder: &Path,
+    known: &Known<'_>,
+) -> Result<BTreeMap<String, Vec<Expectation>>, SpecError> {
+    let mut expectations = BTreeMap::new();
+    for path in toml_files_if_any(folder)? {
+        let source = Source::read(&path)?;
+        let file: ExpectationFile = source.parse()?;
+        for one in &file.known {
+            source.known("spec", &one.spec, known.specs.keys().map(String::as_str))?;
+            source.known("check", &one.check, checks_of(&known.specs[&one.spec]))?;
+            if let Some(repair) = &one.mended_by {
+                let repairs = known.repairs.keys().map(String::as_str);
+                source.known("repair", repair, repairs)?;
+            }
+        }
+        expectations.insert(stem(&path), file.known);
+    }
+    Ok(expectations)
 }
 
 /// Checks the names by which the parts of a spec refer to each other.
@@ -189,7 +345,19 @@ fn check_names(
             _ => {}
         }
     }
+    let mut checks = BTreeSet::new();
     for check in &body.checks {
+        if !checks.insert(check.name()) {
+            return Err(SpecError::at(
+                path,
+                text,
+                place_of(text, check.name()),
+                format!(
+                    "two checks are named `{}`, expected `as = \"…\"` with another name for one",
+                    check.name()
+                ),
+            ));
+        }
         if !requirements.contains_key(&check.requirement) {
             return wrong(&check.requirement, "requirement", join(requirements.keys()));
         }
@@ -278,6 +446,15 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
         .map_err(io)?;
     entries.sort();
     Ok(entries)
+}
+
+/// Those of a folder that need not be there.
+fn toml_files_if_any(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
+    if folder.is_dir() {
+        toml_files(folder)
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {

@@ -19,11 +19,11 @@ use thiserror::Error;
 use tokio::net::TcpSocket;
 
 use crate::evidence::{BrokenFact, Recorder};
-use crate::gateway::{Edit, Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
+use crate::gateway::{Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
 use crate::probe;
 use crate::provision::Browser;
 use crate::spec::{Experiment, PlayerName};
-use crate::target::Target;
+use crate::target::{Edit, EditedCopyError, Target};
 
 pub use browser::BrowserSession;
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
@@ -95,6 +95,9 @@ pub enum StageError {
         /// How many.
         processes: usize,
     },
+    /// The target's own code could not be edited.
+    #[error("cannot edit the target's code")]
+    Edited(#[from] EditedCopyError),
     /// The gateway could not be started.
     #[error("cannot start the gateway")]
     Gateway(#[from] GatewayError),
@@ -128,6 +131,7 @@ impl StageError {
             StageError::Start { .. }
             | StageError::Session { .. }
             | StageError::Undead { .. }
+            | StageError::Edited(_)
             | StageError::Gateway(_) => false,
         }
     }
@@ -144,6 +148,7 @@ impl StageError {
             StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
             StageError::Undead { .. } => ("browser", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
+            StageError::Edited(_) => ("mutant", Vec::new()),
             StageError::Start { .. } => ("environment", Vec::new()),
             StageError::Ended { last_lines, .. } | StageError::Preview { last_lines, .. } => {
                 ("server", last_lines.clone())
@@ -162,6 +167,26 @@ impl StageError {
             worth_a_retry: true,
         }
     }
+}
+
+/// The target with the edits of its own code; nothing if there are none.
+fn edited(options: &StageOptions<'_>, folder: &Path) -> Result<Option<Target>, StageError> {
+    let edits: Vec<&Edit> = options
+        .edits
+        .iter()
+        .filter(|edit| edit.is_of_the_server())
+        .collect();
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    let copy = folder.join("edited");
+    Ok(Some(options.target.edited(&edits, &copy)?))
+}
+
+/// The edits of what the target serves to pages.
+fn served(edits: Vec<Edit>) -> Vec<Edit> {
+    let of_pages = |edit: &Edit| !edit.is_of_the_server();
+    edits.into_iter().filter(of_pages).collect()
 }
 
 /// All that one run stands on. Dropping it ends all of it; [`Stage::strike`] does so and waits.
@@ -222,8 +247,9 @@ impl Stage {
             artefacts: options.artefacts,
         };
         let mark = ground.folder.mark();
+        let target = edited(&options, ground.folder.path())?;
         let server = Server::start(
-            options.target,
+            target.as_ref().unwrap_or(options.target),
             options.experiment,
             ground.closed,
             folders,
@@ -255,7 +281,7 @@ impl Stage {
                     .map(|player| player.as_str().to_owned())
                     .collect(),
                 mirror: options.mirror,
-                edits: options.edits,
+                edits: served(options.edits),
                 probe_script: probe::SCRIPT.to_owned(),
             },
             recorder.clone(),

@@ -1,6 +1,8 @@
 //! What is tested: the target, and the experiment that it serves.
 
 mod checkout;
+mod edited;
+mod edits;
 mod error;
 mod facts;
 mod package;
@@ -15,6 +17,8 @@ use serde_json::json;
 use crate::spec::Experiment;
 
 pub use checkout::{Checkout, Revision};
+pub use edited::EditedCopyError;
+pub use edits::{Edit, EditError, apply_edit};
 pub use error::TargetError;
 pub use facts::TargetFacts;
 pub use package::Package;
@@ -119,13 +123,17 @@ impl Target {
         })
     }
 
-    /// The text of a file that the target serves, by the end of its path, as
-    /// `static/js/index.js`; `None` if it serves no such file.
+    /// The text of a file that an edit may name: one that the target serves, by the end of its path,
+    /// as `static/js/index.js`, or a Python file of its package, as `server/app.py`; `None` if there
+    /// is no such file.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn served_file(&self, file: &str) -> Result<Option<String>, TargetError> {
-        let path = self.folder.join("server").join(file);
+    pub fn file(&self, file: &str) -> Result<Option<String>, TargetError> {
+        let path = match file.ends_with(".py") {
+            true => self.folder.join(file),
+            false => self.folder.join("server").join(file),
+        };
         if !path.is_file() {
             return Ok(None);
         }

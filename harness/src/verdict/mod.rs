@@ -5,11 +5,14 @@
 //! pass.
 
 mod connections_closed;
+mod expectations;
 mod facts;
 mod form_answered;
 mod no_overlay;
 mod overlay_shown;
 mod played_peer_to_peer;
+
+pub use expectations::expect;
 
 use std::fmt;
 
@@ -109,12 +112,22 @@ pub struct CheckResult {
     pub requirement: String,
     /// The verdict.
     pub verdict: Verdict,
+    /// The verdict that is known for this target: `pass`, unless an expectation says otherwise.
+    #[serde(default = "pass")]
+    pub expected: Verdict,
+    /// Why another one than `pass` is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
     /// The verdict in one sentence.
     pub account: String,
     /// What had to be seen for the check to mean anything.
     pub stimuli: Vec<Stimulus>,
     /// What each oracle says.
     pub oracles: Vec<OracleFinding>,
+}
+
+fn pass() -> Verdict {
+    Verdict::Pass
 }
 
 /// Something that had to happen for a check to mean anything.
@@ -235,9 +248,11 @@ fn cut_off() -> BrokenFact {
 /// A broken run decides nothing.
 fn undecided(check: &CheckSpec, broken: &BrokenFact) -> CheckResult {
     CheckResult {
-        check: check.ask.name().to_owned(),
+        check: check.name().to_owned(),
         requirement: check.requirement.clone(),
         verdict: Verdict::Broken,
+        expected: Verdict::Pass,
+        known: None,
         account: broken.reason.clone(),
         stimuli: Vec::new(),
         oracles: Vec::new(),
@@ -265,9 +280,11 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
     };
     let (verdict, account) = conclude(&findings, missed);
     CheckResult {
-        check: check.ask.name().to_owned(),
+        check: check.name().to_owned(),
         requirement: check.requirement.clone(),
         verdict,
+        expected: Verdict::Pass,
+        known: None,
         account,
         stimuli: findings.stimuli,
         oracles: findings.oracles,

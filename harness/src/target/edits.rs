@@ -7,7 +7,8 @@ use thiserror::Error;
 pub struct Edit {
     /// The name of the mutant or repair that asks for it.
     pub name: String,
-    /// The end of the file's path, in whole segments, as `static/js/index.js`.
+    /// The end of the file's path, in whole segments, as `static/js/index.js`; for a Python file its
+    /// path in the package, as `server/app.py`.
     pub file: String,
     /// The text to find. A run of white space in it stands for any run of white space, line ends
     /// included; white space at its two ends does not count.
@@ -17,6 +18,12 @@ pub struct Edit {
 }
 
 impl Edit {
+    /// Whether it changes what the server itself runs, and not what it serves to pages.
+    #[must_use]
+    pub fn is_of_the_server(&self) -> bool {
+        self.file.ends_with(".py")
+    }
+
     /// Whether it concerns the file that an address names (path without query).
     #[must_use]
     pub fn concerns(&self, path: &str) -> bool {

@@ -1,0 +1,60 @@
+//! Expectations: what is known of a target and is not `pass`.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::Pair;
+
+/// A known verdict of a target that is not `pass`: one table `[[known]]` of
+/// `specs/expectations/<target>.toml`. Each is a defect of the target, or something that cannot be
+/// asked of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expectation {
+    /// The spec.
+    pub spec: String,
+    /// The check of that spec.
+    pub check: String,
+    /// What it says.
+    pub verdict: KnownVerdict,
+    /// Why: what a maintainer needs to know to reproduce it.
+    pub reason: String,
+    /// The repair that mends it: with it, the check is expected to pass.
+    #[serde(default)]
+    pub mended_by: Option<String>,
+    /// The pairs on which it is so; on all, if none are named.
+    #[serde(default)]
+    pub pairs: Vec<Pair>,
+}
+
+/// A verdict that can be expected besides `pass`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KnownVerdict {
+    /// The target is wrong.
+    Fail,
+    /// The stimulus never comes on this target.
+    Vacuous,
+    /// It cannot be asked of this target.
+    NotApplicable,
+}
+
+/// The file of one target.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectationFile {
+    #[serde(default)]
+    pub(super) known: Vec<Expectation>,
+}
+
+impl Expectation {
+    /// Whether it speaks of this check on this pair, with these repairs applied.
+    #[must_use]
+    pub fn is_of(&self, spec: &str, check: &str, pair: Pair, repairs: &[&str]) -> bool {
+        let mended = self
+            .mended_by
+            .as_deref()
+            .is_some_and(|repair| repairs.contains(&repair));
+        let on_pair = self.pairs.is_empty() || self.pairs.contains(&pair);
+        self.spec == spec && self.check == check && on_pair && !mended
+    }
+}
