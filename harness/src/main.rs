@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use futures_util::StreamExt;
 use gymcheck::evidence::Log;
 use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
 use gymcheck::report::{ExitStatus, Progress, Results, print_results};
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, PrepareError, RunRecord, Selection, Side, Wanted, base_of,
-    browsers_of, fate_of, find_root, record,
+    browsers_of, default_jobs, fate_of, find_root, record,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
@@ -113,6 +114,10 @@ struct RunArguments {
     /// on the repairs that it names, against a run without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
+    /// Carry out this many runs at once; by default as many as half the processors and the memory
+    /// that is free (2 GiB for each) allow
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
     /// Carry every run out this many times
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
@@ -302,7 +307,8 @@ fn run(arguments: &RunArguments) -> Outcome {
         runtime.block_on(side.look(&experiments))?;
     }
     make_room(&arguments.out)?;
-    let (results, interrupted) = runtime.block_on(carry_out_all(&sides, &items))?;
+    let jobs = arguments.jobs.unwrap_or_else(default_jobs);
+    let (results, interrupted) = runtime.block_on(carry_out_all(&sides, &items, jobs.into()));
     let file = results.write(&arguments.out)?;
     print_results(&results, &file, &arguments.out);
     Ok(if interrupted {
@@ -330,40 +336,66 @@ fn make_room(out: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(out.join(RUNS))
 }
 
-async fn carry_out_all(
+/// Carries out the runs, several at once, and puts their results together in the order of the
+/// items. Also says whether it was broken off.
+async fn carry_out_all(sides: &[Invocation], items: &[Item<'_>], jobs: usize) -> (Results, bool) {
+    let progress = Progress::new(items.len());
+    let runs = futures_util::stream::iter(items.iter().enumerate())
+        .map(|(index, item)| carry_out(sides, index, item, &progress))
+        .buffer_unordered(jobs);
+    let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
+    let mut broken_off = false;
+    futures_util::pin_mut!(runs);
+    while let Some((index, records)) = runs.next().await {
+        broken_off |= records.is_none();
+        finished[index] = records;
+    }
+    broken_off |= was_interrupted().await;
+    (put_together(sides, items, &finished), broken_off)
+}
+
+/// Carries out one run; nothing, if the call was interrupted before it, or if its evidence cannot
+/// be written.
+async fn carry_out(
     sides: &[Invocation],
-    items: &[Item<'_>],
-) -> std::io::Result<(Results, bool)> {
-    let mut results = Results::new(sides.iter().map(|side| side.target().clone()).collect());
-    let mut progress = Progress::new(items.len());
-    let mut runs: Vec<Vec<RunRecord>> = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let invocation = side_of(sides, item);
-        progress.begin(index + 1, &title(item, invocation, sides.len() > 1));
-        let records = match invocation.run(item, |step| progress.step(step)).await {
-            Ok(records) => records,
-            Err(error) => {
-                // What was found so far is kept; the rest would fare no better.
-                progress.line(&format!("the evidence cannot be written: {error}"));
-                return Ok((results, true));
-            }
-        };
-        records.iter().for_each(|record| progress.end(record));
-        if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, &runs, index)) {
-            results.mutants.push(fate_of(mutant, base, &records));
+    index: usize,
+    item: &Item<'_>,
+    progress: &Progress,
+) -> (usize, Option<Vec<RunRecord>>) {
+    if was_interrupted().await {
+        return (index, None);
+    }
+    let invocation = side_of(sides, item);
+    let run = progress.begin(index + 1, &title(item, invocation, sides.len() > 1));
+    match invocation.run(item, |step| run.step(step)).await {
+        Ok(records) => {
+            run.end(&records);
+            (index, Some(records))
         }
-        if let (Side::Against, Some(first)) = (item.side, runs.last()) {
-            results.compare(first, &records);
-        }
-        results.runs.extend(records.iter().cloned());
-        runs.push(records);
-        if was_interrupted().await {
-            progress.finish();
-            return Ok((results, true));
+        Err(error) => {
+            progress.line(&format!("the evidence cannot be written: {error}"));
+            (index, None)
         }
     }
-    progress.finish();
-    Ok((results, false))
+}
+
+fn put_together(
+    sides: &[Invocation],
+    items: &[Item<'_>],
+    finished: &[Option<Vec<RunRecord>>],
+) -> Results {
+    let mut results = Results::new(sides.iter().map(|side| side.target().clone()).collect());
+    for (index, (item, records)) in items.iter().zip(finished).enumerate() {
+        let Some(records) = records else { continue };
+        if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, finished, index)) {
+            results.mutants.push(fate_of(mutant, base, records));
+        }
+        if let (Side::Against, Some(Some(first))) = (item.side, finished.get(index - 1)) {
+            results.compare(first, records);
+        }
+        results.runs.extend(records.iter().cloned());
+    }
+    results
 }
 
 fn side_of<'a>(sides: &'a [Invocation], item: &Item<'_>) -> &'a Invocation {

@@ -5,77 +5,92 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::results::Results;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
 use crate::verdict::{CheckResult, Says, Verdict};
 
-/// Says what goes on while it goes on: a live line on a terminal, else a line for each step.
+/// Says what goes on while it goes on: a live line for each run on a terminal, else a line for each
+/// step.
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    bars: Option<MultiProgress>,
     began: Instant,
     total: usize,
-    current: String,
+}
+
+/// The progress of one run.
+pub struct RunProgress<'a> {
+    all: &'a Progress,
+    bar: Option<ProgressBar>,
+    title: String,
 }
 
 impl Progress {
     /// For this many runs.
     #[must_use]
     pub fn new(total: usize) -> Progress {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner();
+        Progress {
+            bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+            began: Instant::now(),
+            total,
+        }
+    }
+
+    /// A run begins.
+    #[must_use]
+    pub fn begin(&self, number: usize, run: &str) -> RunProgress<'_> {
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Progress {
+        let progress = RunProgress {
+            all: self,
             bar,
-            began: Instant::now(),
-            total,
-            current: String::new(),
-        }
-    }
-
-    /// A run begins.
-    pub fn begin(&mut self, number: usize, run: &str) {
-        self.current = format!("[{number}/{}] {run}", self.total);
-        self.step("begins");
-    }
-
-    /// A step of the run begins.
-    pub fn step(&self, step: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(format!("{}: {step}", self.current)),
-            None => anstream::eprintln!(
-                "{:7.1}s {}: {step}",
-                self.began.elapsed().as_secs_f64(),
-                self.current
-            ),
-        }
-    }
-
-    /// The run has a verdict.
-    pub fn end(&self, run: &RunRecord) {
-        self.line(&format!(
-            "{}: {} after {} s",
-            self.current, run.verdict, run.seconds
-        ));
+            title: format!("[{number}/{}] {run}", self.total),
+        };
+        progress.step("begins");
+        progress
     }
 
     /// Prints a line that stays.
     pub fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
+        match &self.bars {
+            // A terminal that is gone hears nothing more.
+            Some(bars) => drop(bars.println(text)),
             None => anstream::eprintln!("{:7.1}s {text}", self.began.elapsed().as_secs_f64()),
         }
     }
+}
 
-    /// All runs are over.
-    pub fn finish(&self) {
+impl RunProgress<'_> {
+    /// A step of the run begins.
+    pub fn step(&self, step: &str) {
+        let text = format!("{}: {step}", self.title);
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None => self.all.line(&text),
+        }
+    }
+
+    /// The run has its verdicts, one of each spec that judges it.
+    pub fn end(self, runs: &[RunRecord]) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        for run in runs {
+            let (verdict, seconds) = (run.verdict, run.seconds);
+            let as_known = match verdict.is_pass() || run.is_unexpected() {
+                true => "",
+                false => ", as known",
+            };
+            self.all.line(&format!(
+                "{}: {} {verdict}{as_known} after {seconds} s",
+                self.title, run.spec
+            ));
         }
     }
 }

@@ -225,14 +225,14 @@ fn select_repairs<'a>(
 }
 
 /// The records of the run without the mutant that belongs to the run at `index`; `runs` are those
-/// of the items so far.
+/// of the items, as far as they were carried out.
 #[must_use]
 pub fn base_of<'a>(
     items: &[Item<'_>],
-    runs: &'a [Vec<RunRecord>],
+    runs: &'a [Option<Vec<RunRecord>>],
     index: usize,
 ) -> Option<&'a Vec<RunRecord>> {
     let wanted = &items[index];
     let base = items.iter().position(|item| item.is_base_of(wanted))?;
-    runs.get(base)
+    runs.get(base)?.as_ref()
 }
