@@ -64,7 +64,11 @@ enum Command {
     /// Say what is here, what is missing and how to mend it
     Doctor,
     /// List the specs, their checks and the runs they expand to
-    List,
+    List {
+        /// List the requirements instead, each with its specs, checks and mutants
+        #[arg(long)]
+        requirements: bool,
+    },
     /// Run specs (all by default) and pass judgement on what happened
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArguments),
@@ -150,7 +154,10 @@ fn main() -> ExitCode {
     let status = match cli.command {
         Command::Setup(arguments) => set_up(&arguments),
         Command::Doctor => doctor(),
-        Command::List => list(),
+        Command::List {
+            requirements: false,
+        } => list(),
+        Command::List { requirements: true } => list_requirements(),
         Command::Run(arguments) => run(&arguments),
         Command::Judge { logs } => judge_logs(&logs),
     };
@@ -258,6 +265,23 @@ fn list() -> Outcome {
             mutant.check,
             mutant.spec
         );
+    }
+    Ok(ExitStatus::AsExpected)
+}
+
+fn list_requirements() -> Outcome {
+    let catalogue = Catalogue::read(&find_root())?;
+    for covered in catalogue.coverage() {
+        anstream::println!("{}\n    {}", covered.id, covered.requirement.holds);
+        for (spec, check) in &covered.checks {
+            anstream::println!("    check   {check} of {spec}");
+        }
+        for mutant in &covered.mutants {
+            anstream::println!("    mutant  {mutant}");
+        }
+        for lack in covered.lacks() {
+            anstream::println!("    no {lack} yet");
+        }
     }
     Ok(ExitStatus::AsExpected)
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches a network, a clock or a process.
 
+mod coverage;
 mod error;
 mod expectation;
 mod matrix;
@@ -11,6 +12,7 @@ mod mutant;
 mod read;
 mod repair;
 
+pub use coverage::Coverage;
 pub use error::SpecError;
 pub use expectation::{Expectation, KnownVerdict};
 pub use matrix::{PlannedRun, select};

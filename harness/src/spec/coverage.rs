@@ -1,0 +1,69 @@
+//! What each requirement is held by: specs, their checks, and the mutants that prove these sharp.
+
+use std::collections::BTreeSet;
+
+use super::read::{Catalogue, Requirement};
+
+/// What one requirement is held by.
+#[derive(Debug)]
+pub struct Coverage<'a> {
+    /// The requirement's id.
+    pub id: &'a str,
+    /// What it says.
+    pub requirement: &'a Requirement,
+    /// The checks that are tied to it, each with its spec: `(spec, check)`.
+    pub checks: Vec<(&'a str, &'a str)>,
+    /// The mutants that break it.
+    pub mutants: Vec<&'a str>,
+}
+
+impl Coverage<'_> {
+    /// What it lacks: a check, or a mutant.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let mut lacks = Vec::new();
+        if self.checks.is_empty() {
+            lacks.push("check");
+        }
+        if self.mutants.is_empty() {
+            lacks.push("mutant");
+        }
+        lacks
+    }
+
+    /// The specs that hold it, each once.
+    #[must_use]
+    pub fn specs(&self) -> BTreeSet<&str> {
+        self.checks.iter().map(|(spec, _)| *spec).collect()
+    }
+}
+
+impl Catalogue {
+    /// What each requirement is held by, in the order of their ids.
+    #[must_use]
+    pub fn coverage(&self) -> Vec<Coverage<'_>> {
+        let checks_of = |id: &str| {
+            let specs = self.specs.values();
+            let checks = specs.flat_map(|spec| {
+                let checks = spec.body.checks.iter();
+                checks.map(|check| (spec.name.as_str(), check))
+            });
+            let tied = checks.filter(|(_, check)| check.requirement == id);
+            tied.map(|(spec, check)| (spec, check.name())).collect()
+        };
+        let mutants_of = |id: &str| {
+            let mutants = self.mutants.values();
+            let of_it = mutants.filter(|mutant| mutant.requirement == id);
+            of_it.map(|mutant| mutant.name.as_str()).collect()
+        };
+        let requirements = self.requirements.iter();
+        requirements
+            .map(|(id, requirement)| Coverage {
+                id,
+                requirement,
+                checks: checks_of(id),
+                mutants: mutants_of(id),
+            })
+            .collect()
+    }
+}
