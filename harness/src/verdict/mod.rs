@@ -10,6 +10,7 @@ mod form_answered;
 mod no_overlay;
 mod overlay_shown;
 mod played_peer_to_peer;
+mod rules;
 
 use std::fmt;
 
@@ -263,7 +264,8 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         }
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
     };
-    let (verdict, account) = conclude(&findings, missed);
+    let concluded = conclude(&findings, missed);
+    let (verdict, account) = rules::weigh(concluded, &rules::unfired(spec, log));
     CheckResult {
         check: check.ask.name().to_owned(),
         requirement: check.requirement.clone(),
