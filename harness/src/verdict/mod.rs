@@ -265,13 +265,16 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
     };
     let concluded = conclude(&findings, missed);
-    let (verdict, account) = rules::weigh(concluded, &rules::unfired(spec, log));
+    let firings = rules::firings(spec, log);
+    let (verdict, account) = rules::weigh(concluded, &firings);
+    let mut stimuli = findings.stimuli;
+    stimuli.extend(firings.into_iter().map(Stimulus::from));
     CheckResult {
         check: check.ask.name().to_owned(),
         requirement: check.requirement.clone(),
         verdict,
         account,
-        stimuli: findings.stimuli,
+        stimuli,
         oracles: findings.oracles,
     }
 }
