@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::{
-    Direction, Event, Fact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, StepPhase,
+    Direction, Event, Fact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, RuleEffect,
+    StepPhase,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, Spec};
@@ -101,6 +102,29 @@ fn an_absence_without_its_stimulus_is_vacuous() {
             "without {what}"
         );
     }
+}
+
+#[test]
+fn a_rule_that_never_fired_leaves_no_pass_and_hides_no_failure() {
+    let spec = spec(HEADLINE);
+    let fired = |event: &Event| {
+        matches!(&event.fact, Fact::Rule(rule) if rule.rule == "partner-stays-behind"
+            && rule.effect == RuleEffect::Held)
+    };
+    let judged = |name: &str| {
+        let log = log(name);
+        assert!(log.events().iter().any(fired), "{name}");
+        judge(&spec, &without(&log, fired))
+    };
+    let good = judged("good");
+    assert_eq!(good.verdict, Verdict::Vacuous);
+    for check in good.checks {
+        assert_eq!(check.verdict, Verdict::Vacuous, "{}", check.check);
+        assert_eq!(check.account, "the rule `partner-stays-behind` never fired");
+    }
+    let bad = judged("late-end-not-guarded");
+    assert_eq!(verdict(&bad, "no-overlay"), Verdict::Fail);
+    assert_eq!(verdict(&bad, "connections-closed"), Verdict::Vacuous);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use gymcheck::evidence::{
     Direction, End, Event, Fact, Origin, Packet, PageFact, Recorder, RuleEffect,
 };
 use gymcheck::gateway::{
-    Delivered, Gateway, GatewayError, GatewayOptions, Hold, InjectError, Mirror, MirrorEntry,
-    ProbeError,
+    Delivered, Fault, Forged, Gateway, GatewayError, GatewayOptions, InjectError, Mirror,
+    MirrorEntry, Passage, ProbeError, Rule, Side,
 };
 use gymcheck::target::Edit;
 use serde_json::{Value, json};
@@ -90,7 +90,12 @@ impl Bench {
 
     /// A WebSocket through the gateway: the browser's end and the target's.
     async fn connect(&mut self) -> (Browser, WebSocket) {
-        let browser = connect(&self.address(SOCKET)).await.expect("a WebSocket");
+        self.connect_as(PLAYER).await
+    }
+
+    async fn connect_as(&mut self, player: &str) -> (Browser, WebSocket) {
+        let address = format!("{}{SOCKET}", self.gateway.origin(player));
+        let browser = connect(&address).await.expect("a WebSocket");
         let target = timeout(PATIENCE, self.sockets.recv()).await;
         (browser, target.expect("in time").expect("the target lives"))
     }
@@ -106,12 +111,13 @@ impl Bench {
     }
 
     fn hold(&self, direction: Direction, event: &str) {
-        self.gateway.hold(Hold {
-            name: "hold".into(),
-            player: PLAYER.into(),
-            direction,
-            event: event.into(),
-        });
+        let hold = Fault::Hold { until: None };
+        self.set("hold", at(PLAYER, direction, event), hold);
+    }
+
+    fn set(&self, name: &str, at: Passage, fault: Fault) {
+        let name = name.into();
+        self.gateway.set(Rule { name, at, fault });
     }
 
     async fn fact(&self, what: &str, question: impl Fn(&Fact) -> bool) -> Fact {
@@ -126,6 +132,15 @@ impl Bench {
     async fn effect(&self, effect: RuleEffect) -> Fact {
         let question = |fact: &Fact| matches!(fact, Fact::Rule(rule) if rule.effect == effect);
         self.fact("an effect of a rule", question).await
+    }
+
+    /// The rules that took effect, in order, with what they did.
+    fn effects(&self) -> Vec<(String, RuleEffect)> {
+        let effect = |fact: &Fact| match fact {
+            Fact::Rule(rule) => Some((rule.rule.clone(), rule.effect)),
+            _ => None,
+        };
+        self.facts().iter().filter_map(effect).collect()
     }
 
     async fn closed(&self) -> (End, String) {
@@ -170,6 +185,14 @@ impl Bench {
         let text = |name: &str| config[name].as_str().expect("a text").to_owned();
         let path = format!("{}?token={}", text("path"), text("token"));
         connect(&self.address(&path)).await.expect("a line")
+    }
+}
+
+fn at(player: &str, direction: Direction, event: &str) -> Passage {
+    Passage {
+        player: player.into(),
+        direction,
+        event: event.into(),
     }
 }
 
@@ -722,6 +745,219 @@ async fn an_event_is_sent_in_the_targets_name() {
     bench.closed().await;
     let late = ended(&bench, Direction::ToClient).await;
     assert!(matches!(late, Err(InjectError::NotConnected { .. })));
+}
+
+/// The names of the events that a browser hears, up to one.
+async fn heard_up_to(browser: &mut Browser, last: &str) -> Vec<String> {
+    let mut heard_events = Vec::new();
+    loop {
+        let text = heard(browser).await;
+        let event = text.strip_prefix("42").expect("an event");
+        let event: Value = serde_json::from_str(event).expect("JSON");
+        heard_events.push(event[0].as_str().expect("a name").to_owned());
+        if event[0] == last {
+            return heard_events;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hold_ends_when_the_other_player_has_got_an_event() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let until = Some(at("partner", Direction::ToClient, "activate_scene"));
+    let advance = at(PLAYER, Direction::ToServer, "advance_scene");
+    bench.set("order", advance, Fault::Hold { until });
+    say(&mut browser, r#"42["advance_scene"]"#).await;
+    say(&mut browser, r#"42["behind"]"#).await;
+    bench.effect(RuleEffect::Held).await;
+    let (mut other_browser, mut other_target) = bench.connect_as("partner").await;
+    // The same event of another player, or in the other direction, is not the one.
+    tell_event(&mut target, "activate_scene").await;
+    heard(&mut browser).await;
+    say(&mut other_browser, r#"42["activate_scene"]"#).await;
+    heard_by_target(&mut other_target).await;
+    say(&mut browser, "3").await;
+    assert_eq!(heard_by_target(&mut target).await, "3");
+
+    tell_event(&mut other_target, "activate_scene").await;
+    assert_eq!(heard(&mut other_browser).await, r#"42["activate_scene"]"#);
+    assert_eq!(heard_by_target(&mut target).await, r#"42["advance_scene"]"#);
+    assert_eq!(heard_by_target(&mut target).await, r#"42["behind"]"#);
+    assert!(!bench.gateway.release("order"));
+}
+
+#[tokio::test]
+async fn a_delayed_event_comes_later_with_all_behind_it() {
+    const BY: Duration = Duration::from_millis(300);
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let slow = at(PLAYER, Direction::ToClient, "slow");
+    bench.set("late", slow, Fault::Delay(BY));
+    let told = std::time::Instant::now();
+    tell_event(&mut target, "slow").await;
+    tell_event(&mut target, "behind").await;
+    tell(&mut target, "2").await;
+    assert_eq!(heard(&mut browser).await, "2");
+    assert_eq!(heard(&mut browser).await, r#"42["slow"]"#);
+    assert!(told.elapsed() >= BY, "{:?}", told.elapsed());
+    assert_eq!(heard(&mut browser).await, r#"42["behind"]"#);
+    let expected = [RuleEffect::Delayed, RuleEffect::Released].map(|one| ("late".to_owned(), one));
+    assert_eq!(bench.effects(), expected);
+    let natural = |name: &str| (name.to_owned(), Origin::Natural);
+    assert_eq!(
+        bench.passed(Direction::ToClient),
+        [natural("slow"), natural("behind")]
+    );
+}
+
+#[tokio::test]
+async fn an_event_is_injected_right_before_or_right_after_another() {
+    for (side, expected) in [
+        (Side::Before, ["x", "ended", "ended", "scene", "y"]),
+        (Side::After, ["x", "scene", "ended", "ended", "y"]),
+    ] {
+        let mut bench = Bench::new().await;
+        let (mut browser, mut target) = bench.join().await;
+        let forged = Forged {
+            event: "ended".into(),
+            times: 2,
+            args: std::sync::Arc::new(|| Ok(vec![json!({"game_id": "g"})])),
+        };
+        let scene = at(PLAYER, Direction::ToClient, "scene");
+        bench.set("race", scene, Fault::Inject { side, forged });
+        for event in ["x", "scene", "y"] {
+            tell_event(&mut target, event).await;
+        }
+        assert_eq!(heard_up_to(&mut browser, "y").await, expected, "{side:?}");
+        // It fires once.
+        tell_event(&mut target, "scene").await;
+        tell_event(&mut target, "z").await;
+        assert_eq!(heard_up_to(&mut browser, "z").await, ["scene", "z"]);
+        let injected = ("race".to_owned(), RuleEffect::Injected);
+        assert_eq!(bench.effects(), [injected.clone(), injected]);
+        let passed = bench.passed(Direction::ToClient);
+        let origins = passed.iter().filter(|(name, _)| name == "ended");
+        assert!(origins.into_iter().all(|one| one.1 == Origin::Injected));
+    }
+}
+
+#[tokio::test]
+async fn a_cut_ends_both_ends_without_a_farewell() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    tell_event(&mut target, "last").await;
+    heard(&mut browser).await;
+    assert_eq!(bench.gateway.cut("now", "partner"), 0);
+    assert_eq!(bench.gateway.cut("now", PLAYER), 1);
+    lost(&mut browser, &mut target).await;
+    let cut = (End::Gateway, "cut by the rule `now`".to_owned());
+    assert_eq!(bench.closed().await, cut);
+    assert_eq!(bench.effects(), [("now".to_owned(), RuleEffect::Cut)]);
+    assert_eq!(bench.gateway.delivered(PLAYER), None);
+    // The next connection lives.
+    let (mut browser, mut target) = bench.join().await;
+    tell_event(&mut target, "again").await;
+    assert_eq!(heard(&mut browser).await, r#"42["again"]"#);
+}
+
+/// Both ends find that they are alone, and that nobody said so.
+async fn lost(browser: &mut Browser, target: &mut WebSocket) {
+    let end = timeout(PATIENCE, browser.next()).await.expect("in time");
+    assert!(end.is_none_or(|end| end.is_err()), "the browser was told");
+    let end = timeout(PATIENCE, target.recv()).await.expect("in time");
+    assert!(end.is_none_or(|end| end.is_err()), "the target was told");
+}
+
+#[tokio::test]
+async fn a_cut_at_an_event_delivers_what_came_before_it() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let advance = at(PLAYER, Direction::ToServer, "advance_scene");
+    bench.set("break", advance, Fault::Cut);
+    for event in ["before", "advance_scene", "after"] {
+        say(&mut browser, &format!(r#"42["{event}"]"#)).await;
+    }
+    assert_eq!(heard_by_target(&mut target).await, r#"42["before"]"#);
+    lost(&mut browser, &mut target).await;
+    bench.closed().await;
+    let natural = ("before".to_owned(), Origin::Natural);
+    assert_eq!(bench.passed(Direction::ToServer), [natural]);
+    assert_eq!(bench.effects(), [("break".to_owned(), RuleEffect::Cut)]);
+}
+
+#[tokio::test]
+async fn an_event_is_dropped_and_what_follows_is_not() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let packed = at(PLAYER, Direction::ToClient, "packed");
+    bench.set("lose", packed, Fault::Drop);
+    for _ in 0..2 {
+        tell(&mut target, BINARY).await;
+        let sent = target.send(TargetMessage::binary(&b"x"[..])).await;
+        sent.expect("written");
+    }
+    tell_event(&mut target, "after").await;
+    // The second one comes, whole.
+    assert_eq!(heard(&mut browser).await, BINARY);
+    assert_eq!(heard(&mut browser).await, "#");
+    assert_eq!(heard(&mut browser).await, r#"42["after"]"#);
+    let dropped = ("lose".to_owned(), RuleEffect::Dropped);
+    assert_eq!(bench.effects(), [dropped]);
+    assert_eq!(RuleEffect::Dropped.origin(), Origin::Synthetic);
+    let names = bench.passed(Direction::ToClient);
+    assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[tokio::test]
+async fn an_event_is_delivered_twice_and_the_second_is_marked() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let advance = at(PLAYER, Direction::ToServer, "advance_scene");
+    bench.set("twice", advance, Fault::Duplicate);
+    say(&mut browser, r#"42["advance_scene",{"a":1}]"#).await;
+    say(&mut browser, r#"42["after"]"#).await;
+    for expected in [
+        r#"42["advance_scene",{"a":1}]"#,
+        r#"42["advance_scene",{"a":1}]"#,
+        r#"42["after"]"#,
+    ] {
+        assert_eq!(heard_by_target(&mut target).await, expected);
+    }
+    let passed = |name: &str, origin| (name.to_owned(), origin);
+    assert_eq!(
+        bench.passed(Direction::ToServer),
+        [
+            passed("advance_scene", Origin::Natural),
+            passed("advance_scene", Origin::Synthetic),
+            passed("after", Origin::Natural),
+        ]
+    );
+    let doubled = ("twice".to_owned(), RuleEffect::Duplicated);
+    assert_eq!(bench.effects(), [doubled]);
+}
+
+#[tokio::test]
+async fn a_later_event_overtakes_an_earlier_one_and_only_that() {
+    let mut bench = Bench::new().await;
+    let (mut browser, mut target) = bench.join().await;
+    let activate = at(PLAYER, Direction::ToClient, "activate");
+    let before = "terminate".into();
+    bench.set("order", activate, Fault::Overtake { before });
+    for event in ["terminate", "between", "activate", "after"] {
+        tell_event(&mut target, event).await;
+    }
+    let expected = ["between", "activate", "terminate", "after"];
+    assert_eq!(heard_up_to(&mut browser, "after").await, expected);
+    let origins: Vec<_> = bench
+        .passed(Direction::ToClient)
+        .into_iter()
+        .map(|(_, origin)| origin)
+        .collect();
+    let (natural, synthetic) = (Origin::Natural, Origin::Synthetic);
+    assert_eq!(origins, [natural, synthetic, natural, natural]);
+    let expected = [RuleEffect::SetAside, RuleEffect::Overtook].map(|one| ("order".into(), one));
+    assert_eq!(bench.effects(), expected);
 }
 
 #[tokio::test]

@@ -319,8 +319,12 @@ pub struct RuleFact {
     pub rule: String,
     /// What it did.
     pub effect: RuleEffect,
-    /// The event concerned.
-    pub event: String,
+    /// The event concerned, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// What was not known, for a rule that could not do its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What a rule did.
@@ -329,12 +333,65 @@ pub struct RuleFact {
 pub enum RuleEffect {
     /// It holds the event, and everything behind it but Engine.IO's ping and pong.
     Held,
-    /// What it held was let go.
+    /// The same, for a set time.
+    Delayed,
+    /// What it kept was let go.
     Released,
-    /// What it held was thrown away, since an end of the connection is gone.
+    /// What it kept was thrown away, since an end of the connection is gone.
     Discarded,
     /// It sent an event in the target's name.
     Injected,
+    /// It ended the connection.
+    Cut,
+    /// It threw the event away.
+    Dropped,
+    /// It delivered the event a second time.
+    Duplicated,
+    /// It keeps the event, alone, until a later one has passed it.
+    SetAside,
+    /// It let the event pass an earlier one.
+    Overtook,
+    /// It met its event and could not do its work.
+    Failed,
+}
+
+impl RuleEffect {
+    /// Whether the rule has done by it what it is there for.
+    #[must_use]
+    pub fn is_firing(self) -> bool {
+        match self {
+            RuleEffect::Held
+            | RuleEffect::Delayed
+            | RuleEffect::Injected
+            | RuleEffect::Cut
+            | RuleEffect::Dropped
+            | RuleEffect::Duplicated
+            | RuleEffect::Overtook => true,
+            RuleEffect::Released
+            | RuleEffect::Discarded
+            | RuleEffect::SetAside
+            | RuleEffect::Failed => false,
+        }
+    }
+
+    /// Whether a real system could have done it, and who would have.
+    #[must_use]
+    pub fn origin(self) -> Origin {
+        match self {
+            // A slow network, and one that breaks, do the same to what the target sent by itself.
+            RuleEffect::Held
+            | RuleEffect::Delayed
+            | RuleEffect::Released
+            | RuleEffect::Discarded
+            | RuleEffect::Cut
+            | RuleEffect::Failed => Origin::Natural,
+            RuleEffect::Injected => Origin::Injected,
+            RuleEffect::Dropped
+            | RuleEffect::Duplicated
+            | RuleEffect::SetAside
+            | RuleEffect::Overtook => Origin::Synthetic,
+        }
+    }
 }
 
 /// An event of a page, as its probe told it.

@@ -159,6 +159,13 @@ impl Recorder {
             .cloned()
     }
 
+    /// The newest event that a question finds.
+    pub fn find_last(&self, question: impl Fn(&Event) -> bool) -> Option<Awaited> {
+        let state = self.state();
+        let newest = state.events.iter().rev().find(|event| question(event));
+        newest.cloned()
+    }
+
     /// Waits for the first event at or after position `from` that a question finds.
     ///
     /// `what` names it, for the error. A [`Fact::Broken`] anywhere in the log ends the wait.

@@ -94,12 +94,14 @@ impl Connections {
         })
     }
 
-    /// Lets go what the rule of this name holds on any of them.
-    pub(super) fn release(&self, rule: &str) {
-        for connection in self.open().iter() {
-            // One that is just ending discards what it holds.
-            let _ = connection.commands.send(Command::Release(rule.to_owned()));
+    /// Ends all of them, as a rule says. Gives how many there were.
+    pub(super) fn cut(&self, rule: &str) -> usize {
+        let open = self.open();
+        for connection in open.iter() {
+            // One that is just ending needs no cut.
+            let _ = connection.commands.send(Command::Cut(rule.to_owned()));
         }
+        open.len()
     }
 
     /// Sends an event on the participant's one, and waits until it is written.

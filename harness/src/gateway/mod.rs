@@ -2,8 +2,8 @@
 //!
 //! One listener for each player, so that every byte is attributed. Pages of the target get the
 //! probe and lose their public addresses, which the mirror answers for; what the browser and the
-//! target say to each other over Socket.IO is recorded packet by packet, and rules hold or inject
-//! events of it. It needs no browser protocol beyond HTTP: all of it is the same in every browser.
+//! target say to each other over Socket.IO is recorded packet by packet, and rules do to its
+//! events what a network or a target could, and more. It needs no browser protocol beyond HTTP: all of it is the same in every browser.
 
 mod answer;
 mod attachment;
@@ -14,6 +14,7 @@ mod html;
 mod lane;
 mod listener;
 mod mirror;
+mod parcel;
 mod preview;
 mod probe_link;
 mod proxy;
@@ -40,7 +41,7 @@ pub use connections::{Delivered, InjectError};
 pub use mirror::{Mirror, MirrorEntry};
 pub use preview::{Preview, PreviewError, preview};
 pub use probe_link::{ProbeError, ProbeLink};
-pub use rules::Hold;
+pub use rules::{Fault, Forged, Passage, Rule, Side};
 
 use connections::Connections;
 use listener::{Listener, Shared};
@@ -134,18 +135,20 @@ impl Gateway {
     }
 
     /// Puts a rule in force, for connections that are open and for those to come.
-    pub fn hold(&self, hold: Hold) {
-        self.listener(&hold.player);
-        self.shared.rules.hold(hold);
+    pub fn set(&self, rule: Rule) {
+        self.listener(&rule.at.player);
+        self.shared.rules.set(rule);
     }
 
-    /// Takes a rule out of force, and lets go what it holds. False if there is none of that name.
+    /// Takes a rule out of force, and lets go what it keeps. False if there is none of that name.
     pub fn release(&self, name: &str) -> bool {
-        let known = self.shared.rules.release(name);
-        for listener in &self.listeners {
-            listener.connections.release(name);
-        }
-        known
+        self.shared.rules.release(name)
+    }
+
+    /// Ends every WebSocket that a player's page has open, as a rule says: for both ends without a
+    /// farewell, as when a network breaks. Gives how many there were.
+    pub fn cut(&self, rule: &str, player: &str) -> usize {
+        self.listener(player).connections.cut(rule)
     }
 
     /// Sends an event in somebody's name on the player's newest Socket.IO connection, in the

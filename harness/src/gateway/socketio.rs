@@ -17,28 +17,12 @@ use super::attachment;
 pub(super) enum Read {
     /// A whole packet.
     Packet(Packet),
-    /// The first part of a packet whose attachments follow: the event's name, for an event.
-    Begun(Option<String>),
+    /// The first part of a packet whose attachments follow.
+    Begun,
     /// An attachment that is not the last one.
     Attachment,
     /// The last attachment: the packet that it completes.
     Completed(Packet),
-}
-
-impl Read {
-    /// The name of the event that the message begins, if it begins one.
-    pub(super) fn event(&self) -> Option<&str> {
-        match self {
-            Read::Packet(Packet::Event { name, .. }) => Some(name),
-            Read::Begun(event) => event.as_deref(),
-            Read::Packet(_) | Read::Attachment | Read::Completed(_) => None,
-        }
-    }
-
-    /// Whether it is what Engine.IO finds out with that the other end still lives.
-    pub(super) fn is_heartbeat(&self) -> bool {
-        matches!(self, Read::Packet(Packet::Ping | Packet::Pong))
-    }
 }
 
 /// Reads the messages of one direction of one WebSocket, in order.
@@ -141,13 +125,12 @@ impl Reader {
         if head.attachments == 0 {
             return packet(head, &[]).map(Read::Packet);
         }
-        let event = head.event().map(str::to_owned);
         self.begun = Some(Begun {
             missing: head.attachments,
             attachments: Vec::new(),
             head,
         });
-        Ok(Read::Begun(event))
+        Ok(Read::Begun)
     }
 }
 
@@ -184,12 +167,6 @@ impl Head {
             id: parse_id(id)?,
             data: (!data.is_empty()).then(|| json(data)).transpose()?,
         })
-    }
-
-    /// The event's name, if it is an event.
-    fn event(&self) -> Option<&str> {
-        let data = (self.kind == Kind::Event).then_some(self.data.as_ref())?;
-        data?.get(0)?.as_str()
     }
 }
 

@@ -1,25 +1,28 @@
 //! A WebSocket between a browser and the target, with the gateway in the middle.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 
-use crate::evidence::{Direction, End, Fact, Packet, REGISTER, Recorder, WireClosed};
+use crate::evidence::{
+    Direction, End, Fact, Packet, REGISTER, Recorder, RuleEffect, RuleFact, WireClosed,
+};
 
 use super::lane::{Identity, Injection, Lane, Outgoing};
-use super::rules::Rules;
+use super::rules::{Passage, Rules};
 
 /// How long an end that is left may take to read what was passed on to it, and to close.
 const LEAVE_TAKING: Duration = Duration::from_secs(2);
@@ -37,10 +40,10 @@ pub(super) fn config() -> WebSocketConfig {
 
 /// What the gateway can do to an open connection.
 pub(super) enum Command {
-    /// Let go what the rule of this name holds.
-    Release(String),
     /// Send an event in somebody's name.
     Inject(Direction, Injection),
+    /// End it, for both of its ends without a farewell, as the rule of this name says.
+    Cut(String),
 }
 
 /// An open connection, as others see it.
@@ -107,7 +110,12 @@ impl Wire {
     {
         let (mut browser, mut to_client) = self.side(ends.browser, Direction::ToClient);
         let (mut target, mut to_server) = self.side(ends.target, Direction::ToServer);
+        let mut releases = self.rules.releases();
         let ended = loop {
+            if let Some(rule) = to_client.cut().or(to_server.cut()) {
+                break Ended::cut(rule);
+            }
+            let due = to_client.due().into_iter().chain(to_server.due()).min();
             tokio::select! {
                 message = browser.stream.next() => match arrived(End::Browser, message) {
                     Ok(message) => to_server.receive(message),
@@ -119,16 +127,24 @@ impl Wire {
                 },
                 result = &mut browser.writer => break not_written(End::Browser, result),
                 result = &mut target.writer => break not_written(End::Target, result),
+                Ok(()) = releases.changed() => {
+                    to_client.reconsider();
+                    to_server.reconsider();
+                }
+                () = moment(due) => {
+                    to_client.reconsider();
+                    to_server.reconsider();
+                }
                 Some(command) = commands.recv() => match command {
-                    Command::Release(rule) => {
-                        to_client.release(&rule);
-                        to_server.release(&rule);
-                    }
                     Command::Inject(Direction::ToClient, event) => to_client.inject(event),
                     Command::Inject(Direction::ToServer, event) => to_server.inject(event),
+                    Command::Cut(rule) => {
+                        self.record_cut(&rule);
+                        break Ended::cut(&rule);
+                    }
                 },
                 () = stop.cancelled() => {
-                    break Ended::without_farewell(End::Gateway, "the gateway is shut down".into());
+                    break Ended::shut_down();
                 }
             }
         };
@@ -136,13 +152,18 @@ impl Wire {
         to_client.end();
         to_server.end();
         let closed = || self.record_closed(&ended);
-        match ended.by {
-            End::Browser => part(browser, target, &ended.farewell, closed).await,
-            End::Target => part(target, browser, &ended.farewell, closed).await,
-            End::Gateway => {
-                drop(browser.closed(Some(going_away())).await);
-                drop(target.closed(Some(going_away())).await);
+        match (ended.by, &ended.farewell) {
+            (End::Browser, farewell) => part(browser, target, farewell, closed).await,
+            (End::Target, farewell) => part(target, browser, farewell, closed).await,
+            (End::Gateway, Farewell::Handshake(frame)) => {
+                drop(browser.closed(frame.clone()).await);
+                drop(target.closed(frame.clone()).await);
                 closed();
+            }
+            (End::Gateway, Farewell::None) => {
+                let ends = tokio::join!(browser.severed(), target.severed());
+                closed();
+                tokio::join!(linger(ends.0), linger(ends.1));
             }
         }
     }
@@ -176,19 +197,54 @@ impl Wire {
     {
         while let Some(outgoing) = queue.recv().await {
             if direction == Direction::ToClient {
-                self.connection.delivered.fetch_add(1, Ordering::SeqCst);
+                let messages = outgoing.messages.len() as u64;
+                self.connection
+                    .delivered
+                    .fetch_add(messages, Ordering::SeqCst);
             }
-            for fact in outgoing.facts {
-                self.connection.note(&fact);
-                self.recorder.record_for(&self.player, fact);
+            let passed = self.record_written(outgoing.facts);
+            for message in outgoing.messages {
+                sink.feed(message).await?;
             }
-            sink.send(outgoing.message).await?;
+            sink.flush().await?;
+            for at in passed {
+                self.rules.passed(&at);
+            }
             if let Some(written) = outgoing.written {
                 // Whoever injected it may have given up waiting.
                 let _ = written.send(());
             }
         }
         Ok(sink)
+    }
+
+    /// Records what is written now. Gives the events among it.
+    fn record_written(&self, facts: Vec<Fact>) -> Vec<Passage> {
+        let mut events = Vec::new();
+        for fact in facts {
+            self.connection.note(&fact);
+            if let Fact::Wire(wire) = &fact
+                && let Packet::Event { name, .. } = &wire.packet
+            {
+                events.push(Passage {
+                    player: self.player.clone(),
+                    direction: wire.direction,
+                    event: name.clone(),
+                });
+            }
+            self.recorder.record_for(&self.player, fact);
+        }
+        events
+    }
+
+    fn record_cut(&self, rule: &str) {
+        let fact = RuleFact {
+            rule: rule.to_owned(),
+            effect: RuleEffect::Cut,
+            event: None,
+            detail: None,
+        };
+        self.recorder.record_for(&self.player, Fact::Rule(fact));
     }
 
     fn record_closed(&self, ended: &Ended) {
@@ -231,12 +287,29 @@ impl Ended {
             detail,
         }
     }
+
+    fn cut(rule: &str) -> Ended {
+        Ended::without_farewell(End::Gateway, format!("cut by the rule `{rule}`"))
+    }
+
+    fn shut_down() -> Ended {
+        let reason = "the gateway is shut down";
+        Ended {
+            by: End::Gateway,
+            farewell: Farewell::Handshake(Some(CloseFrame {
+                code: CloseCode::Away,
+                reason: reason.into(),
+            })),
+            detail: reason.into(),
+        }
+    }
 }
 
-fn going_away() -> CloseFrame {
-    CloseFrame {
-        code: CloseCode::Away,
-        reason: "the gateway is shut down".into(),
+/// Waits for a moment; for ever, if there is none.
+async fn moment(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
     }
 }
 
@@ -287,19 +360,18 @@ where
             // It said the first word of the handshake: this is the last one.
             drop(gone.closed(None).await);
             closed();
-            if let Some(left) = left {
-                linger(left).await;
-            }
+            linger(left).await;
         }
     }
 }
 
-/// Waits for the other word of a closing handshake: who drops the connection before it was read may
-/// take it from the other end.
-async fn linger<S>(mut socket: WebSocketStream<S>)
+/// Reads an end out, up to the other word of a closing handshake where there is one: who drops the
+/// connection before it was read may take what was written from the other end.
+async fn linger<S>(socket: Option<WebSocketStream<S>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Some(mut socket) = socket else { return };
     let rest = async { while let Some(Ok(_)) = socket.next().await {} };
     // An end that stays silent is dropped all the same.
     let _ = timeout(LEAVE_TAKING, rest).await;
@@ -319,6 +391,15 @@ where
                 None
             }
         }
+    }
+
+    /// Ends this side's connection below the WebSocket, after all that was passed on: its end learns
+    /// no more than when a network breaks.
+    async fn severed(self) -> Option<WebSocketStream<S>> {
+        let mut socket = self.drained().await?;
+        // Its end may be gone by now, and then there is nothing to end.
+        let ended = timeout(LEAVE_TAKING, socket.get_mut().shutdown()).await;
+        ended.is_ok_and(|ended| ended.is_ok()).then_some(socket)
     }
 
     /// Says this side's word of a closing handshake after all else.

@@ -4,6 +4,8 @@ mod batch;
 mod carry_out;
 mod comparison;
 mod data;
+mod faults;
+mod forge;
 mod invocation;
 mod jobs;
 mod mutation;

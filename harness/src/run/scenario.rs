@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::data;
+use super::forge::Draft;
 use super::pixels::Screens;
 use crate::evidence::{ActionFact, BrokenFact, Direction, Event, Fact, PageFact, Recorder};
-use crate::gateway::Hold;
 use crate::player::{Player, PlayerError, socket_event};
 use crate::spec::{
     Experiment, PlayUntil, PlayerName, Provoke, SceneRole, Spec, Step, WatchUntil, WayToLeave,
@@ -28,7 +28,7 @@ pub(super) struct Scenario {
     pub(super) gone: BTreeSet<PlayerName>,
     pub(super) artefacts: PathBuf,
     pub(super) screens: Screens,
-    experiment: Experiment,
+    pub(super) experiment: Experiment,
 }
 
 impl Scenario {
@@ -77,15 +77,13 @@ impl Scenario {
                 WayToLeave::Kill => self.kill(leave.player).await,
             },
             Step::Provoke(provoke) => self.provoke(provoke).await,
-            Step::Hold(rule) => {
-                self.stage.gateway.hold(Hold {
-                    name: rule.name.clone(),
-                    player: rule.player.to_string(),
-                    direction: rule.direction,
-                    event: rule.event.clone(),
-                });
-                Ok(())
-            }
+            Step::Hold(_)
+            | Step::Delay(_)
+            | Step::Inject(_)
+            | Step::Cut(_)
+            | Step::Drop(_)
+            | Step::Duplicate(_)
+            | Step::Overtake(_) => self.disturb(step).await,
             Step::Release(rule) => {
                 self.stage.gateway.release(rule);
                 Ok(())
@@ -264,22 +262,8 @@ impl Scenario {
         if natural.is_some() {
             return Ok(());
         }
-        let partner = PlayerName::BOTH
-            .into_iter()
-            .find(|other| *other != name)
-            .unwrap_or(name);
-        let arguments = self.game_ended(partner)?;
-        self.stage
-            .gateway
-            .inject(
-                "provoke",
-                name.as_str(),
-                Direction::ToClient,
-                event,
-                vec![arguments],
-            )
-            .await
-            .map_err(|error| PlayerError::Missed(format!("{event} could not be injected: {error}")))
+        let draft = Draft::new(name, provoke.event, &self.experiment);
+        self.send_now("provoke", &draft).await
     }
 
     /// The position of the last departure in the evidence; 0 if nobody has gone.
@@ -293,27 +277,6 @@ impl Scenario {
                     if process.phase == crate::evidence::ProcessPhase::Killed)
             })
             .map_or(0, |event| event.seq)
-    }
-
-    /// What the target would say about the end of this game, with its real ids.
-    fn game_ended(&self, gone: PlayerName) -> Result<Value, PlayerError> {
-        let log = self.recorder.log();
-        let assigned = log
-            .socket_events(
-                gone.as_str(),
-                Direction::ToClient,
-                "pyodide_player_assigned",
-            )
-            .next_back()
-            .and_then(|(_, _, args)| args.first().cloned())
-            .ok_or_else(|| {
-                PlayerError::Missed(format!("the target never assigned the {gone} to a game"))
-            })?;
-        Ok(json!({
-            "game_id": assigned["game_id"],
-            "reason": "partner_disconnected",
-            "disconnected_player_id": assigned["player_id"],
-        }))
     }
 
     /// Lets the time pass in which a survivor would be moved on by mistake.

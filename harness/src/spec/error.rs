@@ -96,3 +96,11 @@ impl SpecError {
         }
     }
 }
+
+/// The known name that is most like a wrong one. What is left of a long name is like it, too.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+    let like = |candidate: &&str| strsim::jaro_winkler(candidate, name);
+    known
+        .max_by(|one, other| like(one).total_cmp(&like(other)))
+        .unwrap_or_default()
+}

@@ -3,20 +3,29 @@
 //!
 //! Nothing here touches a network, a clock or a process.
 
+mod check_faults;
 mod coverage;
 mod error;
+mod events;
 mod expectation;
+mod fault;
 mod matrix;
 mod model;
 mod mutant;
+mod named;
 mod read;
 mod repair;
+mod server_event;
 
 pub use coverage::Coverage;
 pub use error::SpecError;
+pub use events::known_events;
 pub use expectation::{Expectation, KnownVerdict};
+pub use fault::*;
 pub use matrix::{PlannedRun, select};
 pub use model::*;
 pub use mutant::{Edit, ExcusedCheck, Mutant};
+pub use named::Named;
 pub use read::{Catalogue, Requirement};
 pub use repair::Repair;
+pub use server_event::{Reason, ServerEvent};

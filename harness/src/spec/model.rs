@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::{CutRule, DelayRule, EventRule, HoldRule, InjectRule, OvertakeRule};
+use super::named::Named;
+use super::server_event::ServerEvent;
+
 /// One scenario with its checks: a file under `specs/`.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -161,6 +165,15 @@ impl PlayerName {
             PlayerName::Partner => "partner",
         }
     }
+
+    /// The other one of the two.
+    #[must_use]
+    pub fn other(self) -> PlayerName {
+        match self {
+            PlayerName::Survivor => PlayerName::Partner,
+            PlayerName::Partner => PlayerName::Survivor,
+        }
+    }
 }
 
 impl fmt::Display for PlayerName {
@@ -206,21 +219,6 @@ impl Default for Experiment {
     }
 }
 
-/// A rule that holds back the next such event, and all behind it but Engine.IO's ping and pong.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct HoldRule {
-    /// Its name, for the step that releases it and for the evidence.
-    #[serde(rename = "as")]
-    pub name: String,
-    /// Whose connection.
-    pub player: PlayerName,
-    /// Which way.
-    pub direction: crate::evidence::Direction,
-    /// The Socket.IO event.
-    pub event: String,
-}
-
 /// One thing that happens in a spec.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -239,8 +237,20 @@ pub enum Step {
     Provoke(Provoke),
     /// Hold back an event from now on, and all behind it.
     Hold(HoldRule),
-    /// Let go what an earlier `hold` holds.
+    /// Take an earlier rule out of force, and let go what it keeps.
     Release(String),
+    /// Let an event wait, and all behind it.
+    Delay(DelayRule),
+    /// Send an event in the target's name.
+    Inject(InjectRule),
+    /// End a player's connection to the target.
+    Cut(CutRule),
+    /// Throw an event away. No real network does this to a connection that lives on.
+    Drop(EventRule),
+    /// Deliver an event twice. No real network does this.
+    Duplicate(EventRule),
+    /// Deliver an event before an earlier one. No real network does this.
+    Overtake(OvertakeRule),
     /// Watch a player until the time has passed that the rest of its scene would have taken.
     Watch(Watch),
     /// Answer the form scene where the player stands with real input, press Continue, and wait
@@ -358,24 +368,6 @@ pub struct Provoke {
     pub event: ServerEvent,
 }
 
-/// An event that the gateway can send in the target's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ServerEvent {
-    /// The partner has gone and the game is over.
-    #[serde(rename = "p2p_game_ended")]
-    P2pGameEnded,
-}
-
-impl ServerEvent {
-    /// Its name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ServerEvent::P2pGameEnded => "p2p_game_ended",
-        }
-    }
-}
-
 /// Whom to watch, for how long.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -480,6 +472,30 @@ pub struct BetweenMoments {
     pub after: String,
 }
 
+impl Step {
+    /// The name of the rule that it sets, if it sets one.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Named> {
+        match self {
+            Step::Hold(rule) => Some(&rule.name),
+            Step::Delay(rule) => Some(&rule.name),
+            Step::Inject(rule) => Some(&rule.name),
+            Step::Cut(rule) => Some(&rule.name),
+            Step::Drop(rule) | Step::Duplicate(rule) => Some(&rule.name),
+            Step::Overtake(rule) => Some(&rule.name),
+            Step::Join(_)
+            | Step::Play(_)
+            | Step::Arrive(_)
+            | Step::Observe(_)
+            | Step::Leave(_)
+            | Step::Provoke(_)
+            | Step::Release(_)
+            | Step::Watch(_)
+            | Step::Answer(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -501,12 +517,14 @@ impl fmt::Display for Step {
             Step::Provoke(provoke) => {
                 write!(f, "{} receives {}", provoke.player, provoke.event.name())
             }
-            Step::Hold(rule) => write!(
-                f,
-                "hold the {}'s `{}` ({})",
-                rule.player, rule.event, rule.direction
-            ),
+            Step::Hold(rule) => rule.fmt(f),
             Step::Release(rule) => write!(f, "release `{rule}`"),
+            Step::Delay(rule) => rule.fmt(f),
+            Step::Inject(rule) => rule.fmt(f),
+            Step::Cut(rule) => rule.fmt(f),
+            Step::Drop(rule) => write!(f, "drop {rule}"),
+            Step::Duplicate(rule) => write!(f, "duplicate {rule}"),
+            Step::Overtake(rule) => rule.fmt(f),
             Step::Watch(watch) => match watch.until {
                 WatchUntil::GameWouldBeOver => {
                     write!(f, "watch {} until the game would be over", watch.player)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::check_faults;
 use super::error::SpecError;
 use super::expectation::{Expectation, ExpectationFile};
 use super::model::{CheckSpec, Spec, SpecBody, Step};
@@ -321,15 +322,27 @@ fn check_names(
             format!("unknown {what} `{name}`, expected one of: {known}"),
         ))
     };
-    let mut holds = BTreeSet::new();
+    let mut rules = BTreeSet::new();
     let mut moments = BTreeSet::new();
     for step in &body.steps {
-        match step {
-            Step::Hold(rule) => {
-                holds.insert(rule.name.as_str());
+        if let Some(rule) = step.rule() {
+            if let Some(mistake) = check_faults::mistake(step) {
+                return Err(SpecError::at(
+                    path,
+                    text,
+                    Some(mistake.span),
+                    mistake.message,
+                ));
             }
-            Step::Release(rule) if !holds.contains(rule.as_str()) => {
-                return wrong(rule, "rule", join(holds.iter()));
+            if !rules.insert(rule.as_str()) {
+                let message =
+                    format!("two rules are named `{rule}`, expected another name for each");
+                return Err(SpecError::at(path, text, Some(rule.span()), message));
+            }
+        }
+        match step {
+            Step::Release(rule) if !rules.contains(rule.as_str()) => {
+                return wrong(rule, "rule", join(rules.iter()));
             }
             Step::Observe(observe) if !moments.insert(observe.label.as_str()) => {
                 return Err(SpecError::at(
@@ -532,6 +545,78 @@ ask = { connections-closed = { at = "in-game" } }
         ];
         let errors: Vec<String> = mistakes.iter().map(|text| error(text)).collect();
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    fn with_step(step: &str) -> String {
+        GOOD.replace(
+            "[[steps]]\nobserve",
+            &format!("[[steps]]\n{step}\n[[steps]]\nobserve"),
+        )
+    }
+
+    #[test]
+    fn each_mistake_in_a_rule_names_its_place_and_the_nearest_name() {
+        let mistakes = [
+            r#"hold = { as = "r", player = "partner", direction = "to-server", event = "advance_scen" }"#,
+            r#"hold = { as = "r", player = "partner", direction = "to-client", event = "advance_scene" }"#,
+            r#"hold = { as = "r", player = "partner", direction = "to-server", event = "ping", until = { player = "survivor", direction = "to-client", event = "pang" } }"#,
+            r#"hold = { as = "r", player = "partner", direction = "to-server", event = "ping", until = { player = "partner", direction = "to-server", event = "advance_scene" } }"#,
+            r#"delay = { as = "r", player = "partner", direction = "to-server", event = "ping", by-ms = 0 }"#,
+            r#"delay = { as = "r", player = "partner", direction = "to-server", event = "pings", by-ms = 10 }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_game_endet" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "activate_scene" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_game_ended", reason = "warn" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_pause", reason = "warn" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "partner_excluded", game = "stranger" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_pause", place = { before = "terminate" } }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_pause", place = "later" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_pause", times = 0 }"#,
+            r#"cut = { as = "r", player = "survivor", event = "ping" }"#,
+            r#"cut = { as = "r", player = "survivor", direction = "to-client" }"#,
+            r#"cut = { as = "r", player = "survivor", direction = "to-client", event = "pung" }"#,
+            r#"drop = { as = "r", player = "survivor", direction = "to-client", event = "start_gane" }"#,
+            r#"duplicate = { as = "r", player = "survivor", direction = "to-client", event = "x" }"#,
+            r#"overtake = { as = "r", player = "survivor", direction = "to-client", event = "activate_scene", before = "terminate" }"#,
+            r#"overtake = { as = "r", player = "survivor", direction = "to-client", event = "activate_scene", before = "activate_scene" }"#,
+            "cut = { as = \"r\", player = \"survivor\" }\n[[steps]]\ncut = { as = \"r\", player = \"survivor\" }",
+        ];
+        let mistakes = mistakes.map(|step| error(&with_step(step)));
+        insta::assert_snapshot!(mistakes.join("\n"));
+    }
+
+    #[test]
+    fn each_rule_says_what_it_does() {
+        let steps = [
+            r#"hold = { as = "1", player = "partner", direction = "to-server", event = "advance_scene" }"#,
+            r#"hold = { as = "2", player = "partner", direction = "to-server", event = "advance_scene", until = { player = "survivor", direction = "to-client", event = "activate_scene" } }"#,
+            r#"delay = { as = "3", player = "survivor", direction = "to-client", event = "activate_scene", by-ms = 250 }"#,
+            r#"inject = { as = "4", player = "survivor", event = "p2p_game_ended" }"#,
+            r#"inject = { as = "5", player = "survivor", event = "p2p_game_ended", reason = "reconnection_timeout", place = { before = "terminate_scene" }, game = "stranger", times = 2 }"#,
+            r#"inject = { as = "6", player = "survivor", event = "p2p_pause", place = { after = "activate_scene" } }"#,
+            r#"cut = { as = "7", player = "survivor" }"#,
+            r#"cut = { as = "8", player = "survivor", direction = "to-server", event = "advance_scene" }"#,
+            r#"drop = { as = "9", player = "survivor", direction = "to-client", event = "p2p_resume" }"#,
+            r#"duplicate = { as = "10", player = "survivor", direction = "to-client", event = "terminate_scene" }"#,
+            r#"overtake = { as = "11", player = "survivor", direction = "to-client", event = "activate_scene", before = "terminate_scene" }"#,
+            r#"release = "2""#,
+        ];
+        let catalogue = read(&with_step(&steps.join("\n[[steps]]\n"))).expect("they are good");
+        let steps = &catalogue.specs["concern/name"].body.steps;
+        let told: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(told[1..told.len() - 1].join("\n"), @r"
+        hold the partner's `advance_scene` (to-server)
+        hold the partner's `advance_scene` (to-server) until the survivor's `activate_scene` (to-client)
+        delay the survivor's `activate_scene` (to-client) by 250 ms
+        inject p2p_game_ended to survivor now
+        inject p2p_game_ended (reconnection_timeout) of a stranger's game to survivor before `terminate_scene`, 2 times
+        inject p2p_pause to survivor after `activate_scene`
+        cut the survivor's connection now
+        cut the survivor's connection at `advance_scene` (to-server)
+        drop the survivor's `p2p_resume` (to-client)
+        duplicate the survivor's `terminate_scene` (to-client)
+        let the survivor's `activate_scene` (to-client) overtake `terminate_scene`
+        release `2`
+        ");
     }
 
     #[test]

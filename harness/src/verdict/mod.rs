@@ -11,6 +11,7 @@ mod form_answered;
 mod no_overlay;
 mod overlay_shown;
 mod played_peer_to_peer;
+mod rules;
 
 pub use expectations::expect;
 
@@ -278,7 +279,11 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         }
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
     };
-    let (verdict, account) = conclude(&findings, missed);
+    let concluded = conclude(&findings, missed);
+    let firings = rules::firings(spec, log);
+    let (verdict, account) = rules::weigh(concluded, &firings);
+    let mut stimuli = findings.stimuli;
+    stimuli.extend(firings.into_iter().map(Stimulus::from));
     CheckResult {
         check: check.name().to_owned(),
         requirement: check.requirement.clone(),
@@ -286,7 +291,7 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         expected: Verdict::Pass,
         known: None,
         account,
-        stimuli: findings.stimuli,
+        stimuli,
         oracles: findings.oracles,
     }
 }

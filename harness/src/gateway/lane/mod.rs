@@ -1,0 +1,334 @@
+//! One direction of a proxied WebSocket: what comes in is read, treated as the rules say, and
+//! passed on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::evidence::{Direction, Fact, Origin, Packet, Recorder, RuleEffect, RuleFact, WireFact};
+
+use super::parcel::{Packing, Parcel};
+use super::rules::{Company, Forged, Passage, Rules, Side, Stop};
+use super::socketio;
+
+/// Something to be written to an end of the connection.
+pub(super) struct Outgoing {
+    pub(super) messages: Vec<Message>,
+    /// What the evidence says at the moment when it is written.
+    pub(super) facts: Vec<Fact>,
+    /// Told when it was written.
+    pub(super) written: Option<oneshot::Sender<()>>,
+}
+
+/// An event that the gateway sends in somebody's name at once.
+pub(super) struct Injection {
+    pub(super) rule: String,
+    pub(super) event: String,
+    pub(super) args: Vec<Value>,
+    pub(super) written: oneshot::Sender<()>,
+}
+
+/// Whose connection, and which.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) player: String,
+    pub(super) connection: u64,
+}
+
+pub(super) struct Lane {
+    identity: Identity,
+    direction: Direction,
+    rules: Arc<Rules>,
+    recorder: Recorder,
+    writer: mpsc::UnboundedSender<Outgoing>,
+    packing: Packing,
+    held: Option<Held>,
+    aside: Vec<Aside>,
+    cut: Option<String>,
+}
+
+/// An event that waits, and all that came behind it.
+struct Held {
+    rule: String,
+    event: String,
+    /// When it is over without a release.
+    due: Option<Instant>,
+    queue: VecDeque<Parcel>,
+}
+
+/// An event that waits alone until another one has passed it.
+struct Aside {
+    rule: String,
+    event: String,
+    until: String,
+    parcel: Parcel,
+}
+
+impl Lane {
+    pub(super) fn new(
+        identity: Identity,
+        direction: Direction,
+        rules: Arc<Rules>,
+        recorder: Recorder,
+        writer: mpsc::UnboundedSender<Outgoing>,
+    ) -> Lane {
+        Lane {
+            identity,
+            direction,
+            rules,
+            recorder,
+            writer,
+            packing: Packing::default(),
+            held: None,
+            aside: Vec::new(),
+            cut: None,
+        }
+    }
+
+    /// Takes a message from the sending end.
+    pub(super) fn receive(&mut self, message: Message) {
+        if let Some(parcel) = self.packing.add(message) {
+            self.admit(parcel);
+        }
+    }
+
+    /// Sends an event of the gateway's own at once. It passes what waits, and no rule applies to it.
+    pub(super) fn inject(&mut self, injection: Injection) {
+        let Injection {
+            rule, event, args, ..
+        } = injection;
+        let mut outgoing = self.injected(&rule, &event, args);
+        outgoing.written = Some(injection.written);
+        self.write(outgoing);
+    }
+
+    /// Lets go what no rule keeps any more. What waits behind it may be kept by another rule.
+    pub(super) fn reconsider(&mut self) {
+        let rules = Arc::clone(&self.rules);
+        while let Some(held) = self.held.take_if(|held| held.is_over(&rules)) {
+            self.record_rule(&held.rule, RuleEffect::Released, &held.event);
+            for parcel in held.queue {
+                self.admit(parcel);
+            }
+        }
+        for aside in self.take_aside(|aside| !rules.is_set(&aside.rule)) {
+            self.record_rule(&aside.rule, RuleEffect::Released, &aside.event);
+            self.admit(aside.parcel);
+        }
+    }
+
+    /// When something is to be let go without a release.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.held.as_ref()?.due
+    }
+
+    /// The rule that ends the connection, if one does.
+    pub(super) fn cut(&self) -> Option<&str> {
+        self.cut.as_deref()
+    }
+
+    /// Ends the lane, since an end of the connection is gone. What waits is not delivered.
+    pub(super) fn end(mut self) {
+        if self.held.is_none()
+            && self.cut.is_none()
+            && let Some(parcel) = self.packing.unfinished()
+        {
+            self.pass_on(parcel, Origin::Natural, None);
+        }
+        if let Some(held) = self.held.take() {
+            self.record_rule(&held.rule, RuleEffect::Discarded, &held.event);
+        }
+        for aside in std::mem::take(&mut self.aside) {
+            self.record_rule(&aside.rule, RuleEffect::Discarded, &aside.event);
+        }
+    }
+
+    fn admit(&mut self, parcel: Parcel) {
+        if self.cut.is_some() {
+            return;
+        }
+        if let Some(held) = &mut self.held
+            && !parcel.is_heartbeat()
+        {
+            held.queue.push_back(parcel);
+            return;
+        }
+        let Some(at) = self.passage(&parcel) else {
+            return self.pass_on(parcel, Origin::Natural, None);
+        };
+        match self.rules.stopping(&at) {
+            Some((rule, stop)) => self.stop(rule, stop, at.event, parcel),
+            None => self.pass_event(&at, parcel),
+        }
+    }
+
+    /// Keeps an event from being passed on.
+    fn stop(&mut self, rule: String, stop: Stop, event: String, parcel: Parcel) {
+        let effect = match stop {
+            Stop::Hold => RuleEffect::Held,
+            Stop::Delay(_) => RuleEffect::Delayed,
+            Stop::Cut => RuleEffect::Cut,
+            Stop::Drop => RuleEffect::Dropped,
+            Stop::SetAside { .. } => RuleEffect::SetAside,
+        };
+        self.record_rule(&rule, effect, &event);
+        match stop {
+            Stop::Hold => self.hold(rule, event, None, parcel),
+            Stop::Delay(by) => self.hold(rule, event, Some(by), parcel),
+            Stop::Cut => self.cut = Some(rule),
+            Stop::Drop => {}
+            Stop::SetAside { until } => self.aside.push(Aside {
+                rule,
+                event,
+                until,
+                parcel,
+            }),
+        }
+    }
+
+    fn hold(&mut self, rule: String, event: String, by: Option<Duration>, parcel: Parcel) {
+        self.held = Some(Held {
+            rule,
+            event,
+            due: by.map(|by| Instant::now() + by),
+            queue: VecDeque::from([parcel]),
+        });
+    }
+
+    /// Passes an event on, with all that the rules send along with it, and then what waited for it.
+    fn pass_event(&mut self, at: &Passage, parcel: Parcel) {
+        let company = self.rules.company(at);
+        self.forge(&company, Side::Before);
+        let copies = company.iter().filter_map(|(rule, company)| match company {
+            Company::Duplicate => Some((rule.clone(), parcel.clone())),
+            Company::Forged(..) => None,
+        });
+        let copies: Vec<_> = copies.collect();
+        let overtaken = self.take_aside(|aside| aside.until == at.event);
+        match overtaken.first() {
+            Some(aside) => {
+                let rule = rule_fact(&aside.rule, RuleEffect::Overtook, &at.event);
+                self.pass_on(parcel, Origin::Synthetic, Some(rule));
+            }
+            None => self.pass_on(parcel, Origin::Natural, None),
+        }
+        for (rule, copy) in copies {
+            let rule = rule_fact(&rule, RuleEffect::Duplicated, &at.event);
+            self.pass_on(copy, Origin::Synthetic, Some(rule));
+        }
+        self.forge(&company, Side::After);
+        for aside in overtaken {
+            self.admit(aside.parcel);
+        }
+    }
+
+    /// Sends what the rules have to send on one side of an event.
+    fn forge(&self, company: &[(String, Company)], wanted: Side) {
+        for (rule, company) in company {
+            if let Company::Forged(side, forged) = company
+                && *side == wanted
+            {
+                self.send(rule, forged);
+            }
+        }
+    }
+
+    fn send(&self, rule: &str, forged: &Forged) {
+        match (forged.args)() {
+            Ok(args) => {
+                for _ in 0..forged.times {
+                    self.write(self.injected(rule, &forged.event, args.clone()));
+                }
+            }
+            Err(unknown) => {
+                let mut fact = rule_fact(rule, RuleEffect::Failed, &forged.event);
+                fact.detail = Some(unknown);
+                self.record(Fact::Rule(fact));
+            }
+        }
+    }
+
+    fn injected(&self, rule: &str, event: &str, args: Vec<Value>) -> Outgoing {
+        let text = socketio::event_text(event, &args);
+        let packet = Packet::Event {
+            namespace: "/".into(),
+            name: event.to_owned(),
+            args,
+            ack: None,
+        };
+        let rule = rule_fact(rule, RuleEffect::Injected, event);
+        Outgoing {
+            messages: vec![Message::text(text)],
+            facts: vec![Fact::Rule(rule), self.wire(Origin::Injected, packet)],
+            written: None,
+        }
+    }
+
+    fn pass_on(&self, parcel: Parcel, origin: Origin, rule: Option<RuleFact>) {
+        let mut facts: Vec<Fact> = rule.map(Fact::Rule).into_iter().collect();
+        facts.push(self.wire(origin, parcel.packet));
+        self.write(Outgoing {
+            messages: parcel.messages,
+            facts,
+            written: None,
+        });
+    }
+
+    fn write(&self, outgoing: Outgoing) {
+        // The writer ends when its end of the connection is gone. The connection learns of it from
+        // the writer itself, and ends both lanes.
+        let _ = self.writer.send(outgoing);
+    }
+
+    fn take_aside(&mut self, wanted: impl Fn(&Aside) -> bool) -> Vec<Aside> {
+        self.aside.extract_if(.., |aside| wanted(aside)).collect()
+    }
+
+    fn passage(&self, parcel: &Parcel) -> Option<Passage> {
+        Some(Passage {
+            player: self.identity.player.clone(),
+            direction: self.direction,
+            event: parcel.event()?.to_owned(),
+        })
+    }
+
+    fn wire(&self, origin: Origin, packet: Packet) -> Fact {
+        Fact::Wire(WireFact {
+            connection: self.identity.connection,
+            direction: self.direction,
+            origin,
+            packet,
+        })
+    }
+
+    fn record_rule(&self, rule: &str, effect: RuleEffect, event: &str) {
+        self.record(Fact::Rule(rule_fact(rule, effect, event)));
+    }
+
+    fn record(&self, fact: Fact) {
+        self.recorder.record_for(&self.identity.player, fact);
+    }
+}
+
+impl Held {
+    fn is_over(&self, rules: &Rules) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now()) || !rules.is_set(&self.rule)
+    }
+}
+
+fn rule_fact(rule: &str, effect: RuleEffect, event: &str) -> RuleFact {
+    RuleFact {
+        rule: rule.to_owned(),
+        effect,
+        event: Some(event.to_owned()),
+        detail: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+//! The lane on its own, with rules as a spec would set them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::evidence::Event;
+use crate::gateway::{Fault, Rule};
+
+struct Bench {
+    lane: Lane,
+    rules: Arc<Rules>,
+    recorder: Recorder,
+    written: mpsc::UnboundedReceiver<Outgoing>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let (rules, recorder) = (Arc::<Rules>::default(), Recorder::in_memory());
+        let (writer, written) = mpsc::unbounded_channel();
+        let identity = Identity {
+            player: "survivor".into(),
+            connection: 1,
+        };
+        let direction = Direction::ToClient;
+        let (known, told) = (Arc::clone(&rules), recorder.clone());
+        Bench {
+            lane: Lane::new(identity, direction, known, told, writer),
+            rules,
+            recorder,
+            written,
+        }
+    }
+
+    fn set(&self, name: &str, event: &str, fault: Fault) {
+        self.rules.set(Rule {
+            name: name.into(),
+            at: at(event),
+            fault,
+        });
+    }
+
+    fn hold(&self, name: &str, event: &str) {
+        self.set(name, event, Fault::Hold { until: None });
+    }
+
+    fn release(&mut self, name: &str) {
+        self.rules.release(name);
+        self.lane.reconsider();
+    }
+
+    fn events(&mut self, events: &[&str]) {
+        for event in events {
+            self.text(&text(event));
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.lane.receive(Message::text(text));
+    }
+
+    fn binary(&mut self, bytes: &'static [u8]) {
+        self.lane.receive(Message::binary(bytes));
+    }
+
+    fn inject(&mut self, event: &str) {
+        self.lane.inject(Injection {
+            rule: "ended".into(),
+            event: event.into(),
+            args: Vec::new(),
+            written: oneshot::channel().0,
+        });
+    }
+
+    /// What was passed on since the last look: texts as they are, binary messages as `#`.
+    fn passed(&mut self) -> Vec<String> {
+        let mut passed = Vec::new();
+        while let Ok(outgoing) = self.written.try_recv() {
+            passed.extend(outgoing.messages.into_iter().map(|message| match message {
+                Message::Text(text) => text.to_string(),
+                _ => "#".into(),
+            }));
+        }
+        passed
+    }
+
+    fn effects(&self) -> Vec<(String, RuleEffect)> {
+        let effect = |event: &Event| match &event.fact {
+            Fact::Rule(rule) => Some((rule.rule.clone(), rule.effect)),
+            _ => None,
+        };
+        self.recorder
+            .log()
+            .events()
+            .iter()
+            .filter_map(effect)
+            .collect()
+    }
+}
+
+fn at(event: &str) -> Passage {
+    Passage {
+        player: "survivor".into(),
+        direction: Direction::ToClient,
+        event: event.into(),
+    }
+}
+
+fn text(event: &str) -> String {
+    format!(r#"42["{event}"]"#)
+}
+
+fn forged(event: &str, times: u32) -> Forged {
+    Forged {
+        event: event.into(),
+        times,
+        args: Arc::new(|| Ok(vec![json!(1)])),
+    }
+}
+
+const BINARY: &str = r#"451-["b",{"_placeholder":true,"num":0}]"#;
+
+#[test]
+fn everything_behind_a_held_event_waits_but_heartbeats() {
+    let mut bench = Bench::new();
+    bench.hold("first", "b");
+    bench.text(r#"42["a"]"#);
+    bench.text(BINARY);
+    bench.binary(b"x");
+    bench.text("2");
+    bench.text(r#"42["c"]"#);
+    bench.text("6");
+    assert_eq!(bench.passed(), [r#"42["a"]"#, "2"]);
+    bench.release("another");
+    assert_eq!(bench.passed(), [""; 0]);
+    bench.release("first");
+    assert_eq!(bench.passed(), [BINARY, "#", r#"42["c"]"#, "6"]);
+    bench.text(BINARY);
+    bench.binary(b"x");
+    assert_eq!(bench.passed(), [BINARY, "#"]);
+    assert_eq!(
+        bench.effects(),
+        [
+            ("first".into(), RuleEffect::Held),
+            ("first".into(), RuleEffect::Released)
+        ]
+    );
+}
+
+#[test]
+fn what_one_rule_lets_go_another_may_hold() {
+    let mut bench = Bench::new();
+    bench.hold("first", "a");
+    bench.hold("second", "c");
+    for event in ["a", "b", "c", "d"] {
+        bench.text(&format!(r#"42["{event}"]"#));
+    }
+    bench.release("first");
+    assert_eq!(bench.passed(), [r#"42["a"]"#, r#"42["b"]"#]);
+    bench.release("second");
+    assert_eq!(bench.passed(), [r#"42["c"]"#, r#"42["d"]"#]);
+}
+
+#[test]
+fn an_event_is_never_parted_from_its_attachments() {
+    let mut bench = Bench::new();
+    bench.text(BINARY);
+    bench.inject("i");
+    bench.text("2");
+    assert_eq!(bench.passed(), [r#"42["i"]"#, "2"]);
+    bench.binary(b"x");
+    assert_eq!(bench.passed(), [BINARY, "#"]);
+    // What comes in place of an attachment goes on with what it spoils.
+    bench.text(BINARY);
+    bench.events(&["a"]);
+    assert_eq!(bench.passed(), [BINARY, r#"42["a"]"#]);
+    bench.text(BINARY);
+    bench.lane.end();
+    let left = bench.written.try_recv().expect("what was begun");
+    assert_eq!(left.messages, [Message::text(BINARY)]);
+}
+
+#[test]
+fn an_injected_event_passes_what_is_held() {
+    let mut bench = Bench::new();
+    bench.hold("first", "b");
+    bench.text(BINARY);
+    bench.binary(b"x");
+    bench.inject("i");
+    assert_eq!(bench.passed(), [r#"42["i"]"#]);
+}
+
+#[test]
+fn what_is_held_at_the_end_is_discarded() {
+    let mut bench = Bench::new();
+    bench.hold("first", "b");
+    bench.text(BINARY);
+    bench.binary(b"x");
+    bench.lane.end();
+    assert!(bench.written.try_recv().is_err());
+    let effects = bench.recorder.log();
+    assert_eq!(effects.events().len(), 2);
+    assert!(matches!(
+        &effects.events()[1].fact,
+        Fact::Rule(rule) if rule.effect == RuleEffect::Discarded
+    ));
+}
+
+/// The names of what was passed on since the last look.
+fn names(bench: &mut Bench) -> Vec<String> {
+    let name = |text: String| text.trim_matches(['4', '2', '[', ']', '"']).to_owned();
+    bench.passed().into_iter().map(name).collect()
+}
+
+#[test]
+fn a_hold_until_another_event_is_over_when_that_has_passed() {
+    let mut bench = Bench::new();
+    let until = |player: &str| Passage {
+        player: player.into(),
+        ..at("u")
+    };
+    let hold = |player: &str| Fault::Hold {
+        until: Some(until(player)),
+    };
+    bench.set("early", "a", hold("partner"));
+    bench.rules.passed(&until("partner"));
+    bench.events(&["a"]);
+    assert_eq!(names(&mut bench), ["a"]);
+
+    bench.set("late", "b", hold("partner"));
+    bench.events(&["b", "c"]);
+    bench.rules.passed(&until("survivor"));
+    bench.lane.reconsider();
+    assert_eq!(names(&mut bench), [""; 0]);
+    bench.rules.passed(&until("partner"));
+    bench.lane.reconsider();
+    assert_eq!(names(&mut bench), ["b", "c"]);
+}
+
+#[tokio::test]
+async fn a_delayed_event_waits_once_with_all_behind_it() {
+    let mut bench = Bench::new();
+    bench.set("slow", "a", Fault::Delay(Duration::from_millis(20)));
+    bench.set("slower", "b", Fault::Delay(Duration::from_hours(1)));
+    bench.events(&["a", "b", "a"]);
+    bench.text("2");
+    assert_eq!(bench.passed(), ["2"]);
+    let due = bench.lane.due().expect("something waits");
+    tokio::time::sleep_until(due).await;
+    bench.lane.reconsider();
+    assert_eq!(names(&mut bench), ["a"]);
+    // The second one's time has not come.
+    assert!(bench.lane.due().is_some_and(|due| due > Instant::now()));
+    bench.release("slower");
+    assert_eq!(names(&mut bench), ["b", "a"]);
+    assert_eq!(bench.lane.due(), None);
+    let expected = [
+        ("slow", RuleEffect::Delayed),
+        ("slow", RuleEffect::Released),
+        ("slower", RuleEffect::Delayed),
+        ("slower", RuleEffect::Released),
+    ];
+    let expected = expected.map(|(rule, effect)| (rule.to_owned(), effect));
+    assert_eq!(bench.effects(), expected);
+}
+
+#[test]
+fn an_event_is_injected_around_the_first_that_is_passed_on() {
+    for (side, expected) in [
+        (Side::Before, ["i", "i", "e", "y", "e"]),
+        (Side::After, ["e", "i", "i", "y", "e"]),
+    ] {
+        let mut bench = Bench::new();
+        bench.hold("first", "e");
+        let forged = Forged {
+            args: Arc::new(|| Ok(Vec::new())),
+            ..forged("i", 2)
+        };
+        bench.set("late", "e", Fault::Inject { side, forged });
+        bench.events(&["x", "e"]);
+        // What is held is not passed on.
+        assert_eq!(names(&mut bench), ["x"]);
+        bench.release("first");
+        bench.events(&["y", "e"]);
+        assert_eq!(names(&mut bench), expected, "{side:?}");
+    }
+}
+
+#[test]
+fn an_injection_comes_behind_the_attachments() {
+    let mut bench = Bench::new();
+    let fault = Fault::Inject {
+        side: Side::After,
+        forged: forged("i", 1),
+    };
+    bench.set("late", "b", fault);
+    bench.text(BINARY);
+    bench.binary(b"x");
+    assert_eq!(bench.passed(), [BINARY, "#", r#"42["i",1]"#]);
+}
+
+#[test]
+fn what_is_not_known_when_an_event_is_sent_is_evidence() {
+    let mut bench = Bench::new();
+    let args = Arc::new(|| Err("no game yet".to_owned()));
+    let forged = Forged {
+        args,
+        ..forged("i", 1)
+    };
+    let side = Side::Before;
+    bench.set("late", "a", Fault::Inject { side, forged });
+    bench.events(&["a"]);
+    assert_eq!(names(&mut bench), ["a"]);
+    let log = bench.recorder.log();
+    let failed = |event: &Event| {
+        matches!(&event.fact, Fact::Rule(rule)
+            if rule.effect == RuleEffect::Failed && rule.detail.as_deref() == Some("no game yet"))
+    };
+    assert!(log.events().iter().any(failed));
+}
+
+#[test]
+fn one_event_is_dropped_and_one_is_doubled() {
+    let mut bench = Bench::new();
+    bench.set("lost", "a", Fault::Drop);
+    bench.set("twice", "b", Fault::Duplicate);
+    bench.events(&["a", "c", "a"]);
+    assert_eq!(names(&mut bench), ["c", "a"]);
+    bench.text(BINARY);
+    bench.binary(b"x");
+    bench.events(&["d"]);
+    let expected = [BINARY, "#", BINARY, "#", r#"42["d"]"#];
+    assert_eq!(bench.passed(), expected);
+    assert_eq!(bench.effects(), [("lost".into(), RuleEffect::Dropped)]);
+}
+
+#[test]
+fn only_the_earlier_event_waits_for_the_one_that_overtakes_it() {
+    let mut bench = Bench::new();
+    let before = "early".into();
+    bench.set("order", "late", Fault::Overtake { before });
+    bench.events(&["late", "x", "early", "y", "early", "late", "z"]);
+    let expected = ["late", "x", "y", "early", "late", "early", "z"];
+    assert_eq!(names(&mut bench), expected);
+}
+
+#[test]
+fn an_event_that_nothing_overtakes_can_be_let_go() {
+    let mut bench = Bench::new();
+    let fault = || Fault::Overtake {
+        before: "early".into(),
+    };
+    bench.set("order", "late", fault());
+    bench.events(&["early", "y"]);
+    bench.release("order");
+    assert_eq!(names(&mut bench), ["y", "early"]);
+    bench.set("order", "late", fault());
+    bench.events(&["early"]);
+    let recorder = bench.recorder.clone();
+    bench.lane.end();
+    let effects = recorder.log();
+    let last = effects.events().last().expect("an effect");
+    assert!(matches!(&last.fact, Fact::Rule(rule) if rule.effect == RuleEffect::Discarded));
+}
+
+#[test]
+fn nothing_passes_from_the_event_of_a_cut_on() {
+    let mut bench = Bench::new();
+    bench.set("cut", "b", Fault::Cut);
+    bench.events(&["a", "b", "c"]);
+    assert_eq!(names(&mut bench), ["a"]);
+    assert_eq!(bench.lane.cut(), Some("cut"));
+    assert_eq!(bench.effects(), [("cut".into(), RuleEffect::Cut)]);
+}
