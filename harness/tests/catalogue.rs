@@ -1,0 +1,50 @@
+//! What the checkout says must hold, without a browser: every repair and every mutant fits the
+//! pinned release.
+
+use std::path::PathBuf;
+
+use gymcheck::run::{Invocation, Wanted, find_root, pair_of_runs};
+use gymcheck::spec::{Catalogue, Repair};
+use gymcheck::target::{PINNED_RELEASE, TargetName};
+
+fn catalogue() -> Catalogue {
+    Catalogue::read(&find_root()).expect("specs, mutants and repairs can be read")
+}
+
+fn release(catalogue: &Catalogue) -> Invocation {
+    let wanted = Wanted {
+        catalogue,
+        target: TargetName::Release(PINNED_RELEASE),
+        browsers: Vec::new(),
+        out: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catalogue"),
+        runs: "runs".into(),
+        retries: 0,
+        headed: false,
+        keep: false,
+    };
+    Invocation::prepare(wanted).expect("run: gymcheck setup --yes")
+}
+
+#[test]
+fn all_repairs_together_fit_the_release() {
+    let catalogue = catalogue();
+    let repairs: Vec<&Repair> = catalogue.repairs.values().collect();
+    release(&catalogue)
+        .check_edits(&repairs, None)
+        .expect("all repairs can be applied at once");
+}
+
+#[test]
+fn every_mutant_fits_the_release_on_its_repairs() {
+    let catalogue = catalogue();
+    let release = release(&catalogue);
+    for mutant in catalogue.mutants.values() {
+        let pair = catalogue.specs[&mutant.spec].body.pairs[0];
+        let (_, item) = pair_of_runs(&catalogue, mutant, pair, 1).expect("a known spec");
+        let fits = release.check_edits(&item.repairs, item.mutant);
+        if let Err(error) = fits {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            panic!("{}: {error}: {}", mutant.name, cause.unwrap_or_default());
+        }
+    }
+}
