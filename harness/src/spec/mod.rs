@@ -5,6 +5,7 @@
 
 mod error;
 mod expectation;
+mod game;
 mod matrix;
 mod model;
 mod mutant;
@@ -13,6 +14,7 @@ mod repair;
 
 pub use error::SpecError;
 pub use expectation::{Expectation, KnownVerdict};
+pub use game::GameNumber;
 pub use matrix::{PlannedRun, select};
 pub use model::*;
 pub use mutant::{Edit, ExcusedCheck, Mutant};
