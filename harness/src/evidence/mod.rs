@@ -4,9 +4,11 @@
 //! results. The log is JSON Lines: a [`Header`] first, then one [`Event`] a line.
 
 mod fact;
+mod games;
 mod log;
 mod recorder;
 
 pub use fact::*;
+pub use games::GameScene;
 pub use log::{Header, Log, LogError};
 pub use recorder::{Awaited, Recorder, WaitError};

@@ -16,6 +16,7 @@ mod preview;
 mod record;
 mod root;
 mod scenario;
+mod walk;
 
 pub use batch::{Item, Selection, Side, base_of, pair_of_runs};
 pub use carry_out::{RunPlan, carry_out, edits_of};

@@ -62,24 +62,29 @@ impl Scenario {
             self.barrier(survivor, label).await?;
         }
         self.snapshots(label).await?;
-        self.observe_kernel(label);
+        self.observe_kernels(label);
         self.hit_test(survivor, label).await?;
         self.screenshot(survivor, label).await?;
         if observe.barrier {
             let later = format!("{label}/later");
             self.barrier(survivor, &later).await?;
             self.snapshots(&later).await?;
-            self.observe_kernel(&later);
+            self.observe_kernels(&later);
         }
         Ok(())
     }
 
     /// Takes down the kernel's view of each browser that is there.
-    pub(super) fn observe_kernel(&self, label: &str) {
+    fn observe_kernels(&self, label: &str) {
         for name in self.present() {
-            if let Some(browser) = self.stage.browsers.get(&name) {
-                browser.observe_kernel(label);
-            }
+            self.observe_kernel(name, label);
+        }
+    }
+
+    /// Takes down the kernel's view of a player's browser.
+    pub(super) fn observe_kernel(&self, name: PlayerName, label: &str) {
+        if let Some(browser) = self.stage.browsers.get(&name) {
+            browser.observe_kernel(label);
         }
     }
 
@@ -180,7 +185,7 @@ impl Scenario {
         serde_json::from_value(answer).map_err(|error| broken(error.to_string()))
     }
 
-    async fn snapshot(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
+    pub(super) async fn snapshot(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
         let taken: Taken = self.ask(name, json!({"cmd": "snapshot"})).await?;
         self.recorder.record_for(
             name.as_str(),

@@ -9,11 +9,9 @@ use serde_json::Value;
 use super::data;
 use super::forge::Draft;
 use super::pixels::Screens;
-use crate::evidence::{ActionFact, BrokenFact, Direction, Event, Fact, PageFact, Recorder};
+use crate::evidence::{ActionFact, BrokenFact, Direction, Fact, Recorder};
 use crate::player::{Player, PlayerError, socket_event};
-use crate::spec::{
-    Experiment, PlayUntil, PlayerName, Provoke, SceneRole, Spec, Step, WatchUntil, WayToLeave,
-};
+use crate::spec::{Experiment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil, WayToLeave};
 use crate::stage::{Stage, deadline};
 
 /// The client's "Done!" countdown after the last episode, which no experiment can set.
@@ -29,6 +27,8 @@ pub(super) struct Scenario {
     pub(super) artefacts: PathBuf,
     pub(super) screens: Screens,
     pub(super) experiment: Experiment,
+    /// The moments that the spec observes by itself.
+    pub(super) observed: BTreeSet<String>,
 }
 
 impl Scenario {
@@ -54,6 +54,7 @@ impl Scenario {
             artefacts: artefacts.to_owned(),
             screens: Screens::default(),
             experiment: spec.body.experiment.clone(),
+            observed: spec.body.steps.iter().filter_map(observed).collect(),
         }
     }
 
@@ -65,13 +66,13 @@ impl Scenario {
     pub(super) async fn step(&mut self, step: &Step) -> Result<(), PlayerError> {
         match step {
             Step::Join(who) => self.join(&who.players).await,
+            Step::Start(who) => self.start(&who.players).await,
+            Step::Solo(who) => self.solo(&who.players).await,
             Step::Play(play) => match play.until {
                 PlayUntil::MidGame => self.play_until_mid_game().await,
                 PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
             },
-            Step::Arrive(arrive) => match arrive.at {
-                SceneRole::AfterFirstGame => self.arrive_after_first_game(arrive.player).await,
-            },
+            Step::Arrive(arrive) => self.arrive(arrive.player, arrive.at).await,
             Step::Observe(observe) => self.observe(observe).await,
             Step::Leave(leave) => match leave.how {
                 WayToLeave::Kill => self.kill(leave.player).await,
@@ -111,30 +112,17 @@ impl Scenario {
     async fn join(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
         let entering = names.iter().map(|name| self.player(*name).enter());
         futures_util::future::try_join_all(entering).await?;
-        self.observe_kernel("before-game");
-        let starting = names.iter().map(|name| self.player(*name).start());
-        futures_util::future::try_join_all(starting).await?;
-        Ok(())
+        self.start(names).await
     }
 
     async fn play_until_mid_game(&self) -> Result<(), PlayerError> {
         let third = u64::from(self.experiment.steps / 3);
         let playing = self.present().into_iter().map(|name| {
             let player = self.player(name);
-            player.play(self.experiment.steps, async move {
-                let what = format!("{third} messages on the {name}'s data channel");
-                self.recorder
-                    .wait(0, deadline::REACTION, &what, |event| {
-                        player.is_mine(event) && matches!(
-                            &event.fact,
-                            Fact::Page(page) if matches!(page.what, PageFact::ChannelTraffic { received, .. } if received >= third)
-                        )
-                    })
-                    .await?;
-                Ok(())
-            })
+            player.play(self.experiment.steps, self.inputs_came(name, third))
         });
-        futures_util::future::try_join_all(playing).await?;
+        let playing = futures_util::future::try_join_all(playing);
+        tokio::try_join!(playing, self.look_into_the_game())?;
         Ok(())
     }
 
@@ -145,48 +133,43 @@ impl Scenario {
         });
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
-        for name in self.present() {
-            self.take_episode_files(name).await?;
-        }
         Ok(())
     }
 
-    /// Takes down the kernel's view as soon as the survivor has received inputs.
-    async fn look_into_the_game(&self) -> Result<(), PlayerError> {
-        let survivor = self.player(PlayerName::Survivor);
-        self.recorder
-            .wait(0, deadline::LOAD, "messages on the survivor's data channel", |event| {
-                survivor.is_mine(event) && matches!(
-                    &event.fact,
-                    Fact::Page(page) if matches!(page.what, PageFact::ChannelTraffic { received, .. } if received > 0)
-                )
-            })
-            .await?;
-        self.observe_kernel("in-game");
-        Ok(())
-    }
-
-    /// Ends when the target has stored each episode of a player.
+    /// Ends when the target has stored each episode of a player's game, and takes their files.
     async fn stored_episodes(&self, name: PlayerName) -> Result<(), PlayerError> {
-        // Nobody can say how fast a busy machine plays; ten times as long is certainly stuck.
-        let length = u64::from(self.experiment.episodes * self.experiment.steps)
-            / u64::from(self.experiment.frame_rate.max(1));
-        let within = deadline::REACTION + Duration::from_secs(10 * length);
-        let mut from = 0;
-        for episode in 1..=self.experiment.episodes {
-            let what = format!("the target to store episode {episode} of the {name}");
-            let stored = self
-                .wait_handled(name, from, within, "emit_episode_data", &what)
+        let game = self.current_game(name)?;
+        let mut sent = Vec::new();
+        let mut from = game.activated;
+        while sent.len() < self.experiment.episodes as usize {
+            let what = format!("episode {} of the {name}", sent.len() + 1);
+            let emitted = self
+                .player(name)
+                .wait_to_server(from, self.game_deadline(), "emit_episode_data", &what)
                 .await?;
-            from = stored + 1;
+            from = emitted.seq + 1;
+            // A page that hears nothing sends the same episode once more.
+            let episode = socket_event(&emitted, Direction::ToServer, "emit_episode_data")
+                .and_then(|args| args.first()?.get("episode_num").cloned());
+            if episode.is_some() && sent.contains(&episode) {
+                continue;
+            }
+            let what = format!("the target to store {what}");
+            let within = deadline::REACTION;
+            self.wait_handled(name, from, within, "emit_episode_data", &what)
+                .await?;
+            sent.push(episode);
         }
-        Ok(())
+        self.take_episode_files(name, &game.scene).await
     }
 
-    async fn take_episode_files(&self, name: PlayerName) -> Result<(), PlayerError> {
+    async fn take_episode_files(&self, name: PlayerName, scene: &str) -> Result<(), PlayerError> {
         let subject = self.player(name).subject().await?;
-        let ending = format!("{subject}_ep");
-        for file in data::tables(&self.stage.data_folder(), |file| file.starts_with(&ending)) {
+        let beginning = format!("{subject}_ep");
+        let files = data::tables(&self.stage.data_folder(), |file| {
+            file.starts_with(&beginning)
+        });
+        for file in files.into_iter().filter(|file| file.is_in(scene)) {
             self.recorder
                 .record_for(name.as_str(), Fact::DataFile(data::episode(file)));
         }
@@ -219,22 +202,6 @@ impl Scenario {
         log.session(name.as_str())
             .map(str::to_owned)
             .ok_or_else(|| PlayerError::Missed(format!("the {name} has no Socket.IO session")))
-    }
-
-    async fn arrive_after_first_game(&self, name: PlayerName) -> Result<(), PlayerError> {
-        let player = self.player(name);
-        let game = player
-            .wait_scene(0, "GymScene", "the first GymScene")
-            .await?;
-        self.recorder
-            .wait(
-                game.seq + 1,
-                deadline::REACTION,
-                &format!("the scene after the game (`activate_scene`, {name})"),
-                |event| player.is_mine(event) && activates_other_than_game(event),
-            )
-            .await?;
-        Ok(())
     }
 
     async fn kill(&mut self, name: PlayerName) -> Result<(), PlayerError> {
@@ -374,11 +341,10 @@ impl Scenario {
     }
 }
 
-fn activates_other_than_game(event: &Event) -> bool {
-    socket_event(event, Direction::ToClient, "activate_scene").is_some_and(|args| {
-        args.first()
-            .and_then(|scene| scene.get("scene_type"))
-            .and_then(Value::as_str)
-            .is_some_and(|found| found != "GymScene")
-    })
+/// The moment that a step observes.
+fn observed(step: &Step) -> Option<String> {
+    match step {
+        Step::Observe(observe) => Some(observe.label.clone()),
+        _ => None,
+    }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{CutRule, DelayRule, EventRule, HoldRule, InjectRule, OvertakeRule};
+use super::game::GameNumber;
 use super::named::Named;
 use super::server_event::ServerEvent;
 
@@ -188,18 +189,39 @@ impl fmt::Display for PlayerName {
 pub struct Experiment {
     /// A folder under `fixtures/experiments/`.
     pub name: String,
-    /// How many times a game and its survey are played.
+    /// How many games for two there are, each with its survey.
     pub games: u32,
+    /// Whether a survey follows each game. Without, a game leads straight to the next one, and the
+    /// last one to the end scene.
+    pub surveys: bool,
+    /// Whether a game for one comes between two games for two: a client that keeps its game object
+    /// from game to game has to make a new one then.
+    pub solo_between: bool,
     /// Episodes of each game.
     pub episodes: u32,
     /// Steps of each episode.
     pub steps: u32,
     /// Frames per second.
     pub frame_rate: u32,
+    /// How much longer than by itself the environment takes to load in the browser, for each game, in
+    /// milliseconds.
+    pub load_ms: u32,
+    /// Whether each game asks the client for a new game object and a new start of the Python runtime.
+    pub restart_pyodide: bool,
+    /// The longest round trip between two players who are matched, in milliseconds. The players measure
+    /// it peer to peer, over a connection of its own. Without, nothing is measured.
+    pub max_rtt_ms: Option<u32>,
     /// How long the client waits for a lost connection, in milliseconds.
     pub reconnection_timeout_ms: u32,
     /// How long a page may be in the background, in milliseconds.
     pub focus_loss_timeout_ms: u32,
+    /// Whether a game waits while the partner's page is in the background.
+    pub pause_on_partner_background: bool,
+    /// Whether the client monitors players while they play, and excludes those whom the experiment's
+    /// callback names. The callback of `duet` names nobody, nobody is excluded for being away, and no
+    /// episode is long enough for the callback to be asked: an exclusion comes only where a spec sends
+    /// its answer, a `continuous_callback_result`.
+    pub monitoring: bool,
     /// What the client tells a player whose partner has gone.
     pub disconnect_message: String,
 }
@@ -209,11 +231,18 @@ impl Default for Experiment {
         Experiment {
             name: "duet".to_owned(),
             games: 1,
+            surveys: true,
+            solo_between: false,
             episodes: 1,
             steps: 60,
             frame_rate: 30,
+            load_ms: 0,
+            restart_pyodide: false,
+            max_rtt_ms: None,
             reconnection_timeout_ms: 4000,
             focus_loss_timeout_ms: 30_000,
+            pause_on_partner_background: false,
+            monitoring: false,
             disconnect_message: "Your partner has left the duet.".to_owned(),
         }
     }
@@ -225,6 +254,11 @@ impl Default for Experiment {
 pub enum Step {
     /// Open the page, pass the start scene, press Start, and be matched into a running game.
     Join(Players),
+    /// Press Start in the GymScene where the players stand, and be matched into a running game.
+    Start(Players),
+    /// Press Start in the GymScene for one where the players stand, each for itself, and play it until
+    /// the next scene comes.
+    Solo(Players),
     /// Play with keys.
     Play(Play),
     /// Wait until a player stands on a scene.
@@ -295,7 +329,8 @@ pub struct Play {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlayUntil {
-    /// About a third of the first episode's inputs have crossed the data channel.
+    /// About a third of the first episode's inputs have come, over the data channel or by the target's
+    /// relay.
     MidGame,
     /// The last episode of both players has ended.
     LastEpisodeEnded,
@@ -315,8 +350,12 @@ pub struct Arrive {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SceneRole {
-    /// The scene that follows the first GymScene.
+    /// The scene that follows the first game for two.
     AfterFirstGame,
+    /// The scene that follows this game for two, written `{ after-game = 2 }`.
+    AfterGame(GameNumber),
+    /// The experiment's end.
+    End,
 }
 
 /// A moment at which everything is taken down.
@@ -412,9 +451,9 @@ impl CheckSpec {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Question {
     /// Is every connection closed that the GymScene opened, at this moment?
-    ConnectionsClosed(AtMoment),
+    ConnectionsClosed(ConnectionsAt),
     /// Did one connection carry the inputs of both, and do both records of the game agree?
-    PlayedPeerToPeer(NoParameters),
+    PlayedPeerToPeer(OfGame),
     /// Was there no overlay on any scene but an active GymScene, between these moments?
     NoOverlay(BetweenMoments),
     /// Was the survivor told, in the game, that the partner had gone, and did it stay?
@@ -436,6 +475,17 @@ impl Question {
         }
     }
 
+    /// The game that it asks about, if it asks about one.
+    #[must_use]
+    pub fn game(&self) -> Option<GameNumber> {
+        match self {
+            Question::ConnectionsClosed(at) => Some(at.game),
+            Question::PlayedPeerToPeer(of) => Some(of.game),
+            Question::NoOverlay(between) | Question::OverlayShown(between) => Some(between.game),
+            Question::FormAnswered(_) => None,
+        }
+    }
+
     /// The moments that it looks at.
     #[must_use]
     pub fn moments(&self) -> Vec<&str> {
@@ -454,12 +504,28 @@ impl Question {
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// A question about one moment.
+/// A question about one game.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AtMoment {
+pub struct OfGame {
+    /// Which game for two.
+    #[serde(default)]
+    pub game: GameNumber,
+}
+
+/// A question about the connections at one moment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionsAt {
     /// The label of an `observe` step.
     pub at: String,
+    /// The game for two that was left.
+    #[serde(default)]
+    pub game: GameNumber,
+    /// Whether the matchmaking must have opened a connection of its own before the game, to measure
+    /// the round trip.
+    #[serde(default)]
+    pub probes: bool,
 }
 
 /// A question about the time between two moments.
@@ -470,6 +536,26 @@ pub struct BetweenMoments {
     pub before: String,
     /// The label of the `observe` step after it.
     pub after: String,
+    /// The game for two that it was the partner in.
+    #[serde(default)]
+    pub game: GameNumber,
+}
+
+impl fmt::Display for Players {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.players.iter().map(|name| name.as_str()).collect();
+        f.write_str(&names.join(" and "))
+    }
+}
+
+impl fmt::Display for SceneRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SceneRole::AfterFirstGame => f.write_str("the scene after the game"),
+            SceneRole::AfterGame(game) => write!(f, "the scene after game {game}"),
+            SceneRole::End => f.write_str("the end"),
+        }
+    }
 }
 
 impl Step {
@@ -484,6 +570,8 @@ impl Step {
             Step::Drop(rule) | Step::Duplicate(rule) => Some(&rule.name),
             Step::Overtake(rule) => Some(&rule.name),
             Step::Join(_)
+            | Step::Start(_)
+            | Step::Solo(_)
             | Step::Play(_)
             | Step::Arrive(_)
             | Step::Observe(_)
@@ -499,19 +587,14 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Join(players) => {
-                let names: Vec<_> = players.players.iter().map(|name| name.as_str()).collect();
-                write!(f, "{} join", names.join(" and "))
-            }
+            Step::Join(players) => write!(f, "{players} join"),
+            Step::Start(players) => write!(f, "{players} press Start"),
+            Step::Solo(players) => write!(f, "{players} play alone"),
             Step::Play(Play { until }) => f.write_str(match until {
                 PlayUntil::MidGame => "play until mid-game",
                 PlayUntil::LastEpisodeEnded => "play until the last episode has ended",
             }),
-            Step::Arrive(arrive) => match arrive.at {
-                SceneRole::AfterFirstGame => {
-                    write!(f, "{} arrives at the scene after the game", arrive.player)
-                }
-            },
+            Step::Arrive(arrive) => write!(f, "{} arrives at {}", arrive.player, arrive.at),
             Step::Observe(observe) => write!(f, "observe `{}`", observe.label),
             Step::Leave(leave) => write!(f, "{} leaves ({})", leave.player, leave.how),
             Step::Provoke(provoke) => {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::check_faults;
 use super::error::SpecError;
 use super::expectation::{Expectation, ExpectationFile};
+use super::game::GameNumber;
 use super::model::{CheckSpec, Spec, SpecBody, Step};
 use super::mutant::{Edit, Mutant};
 use super::repair::Repair;
@@ -358,6 +359,8 @@ fn check_names(
             _ => {}
         }
     }
+    let automatic = moments_of_games(body);
+    moments.extend(automatic.iter().map(String::as_str));
     let mut checks = BTreeSet::new();
     for check in &body.checks {
         if !checks.insert(check.name()) {
@@ -379,6 +382,17 @@ fn check_names(
                 return wrong(moment, "moment", join(moments.iter()));
             }
         }
+        if let Some(game) = missing_game(check, body) {
+            return Err(SpecError::at(
+                path,
+                text,
+                place_of(text, &format!("game = {game}")),
+                format!(
+                    "the experiment has no game {game}: its setting `games` is {}",
+                    body.experiment.games
+                ),
+            ));
+        }
     }
     if body.checks.is_empty() {
         return Err(SpecError::at(
@@ -398,6 +412,20 @@ fn check_names(
         ));
     }
     Ok(())
+}
+
+/// What is taken down of each game without being asked for.
+fn moments_of_games(body: &SpecBody) -> Vec<String> {
+    (0..body.experiment.games as usize)
+        .map(GameNumber::after)
+        .flat_map(|game| [game.before(), game.during()])
+        .collect()
+}
+
+/// The game that a check asks about, if the experiment has no such game.
+fn missing_game(check: &CheckSpec, body: &SpecBody) -> Option<GameNumber> {
+    let games = body.experiment.games as usize;
+    check.ask.game().filter(|game| game.index() >= games)
 }
 
 /// Where a name stands in a text, as a quoted string if possible.
@@ -538,6 +566,12 @@ ask = { connections-closed = { at = "in-game" } }
                 "title = \"A spec\"\nexperiment = { speed = 3 }",
             ),
             GOOD.replace("[[steps]]\njoin", "[[steps]\njoin"),
+            GOOD.replace("at = \"in-game\"", "at = \"in-game\", game = 2"),
+            GOOD.replace("at = \"in-game\"", "at = \"in-game\", game = 0"),
+            GOOD.replace(
+                "join = {}",
+                "arrive = { player = \"survivor\", at = \"after-last-game\" }",
+            ),
             GOOD.replace(
                 "[[steps]]\nobserve",
                 "[[steps]]\nrelease = \"nothing\"\n[[steps]]\nobserve",
@@ -617,6 +651,33 @@ ask = { connections-closed = { at = "in-game" } }
         let the survivor's `activate_scene` (to-client) overtake `terminate_scene`
         release `2`
         ");
+    }
+
+    #[test]
+    fn roles_of_scenes_and_moments_of_each_game_can_be_named() {
+        let text = GOOD
+            .replace(
+                "title = \"A spec\"",
+                "title = \"A spec\"\nexperiment = { games = 2 }",
+            )
+            .replace(
+                "join = {}",
+                "arrive = { player = \"partner\", at = { after-game = 2 } }\n[[steps]]\n\
+                 arrive = { player = \"survivor\", at = \"end\" }",
+            )
+            .replace("at = \"in-game\" }", "at = \"before-game-2\", game = 2 }");
+        let catalogue = read(&text).expect("it is good");
+        let body = &catalogue.specs["concern/name"].body;
+        let steps: Vec<String> = body.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            steps[..2],
+            [
+                "partner arrives at the scene after game 2",
+                "survivor arrives at the end"
+            ]
+        );
+        let too_many = text.replace("games = 2", "games = 1");
+        assert!(error(&too_many).contains("unknown moment `before-game-2`"));
     }
 
     #[test]

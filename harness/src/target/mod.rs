@@ -152,11 +152,18 @@ impl Target {
 pub fn settings_of(experiment: &Experiment) -> serde_json::Value {
     json!({
         "games": experiment.games,
+        "surveys": experiment.surveys,
+        "solo_between": experiment.solo_between,
         "episodes": experiment.episodes,
         "steps": experiment.steps,
         "frame_rate": experiment.frame_rate,
+        "load_ms": experiment.load_ms,
+        "restart_pyodide": experiment.restart_pyodide,
+        "max_rtt_ms": experiment.max_rtt_ms,
         "reconnection_timeout_ms": experiment.reconnection_timeout_ms,
         "focus_loss_timeout_ms": experiment.focus_loss_timeout_ms,
+        "pause_on_partner_background": experiment.pause_on_partner_background,
+        "monitoring": experiment.monitoring,
         "disconnect_message": experiment.disconnect_message,
     })
 }

@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
-use super::facts::{PARTNER, SURVIVOR, left_the_game, seq};
+use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, seq, started};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
-    ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, Packet, PageState,
-    ProcessPhase, Snapshot, UdpSocket,
+    ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, Packet, PageFact,
+    PageState, ProcessPhase, Snapshot, UdpSocket,
 };
+use crate::spec::{ConnectionsAt, GameNumber};
 
-/// Asks about the moment of this label.
-pub(super) fn ask(at: &str, log: &Log) -> Findings {
-    let exit = left_the_game(log);
+/// Asks about a moment after a game.
+pub(super) fn ask(asked: &ConnectionsAt, log: &Log) -> Findings {
+    let (at, game) = (asked.at.as_str(), asked.game);
+    let exit = left_the_game(log, game);
     let Some((event, snapshot)) = log.snapshot(SURVIVOR, at) else {
         return Findings {
             stimuli: vec![
@@ -22,59 +24,88 @@ pub(super) fn ask(at: &str, log: &Log) -> Findings {
         };
     };
     Findings {
-        stimuli: stimuli(at, log, exit, event, &snapshot.state),
+        stimuli: stimuli(asked, log, exit, event, snapshot),
         oracles: vec![
             ledger(event, &snapshot.state),
             traffic(at, log, exit, snapshot),
-            kernel(at, log),
+            kernel(at, game, log),
         ],
     }
 }
 
 fn stimuli(
-    at: &str,
+    asked: &ConnectionsAt,
     log: &Log,
     exit: Option<&Event>,
     taken: &Event,
-    state: &PageState,
+    snapshot: &Snapshot,
 ) -> Vec<Stimulus> {
-    let carried = state.channels.iter().any(|channel| {
-        channel.sent_bytes > 0
-            && channel.received_bytes > 0
-            && state
-                .connections
-                .iter()
-                .any(|one| one.id == channel.connection && one.was_connected)
-    });
+    let game = asked.game;
+    let made_since = before_the_game(log, game, snapshot.page);
+    let carried = |measuring: bool| {
+        snapshot.state.connections.iter().any(|one| {
+            one.id > made_since
+                && is_measuring(&one.stack) == measuring
+                && carried_both_ways(&snapshot.state, one)
+        })
+    };
     let barrier = log
-        .barrier(SURVIVOR, at)
+        .barrier(SURVIVOR, &asked.at)
         .filter(|barrier| exit.is_some_and(|exit| exit.seq < barrier.seq));
     let when = |seen: bool| if seen { vec![taken.seq] } else { Vec::new() };
-    vec![
+    let mut stimuli = vec![
         Stimulus::new(
             "a connection was connected and carried bytes of a data channel both ways",
-            when(carried),
+            when(carried(false)),
         ),
         Stimulus::new("the survivor left the GymScene", seq(exit)),
         Stimulus::new("a barrier after that", seq(barrier)),
         Stimulus::new(
             "nothing but the survivor's own exit could have closed it by then",
-            when(!closed_from_outside(log, taken.seq)),
+            when(!closed_from_outside(log, game, taken.seq)),
         ),
         Stimulus::new(
             "the kernel showed UDP sockets of the game, where it could be asked",
-            when(opened_in_game(log) != Some(0)),
+            when(opened_in_game(log, game) != Some(0)),
         ),
-    ]
+    ];
+    if asked.probes {
+        stimuli.push(Stimulus::new(
+            "the matchmaking measured the round trip over a connection of its own",
+            when(carried(true)),
+        ));
+    }
+    stimuli
+}
+
+/// The newest connection of the survivor's page when it came to the game.
+fn before_the_game(log: &Log, game: GameNumber, page: u32) -> u32 {
+    let came = game_of(log, SURVIVOR, game).map_or(0, |game| game.activated.seq);
+    let made = log.of(SURVIVOR).filter(|event| event.seq < came);
+    let ids = made.filter_map(|event| match &event.fact {
+        Fact::Page(event) if event.page == page => match event.what {
+            PageFact::ConnectionCreated { id, .. } => Some(id),
+            _ => None,
+        },
+        _ => None,
+    });
+    ids.max().unwrap_or(0)
+}
+
+fn carried_both_ways(state: &PageState, connection: &ConnectionState) -> bool {
+    connection.was_connected
+        && state.channels.iter().any(|channel| {
+            channel.connection == connection.id
+                && channel.sent_bytes > 0
+                && channel.received_bytes > 0
+        })
 }
 
 /// Whether anything happened before `by` that closes a survivor's connection although its client
 /// forgot to: somebody died, the partner left the game, or the target said that it is over.
-fn closed_from_outside(log: &Log, by: u64) -> bool {
-    let game = log
-        .socket_events(PARTNER, Direction::ToClient, "start_game")
-        .next()
-        .map_or(0, |(event, _, _)| event.seq);
+fn closed_from_outside(log: &Log, game: GameNumber, by: u64) -> bool {
+    let began = started(log, PARTNER, game).map_or(0, |event| event.seq);
+    let survivor_began = started(log, SURVIVOR, game).map_or(0, |event| event.seq);
     let died = log.events().iter().any(|event| {
         event.seq < by
             && matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
@@ -84,10 +115,10 @@ fn closed_from_outside(log: &Log, by: u64) -> bool {
         .any(|event| event.seq < by && matches!(event.fact, Fact::WireClosed(_)));
     let partner_advanced = log
         .socket_events(PARTNER, Direction::ToServer, "advance_scene")
-        .any(|(event, _, _)| event.seq > game && event.seq < by);
+        .any(|(event, _, _)| event.seq > began && event.seq < by);
     let told = log
         .socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
-        .any(|(event, _, _)| event.seq < by);
+        .any(|(event, _, _)| event.seq > survivor_began && event.seq < by);
     died || partner_gone || partner_advanced || told
 }
 
@@ -228,15 +259,15 @@ fn events_after<'a>(log: &'a Log, exit: &Event, end: u64) -> Vec<(&'a Event, &'a
 }
 
 /// The kernel: no UDP socket is left in the browser's processes but those it had before the game.
-fn kernel(at: &str, log: &Log) -> OracleFinding {
+fn kernel(at: &str, game: GameNumber, log: &Log) -> OracleFinding {
     let seen = |label: &str| log.kernel(SURVIVOR, label);
     let later = format!("{at}/later");
     let (Some((before, had)), Some((during, _)), Some((now, left))) =
-        (seen("before-game"), seen("in-game"), seen(at))
+        (seen(&game.before()), seen(&game.during()), seen(at))
     else {
         return OracleFinding::absent("kernel", "the socket table was not taken down");
     };
-    let opened = opened_in_game(log).unwrap_or(0);
+    let opened = opened_in_game(log, game).unwrap_or(0);
     // Browsers close sockets in another process, a moment later: one that is on its way out is
     // gone at the second look.
     let stays = |socket: &UdpSocket| {
@@ -272,8 +303,8 @@ fn of_the_game<'a>(before: &KernelFact, now: &'a KernelFact) -> Vec<&'a UdpSocke
 
 /// How many UDP sockets the survivor's browser opened for the game; `None` where the kernel could
 /// not be asked.
-fn opened_in_game(log: &Log) -> Option<usize> {
-    let (_, before) = log.kernel(SURVIVOR, "before-game")?;
-    let (_, in_game) = log.kernel(SURVIVOR, "in-game")?;
+fn opened_in_game(log: &Log, game: GameNumber) -> Option<usize> {
+    let (_, before) = log.kernel(SURVIVOR, &game.before())?;
+    let (_, in_game) = log.kernel(SURVIVOR, &game.during())?;
     Some(of_the_game(before, in_game).len())
 }

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::Stimulus;
 use crate::evidence::{
-    Control, Direction, End, Event, Fact, HitTest, Log, Overlay, PageFact, PixelsFact,
+    Control, Direction, End, Event, Fact, GameScene, HitTest, Log, Overlay, PageFact, PixelsFact,
     ProcessPhase, WireFact,
 };
+use crate::spec::GameNumber;
 
 /// The player who stays, and the one who goes.
 pub(super) const SURVIVOR: &str = "survivor";
@@ -25,22 +26,29 @@ pub(super) fn is_game(args: &[Value]) -> bool {
     args.first().and_then(|scene| scene.get("scene_type")) == Some(&Value::from("GymScene"))
 }
 
-/// The event by which the survivor came to stand on the first scene after a GymScene.
-pub(super) fn left_the_game(log: &Log) -> Option<&Event> {
-    let mut in_game = false;
-    log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
-        .find_map(|(event, _, args)| {
-            let is_game = is_game(args);
-            let left = in_game && !is_game;
-            in_game = is_game;
-            left.then_some(event)
-        })
+/// A player's GymScene of this game for two, if the player came to it.
+pub(super) fn game_of<'a>(
+    log: &'a Log,
+    player: &'a str,
+    game: GameNumber,
+) -> Option<GameScene<'a>> {
+    log.games(player).into_iter().nth(game.index())
 }
 
-/// The game that the survivor was assigned to, by the target's own id.
-pub(super) fn game_of_survivor(log: &Log) -> Option<&Value> {
-    log.socket_events(SURVIVOR, Direction::ToClient, "pyodide_player_assigned")
-        .find_map(|(_, _, args)| args.first()?.get("game_id"))
+/// The event by which the survivor came to stand on the scene after this game.
+pub(super) fn left_the_game(log: &Log, game: GameNumber) -> Option<&Event> {
+    game_of(log, SURVIVOR, game)?.left
+}
+
+/// The event by which a player's game started.
+pub(super) fn started<'a>(log: &'a Log, player: &'a str, game: GameNumber) -> Option<&'a Event> {
+    game_of(log, player, game)?.started
+}
+
+/// Whether a connection measured the round trip for the matchmaking, by the script that made it. All
+/// other connections are those of games.
+pub(super) fn is_measuring(stack: &str) -> bool {
+    stack.contains("probe_connection.js")
 }
 
 /// What shows that the partner really went: its processes are gone, its socket ended at the
@@ -88,8 +96,13 @@ pub(super) fn partner_died(log: &Log) -> Vec<Stimulus> {
 
 /// The events by which the survivor was told, between two positions, that this game ended because
 /// the partner went.
-pub(super) fn told_of_the_end(log: &Log, from: u64, to: u64) -> Vec<(&Event, &WireFact)> {
-    let game = game_of_survivor(log);
+pub(super) fn told_of_the_end(
+    log: &Log,
+    game: GameNumber,
+    from: u64,
+    to: u64,
+) -> Vec<(&Event, &WireFact)> {
+    let game = game_of(log, SURVIVOR, game).and_then(|game| game.game);
     log.socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
         .filter(|(event, _, _)| event.seq > from && event.seq < to)
         .filter(|(_, _, args)| {

@@ -271,12 +271,10 @@ struct Findings {
 
 fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> CheckResult {
     let findings = match &check.ask {
-        Question::ConnectionsClosed(at) => connections_closed::ask(&at.at, log),
-        Question::PlayedPeerToPeer(_) => played_peer_to_peer::ask(spec, log),
-        Question::NoOverlay(between) => no_overlay::ask(&between.before, &between.after, log),
-        Question::OverlayShown(between) => {
-            overlay_shown::ask(spec, &between.before, &between.after, log)
-        }
+        Question::ConnectionsClosed(asked) => connections_closed::ask(asked, log),
+        Question::PlayedPeerToPeer(of) => played_peer_to_peer::ask(spec, of.game, log),
+        Question::NoOverlay(between) => no_overlay::ask(between, log),
+        Question::OverlayShown(between) => overlay_shown::ask(spec, between, log),
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
     };
     let concluded = conclude(&findings, missed);

@@ -8,15 +8,17 @@ use super::facts::{
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
+use crate::spec::{BetweenMoments, GameNumber};
 
-/// Asks about the time from the survivor's exit until the moment `after`; `before` is a moment
-/// before the partner's departure.
-pub(super) fn ask(before: &str, after: &str, log: &Log) -> Findings {
-    let exit = left_the_game(log);
+/// Asks about the time from the survivor's exit from a game until the moment `after`; `before` is a
+/// moment before the partner's departure.
+pub(super) fn ask(between: &BetweenMoments, log: &Log) -> Findings {
+    let (before, after) = (between.before.as_str(), between.after.as_str());
+    let exit = left_the_game(log, between.game);
     let barrier = log.barrier(SURVIVOR, after);
     let mut stimuli = vec![
         Stimulus::new("the survivor left the GymScene", seq(exit)),
-        told(log, exit, barrier),
+        told(log, between.game, exit, barrier),
         Stimulus::new("a barrier after that", seq(barrier)),
     ];
     stimuli.extend(partner_died(log));
@@ -34,10 +36,10 @@ pub(super) fn ask(before: &str, after: &str, log: &Log) -> Findings {
 }
 
 /// The event that, in a wrong system, would raise the overlay.
-fn told(log: &Log, exit: Option<&Event>, barrier: Option<&Event>) -> Stimulus {
+fn told(log: &Log, game: GameNumber, exit: Option<&Event>, barrier: Option<&Event>) -> Stimulus {
     let events = exit
         .zip(barrier)
-        .map(|(exit, barrier)| told_of_the_end(log, exit.seq, barrier.seq))
+        .map(|(exit, barrier)| told_of_the_end(log, game, exit.seq, barrier.seq))
         .unwrap_or_default();
     let origin = match events.first().map(|(_, wire)| wire.origin) {
         Some(Origin::Natural) => " (natural)",
@@ -87,12 +89,18 @@ fn dom(log: &Log, exit: &Event) -> OracleFinding {
     )
 }
 
-/// Where the next GymScene begins; the end of the log, if there is none.
+/// Where the next GymScene begins; the end of the log, if there is none. Where one game led straight
+/// to the next, that one begins with its start: what covers it before is not its own.
 fn next_game(log: &Log, exit: &Event) -> u64 {
-    log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
-        .filter(|(event, _, _)| event.seq > exit.seq)
-        .find(|(_, _, args)| is_game(args))
-        .map_or(u64::MAX, |(event, _, _)| event.seq)
+    let to_survivor = |name| log.socket_events(SURVIVOR, Direction::ToClient, name);
+    let straight = to_survivor("activate_scene")
+        .any(|(event, _, args)| event.seq == exit.seq && is_game(args));
+    let begins = if straight {
+        to_survivor("start_game").find(|(event, _, _)| event.seq > exit.seq)
+    } else {
+        to_survivor("activate_scene").find(|(event, _, args)| event.seq > exit.seq && is_game(args))
+    };
+    begins.map_or(u64::MAX, |(event, _, _)| event.seq)
 }
 
 /// The survivor's snapshots between two positions.

@@ -3,25 +3,29 @@
 //! It is the positive control of `no-overlay`: the same detectors must speak here.
 
 use super::facts::{
-    PARTNER, SURVIVOR, describe, difference, hit_test, left_the_game, overlays, partner_died,
-    pixels, reachable, told_of_the_end,
+    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, overlays, partner_died, pixels,
+    reachable, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Origin, Overlay, ProcessPhase, Snapshot};
-use crate::spec::Spec;
+use crate::evidence::{
+    Direction, Event, Fact, GameScene, Log, Origin, Overlay, ProcessPhase, Snapshot,
+};
+use crate::spec::{BetweenMoments, GameNumber, Spec};
 
 /// The least share of the picture that an overlay changes.
 const OTHER_PICTURE: f64 = 0.05;
 
-/// Asks about the time between two moments, the partner's departure between them.
-pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings {
+/// Asks about the time between two moments of a game, the partner's departure between them.
+pub(super) fn ask(spec: &Spec, between: &BetweenMoments, log: &Log) -> Findings {
+    let (before, after) = (between.before.as_str(), between.after.as_str());
+    let game = game_of(log, SURVIVOR, between.game);
     let killed = log.of(PARTNER).find(|event| {
         matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
     });
     let end = log.snapshot(SURVIVOR, after);
     let in_game = killed.filter(|killed| {
-        left_the_game(log).is_none_or(|left| left.seq > killed.seq)
-            && !finished(spec, log, killed.seq)
+        game.as_ref()
+            .is_some_and(|game| is_active(spec, log, game, killed.seq))
     });
     let mut stimuli = vec![Stimulus::new(
         "the survivor was in an active GymScene when the partner died",
@@ -41,7 +45,7 @@ pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings
     Findings {
         stimuli,
         oracles: vec![
-            told(log, killed.seq, event.seq),
+            told(log, between.game, killed.seq, event.seq),
             dom(spec, log, killed.seq, (event, snapshot)),
             hits(log, before, after),
             picture(log, before, after),
@@ -51,8 +55,8 @@ pub(super) fn ask(spec: &Spec, before: &str, after: &str, log: &Log) -> Findings
 }
 
 /// The wire: the target told the survivor by itself that the partner had gone.
-fn told(log: &Log, from: u64, to: u64) -> OracleFinding {
-    let natural: Vec<u64> = told_of_the_end(log, from, to)
+fn told(log: &Log, game: GameNumber, from: u64, to: u64) -> OracleFinding {
+    let natural: Vec<u64> = told_of_the_end(log, game, from, to)
         .iter()
         .filter(|(_, wire)| wire.origin == Origin::Natural)
         .map(|(event, _)| event.seq)
@@ -65,13 +69,16 @@ fn told(log: &Log, from: u64, to: u64) -> OracleFinding {
     finding("wire", !natural.is_empty(), account.to_owned(), natural)
 }
 
-/// Whether the survivor's last episode had ended by then.
-fn finished(spec: &Spec, log: &Log, by: u64) -> bool {
+/// Whether the game was going on at a position: it had started, the survivor had not left, and its
+/// last episode had not ended.
+fn is_active(spec: &Spec, log: &Log, game: &GameScene<'_>, at: u64) -> bool {
     let ended = log
         .socket_events(SURVIVOR, Direction::ToServer, "emit_episode_data")
-        .filter(|(event, _, _)| event.seq < by)
+        .filter(|(event, _, _)| game.holds(event.seq) && event.seq < at)
         .count();
-    ended >= spec.body.experiment.episodes as usize
+    game.started.is_some_and(|started| started.seq < at)
+        && game.holds(at)
+        && ended < spec.body.experiment.episodes as usize
 }
 
 fn finding(oracle: &str, holds: bool, account: String, evidence: Vec<u64>) -> OracleFinding {

@@ -1,10 +1,12 @@
 //! `played-peer-to-peer` (PLAY-01): did one connection carry the inputs of both, and do both
 //! records of the game agree?
 
-use super::facts::{PARTNER, SURVIVOR, same};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, same};
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{DataFile, Direction, Event, Fact, Log, PageFact};
-use crate::spec::Spec;
+use crate::evidence::{DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact};
+use crate::spec::{GameNumber, Spec};
 
 /// Columns of an episode's record that must be the same for both players, by how they begin. The
 /// others (time stamps, focus, speculation, rollbacks) are each client's own.
@@ -13,80 +15,140 @@ const SHARED: [&str; 5] = ["actions.", "rewards.", "terminateds.", "truncateds."
 /// How columns of actions begin; the rest of the name is the agent.
 const ACTIONS: &str = "actions.";
 
-/// Asks about the whole game.
-pub(super) fn ask(spec: &Spec, log: &Log) -> Findings {
+/// One player's part in a game.
+struct Part<'a> {
+    player: &'a str,
+    log: &'a Log,
+    scene: Option<GameScene<'a>>,
+}
+
+impl<'a> Part<'a> {
+    fn of(player: &'a str, game: GameNumber, log: &'a Log) -> Part<'a> {
+        let scene = game_of(log, player, game);
+        Part { player, log, scene }
+    }
+
+    fn began(&self) -> bool {
+        self.scene
+            .as_ref()
+            .is_some_and(|scene| scene.started.is_some())
+    }
+
+    /// What happened to the player from the scene's activation until the next scene's.
+    fn events(&self) -> impl Iterator<Item = &'a Event> {
+        self.log.of(self.player).filter(|event| {
+            self.scene
+                .as_ref()
+                .is_some_and(|scene| scene.holds(event.seq))
+        })
+    }
+}
+
+/// Asks about a whole game.
+pub(super) fn ask(spec: &Spec, game: GameNumber, log: &Log) -> Findings {
+    let survivor = Part::of(SURVIVOR, game, log);
+    let partner = Part::of(PARTNER, game, log);
     Findings {
         stimuli: vec![
-            keys(SURVIVOR, log),
-            keys(PARTNER, log),
-            records_there(spec, log),
+            keys(&survivor),
+            keys(&partner),
+            records_there(spec, &survivor, &partner),
         ],
         oracles: vec![
-            connection(SURVIVOR, log),
-            connection(PARTNER, log),
-            no_relay(log),
-            records(spec, log),
+            connection(&survivor),
+            connection(&partner),
+            no_relay(&[survivor.events(), partner.events()].map(Iterator::collect)),
+            records(spec, &survivor, &partner),
         ],
     }
 }
 
-fn keys(player: &str, log: &Log) -> Stimulus {
-    let pressed = log.of(player).find(
+fn keys(part: &Part<'_>) -> Stimulus {
+    let pressed = part.events().find(
         |event| matches!(&event.fact, Fact::Action(action) if action.action == "press a key"),
     );
     Stimulus::new(
-        format!("the {player} pressed keys"),
+        format!("the {} pressed keys", part.player),
         pressed.map(|event| event.seq).into_iter().collect(),
     )
 }
 
-/// A player's page: one connection, and a channel on it that carried messages both ways.
-fn connection(player: &str, log: &Log) -> OracleFinding {
-    let mut connected = Vec::new();
-    let mut channels = std::collections::BTreeMap::new();
-    let mut evidence = Vec::new();
-    for event in log.of(player) {
-        let Fact::Page(page) = &event.fact else {
-            continue;
-        };
-        match &page.what {
+/// What a player's page did with the connections that it made for a game. One that only measured the
+/// round trip for the matchmaking is none of them.
+#[derive(Default)]
+struct Connections {
+    made: BTreeSet<(u32, u32)>,
+    connected: BTreeSet<(u32, u32)>,
+    channels: BTreeSet<(u32, u32)>,
+    /// Messages that a channel sent and received, and the event that says so.
+    traffic: BTreeMap<(u32, u32), (u64, u64, u64)>,
+    evidence: Vec<u64>,
+}
+
+impl Connections {
+    fn of(part: &Part<'_>) -> Connections {
+        let mut found = Connections::default();
+        for event in part.events() {
+            if let Fact::Page(page) = &event.fact {
+                found.add(event.seq, page.page, &page.what);
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, seq: u64, page: u32, what: &PageFact) {
+        match what {
+            PageFact::ConnectionCreated { id, stack } if !is_measuring(stack) => {
+                self.made.insert((page, *id));
+            }
             PageFact::ConnectionState { id, connection, .. }
-                if connection == "connected" && !connected.contains(id) =>
+                if connection == "connected" && self.made.contains(&(page, *id)) =>
             {
-                connected.push(*id);
-                evidence.push(event.seq);
+                if self.connected.insert((page, *id)) {
+                    self.evidence.push(seq);
+                }
+            }
+            PageFact::ChannelCreated { id, connection, .. }
+                if self.made.contains(&(page, *connection)) =>
+            {
+                self.channels.insert((page, *id));
             }
             PageFact::ChannelTraffic {
                 id, sent, received, ..
-            } => {
-                channels.insert(*id, (*sent, *received, event.seq));
+            } if self.channels.contains(&(page, *id)) => {
+                self.traffic.insert((page, *id), (*sent, *received, seq));
             }
             _ => {}
         }
     }
-    let both_ways = channels
+}
+
+/// A player's page: one connection, and a channel on it that carried messages both ways.
+fn connection(part: &Part<'_>) -> OracleFinding {
+    let oracle = format!("the {}'s page", part.player);
+    if !part.began() {
+        return OracleFinding::absent(&oracle, "no game began");
+    }
+    let found = Connections::of(part);
+    let both_ways = found
+        .traffic
         .values()
         .find(|(sent, received, _)| *sent > 0 && *received > 0);
-    evidence.extend(both_ways.map(|(_, _, seq)| *seq));
-    let began = log
-        .socket_events(player, Direction::ToClient, "start_game")
-        .next();
-    if began.is_none() {
-        return OracleFinding::absent(&format!("the {player}'s page"), "no game began");
-    }
     let mut violations = Vec::new();
-    if connected.len() != 1 {
+    if found.connected.len() != 1 {
         violations.push(format!(
             "{} connections were connected, not one",
-            connected.len()
+            found.connected.len()
         ));
     }
     if both_ways.is_none() {
         violations.push("no data channel carried messages both ways".to_owned());
     }
     let (sent, received) = both_ways.map_or((0, 0), |(sent, received, _)| (*sent, *received));
+    let mut evidence = found.evidence;
+    evidence.extend(both_ways.map(|(_, _, seq)| *seq));
     OracleFinding::from_violations(
-        &format!("the {player}'s page"),
+        &oracle,
         violations,
         format!("one connection; its channel sent {sent} and received {received} messages"),
         evidence,
@@ -94,18 +156,12 @@ fn connection(player: &str, log: &Log) -> OracleFinding {
 }
 
 /// The wire: no input took the server's relay.
-fn no_relay(log: &Log) -> OracleFinding {
-    let relayed: Vec<&Event> = [SURVIVOR, PARTNER]
-        .into_iter()
-        .flat_map(|player| {
-            log.socket_events(player, Direction::ToServer, "pyodide_player_action")
-                .chain(log.socket_events(
-                    player,
-                    Direction::ToClient,
-                    "pyodide_other_player_action",
-                ))
-        })
-        .map(|(event, _, _)| event)
+fn no_relay(parts: &[Vec<&Event>]) -> OracleFinding {
+    let relayed: Vec<&Event> = parts
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|event| is_relayed(event))
         .collect();
     let violations = if relayed.is_empty() {
         Vec::new()
@@ -120,11 +176,33 @@ fn no_relay(log: &Log) -> OracleFinding {
     )
 }
 
-fn episodes<'a>(player: &'a str, log: &'a Log) -> Vec<(&'a Event, &'a DataFile)> {
-    let mut files: Vec<_> = log
-        .of(player)
+/// Whether an event is an input on its way to the server's relay, or from it.
+fn is_relayed(event: &Event) -> bool {
+    match &event.fact {
+        Fact::Wire(wire) => match (&wire.packet, wire.direction) {
+            (Packet::Event { name, .. }, Direction::ToServer) => name == "pyodide_player_action",
+            (Packet::Event { name, .. }, Direction::ToClient) => {
+                name == "pyodide_other_player_action"
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The records of the game's episodes. They lie in a folder for each scene, and may be there only
+/// when the player has left it.
+fn episodes<'a>(part: &Part<'a>) -> Vec<(&'a Event, &'a DataFile)> {
+    let scene = part.scene.as_ref().and_then(|game| game.scene.as_str());
+    let is_here = |file: &DataFile| {
+        let (folder, _) = episode_of(file);
+        scene.is_some_and(|scene| folder.rsplit('/').next() == Some(scene))
+    };
+    let mut files: Vec<_> = part
+        .log
+        .of(part.player)
         .filter_map(|event| match &event.fact {
-            Fact::DataFile(file) if file.what == "episode" => Some((event, file)),
+            Fact::DataFile(file) if file.what == "episode" && is_here(file) => Some((event, file)),
             _ => None,
         })
         .collect();
@@ -142,9 +220,9 @@ fn episode_of(file: &DataFile) -> (String, u32) {
     (folder.to_owned(), number)
 }
 
-fn records_there(spec: &Spec, log: &Log) -> Stimulus {
+fn records_there(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> Stimulus {
     let expected = (spec.body.experiment.episodes) as usize;
-    let (survivor, partner) = (episodes(SURVIVOR, log), episodes(PARTNER, log));
+    let (survivor, partner) = (episodes(survivor), episodes(partner));
     let all_there = survivor.len() >= expected && partner.len() >= expected;
     let evidence = survivor.iter().chain(&partner).map(|(event, _)| event.seq);
     Stimulus::new(
@@ -159,8 +237,8 @@ fn records_there(spec: &Spec, log: &Log) -> Stimulus {
 
 /// The records of both players: as long as the episode, the same value by value, and with keys of
 /// both in them.
-fn records(spec: &Spec, log: &Log) -> OracleFinding {
-    let (survivor, partner) = (episodes(SURVIVOR, log), episodes(PARTNER, log));
+fn records(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> OracleFinding {
+    let (survivor, partner) = (episodes(survivor), episodes(partner));
     if survivor.is_empty() || partner.is_empty() {
         return OracleFinding {
             oracle: "records".to_owned(),
