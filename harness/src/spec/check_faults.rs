@@ -26,6 +26,8 @@ pub(super) fn mistake(step: &Step) -> Option<Mistake> {
             .or_else(|| unknown(&rule.before, rule.direction))
             .or_else(|| of_overtake(rule)),
         Step::Join(_)
+        | Step::Start(_)
+        | Step::Solo(_)
         | Step::Play(_)
         | Step::Arrive(_)
         | Step::Observe(_)
