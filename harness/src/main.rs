@@ -414,7 +414,8 @@ fn put_together(
         if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, finished, index)) {
             results.mutants.push(fate_of(mutant, base, records));
         }
-        if let (Side::Against, Some(Some(first))) = (item.side, finished.get(index - 1)) {
+        let before = index.checked_sub(1).and_then(|before| finished.get(before));
+        if let (Side::Against, Some(Some(first))) = (item.side, before) {
             results.compare(first, records);
         }
         results.runs.extend(records.iter().cloned());

@@ -570,6 +570,8 @@ impl Step {
             Step::Drop(rule) | Step::Duplicate(rule) => Some(&rule.name),
             Step::Overtake(rule) => Some(&rule.name),
             Step::Join(_)
+            | Step::Start(_)
+            | Step::Solo(_)
             | Step::Play(_)
             | Step::Arrive(_)
             | Step::Observe(_)
@@ -577,8 +579,6 @@ impl Step {
             | Step::Provoke(_)
             | Step::Release(_)
             | Step::Watch(_)
-            | Step::Start(_)
-            | Step::Solo(_)
             | Step::Answer(_) => None,
         }
     }
