@@ -405,6 +405,13 @@ pub enum Question {
     OverlayShown(BetweenMoments),
     /// Could the survivor answer, was the answer stored, and did the next scene come?
     FormAnswered(NoParameters),
+    /// Did each advance bring one end of the scene that was left, and then one beginning of the
+    /// next?
+    SceneOrder(NoParameters),
+    /// Is nothing alive at this moment that the game made?
+    EquipmentStopped(Equipment),
+    /// Are the survivor's rows of this game the frames that were played, value by value?
+    DataWhole(OneGame),
 }
 
 impl Question {
@@ -417,6 +424,9 @@ impl Question {
             Question::NoOverlay(_) => "no-overlay",
             Question::OverlayShown(_) => "overlay-shown",
             Question::FormAnswered(_) => "form-answered",
+            Question::SceneOrder(_) => "scene-order",
+            Question::EquipmentStopped(_) => "equipment-stopped",
+            Question::DataWhole(_) => "data-whole",
         }
     }
 
@@ -428,9 +438,64 @@ impl Question {
             Question::NoOverlay(between) | Question::OverlayShown(between) => {
                 vec![&between.before, &between.after]
             }
-            Question::PlayedPeerToPeer(_) | Question::FormAnswered(_) => Vec::new(),
+            Question::EquipmentStopped(moments) => {
+                vec![&moments.at, &moments.before, &moments.during]
+            }
+            Question::PlayedPeerToPeer(_)
+            | Question::FormAnswered(_)
+            | Question::SceneOrder(_)
+            | Question::DataWhole(_) => Vec::new(),
         }
     }
+}
+
+/// Whether every run takes this moment down by itself, around each of its games: `before-game`,
+/// `in-game`, and for the second game `before-game-2`, `in-game-2`, and so on.
+#[must_use]
+pub fn is_moment_of_every_run(label: &str) -> bool {
+    ["before-game", "in-game"].into_iter().any(|name| {
+        label.strip_prefix(name).is_some_and(|rest| {
+            rest.is_empty()
+                || rest
+                    .strip_prefix('-')
+                    .is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 1))
+        })
+    })
+}
+
+/// A question about one game.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneGame {
+    /// Which game of the run, from 1.
+    #[serde(default = "first_game")]
+    pub game: u32,
+}
+
+fn first_game() -> u32 {
+    1
+}
+
+/// A question about what a game leaves running.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Equipment {
+    /// The label of the `observe` step after the exit.
+    pub at: String,
+    /// A moment before the game, with which the page is compared.
+    #[serde(default = "before_game")]
+    pub before: String,
+    /// A moment in the game, at which its equipment must have been seen to run.
+    #[serde(default = "in_game")]
+    pub during: String,
+}
+
+fn before_game() -> String {
+    "before-game".to_owned()
+}
+
+fn in_game() -> String {
+    "in-game".to_owned()
 }
 
 /// A question without parameters, written `{}`.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::SpecError;
-use super::model::{Spec, SpecBody, Step};
+use super::model::{Spec, SpecBody, Step, is_moment_of_every_run};
 use super::mutant::Mutant;
 
 /// One requirement of `specs/requirements.toml`.
@@ -194,7 +194,7 @@ fn check_names(
             return wrong(&check.requirement, "requirement", join(requirements.keys()));
         }
         for moment in check.ask.moments() {
-            if !moments.contains(moment) {
+            if !moments.contains(moment) && !is_moment_of_every_run(moment) {
                 return wrong(moment, "moment", join(moments.iter()));
             }
         }

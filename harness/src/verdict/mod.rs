@@ -5,11 +5,17 @@
 //! pass.
 
 mod connections_closed;
+mod data_whole;
+mod equipment;
+mod equipment_stopped;
+mod excuses;
 mod facts;
 mod form_answered;
+mod games;
 mod no_overlay;
 mod overlay_shown;
 mod played_peer_to_peer;
+mod scene_order;
 
 use std::fmt;
 
@@ -262,6 +268,9 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
             overlay_shown::ask(spec, &between.before, &between.after, log)
         }
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
+        Question::SceneOrder(_) => scene_order::ask(spec, log),
+        Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
+        Question::DataWhole(which) => data_whole::ask(spec, which.game, log),
     };
     let (verdict, account) = conclude(&findings, missed);
     CheckResult {
