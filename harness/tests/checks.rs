@@ -500,3 +500,257 @@ mod data_whole {
         assert!(result.account.contains("absent: recomputation"));
     }
 }
+
+mod no_errors {
+    use super::*;
+    use gymcheck::evidence::{PageEvent, PageFact};
+
+    const ASK: &str = "{ no-errors = { paths = [\"scene-end\", \"game-ended\"] } }";
+
+    /// The log with an event of the survivor's page in it.
+    fn with_page_event(what: PageFact) -> Log {
+        let good = recorded("good");
+        let place = places(&good, "terminate_scene")[1] + 1;
+        let mut event = good.events()[place - 1].clone();
+        event.fact = Fact::Page(PageEvent {
+            page: 1,
+            page_t: event.t,
+            what,
+        });
+        inserted(&good, place, [event])
+    }
+
+    #[test]
+    fn a_run_without_errors_passes() {
+        passes("{ no-errors = {} }", &recorded("good"));
+        passes(ASK, &recorded("good"));
+    }
+
+    #[test]
+    fn a_path_that_was_not_taken_makes_it_vacuous() {
+        let good = recorded("good");
+        for path in [
+            "partner-excluded",
+            "excluded",
+            "focus-loss",
+            "reconnection-timeout",
+            "scene-completed",
+        ] {
+            let ask = format!("{{ no-errors = {{ paths = [\"{path}\"] }} }}");
+            is_vacuous(&ask, path, &good);
+        }
+        let other_order = "{ no-errors = { paths = [\"game-ended\", \"scene-end\"] } }";
+        is_vacuous(other_order, "that order", &good);
+        let never_told = without(&good, |event| {
+            is_socket_event(event, "survivor", "p2p_game_ended")
+        });
+        is_vacuous(ASK, "the second path", &never_told);
+        is_vacuous(ASK, "a barrier", &without(&good, is_barrier));
+    }
+
+    #[test]
+    fn each_path_is_known_when_it_is_taken() {
+        let good = recorded("good");
+        let up = &good.events()[places(&good, "multiplayer_game_complete")[0]];
+        let down = &good.events()[places(&good, "start_game")[0]];
+        let reason = |reason: &str| serde_json::json!({ "reason": reason });
+        let taken = [
+            ("partner-excluded", down, "partner_excluded", reason("x")),
+            ("excluded", up, "mid_game_exclusion", reason("tab_hidden")),
+            (
+                "focus-loss",
+                up,
+                "p2p_game_ended",
+                reason("focus_loss_timeout"),
+            ),
+            (
+                "reconnection-timeout",
+                up,
+                "p2p_reconnection_timeout",
+                reason("x"),
+            ),
+            (
+                "scene-completed",
+                down,
+                "p2p_game_ended",
+                reason("scene_completed"),
+            ),
+        ];
+        for (path, like, name, args) in taken {
+            let ask = format!("{{ no-errors = {{ paths = [\"{path}\"] }} }}");
+            let place = like.seq as usize;
+            passes(
+                &ask,
+                &inserted(&good, place, [socket_event(like, name, args)]),
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_of_either_side_fails() {
+        let message = "InvalidStateError: the connection is closed already".to_owned();
+        let stack = "at WebRTCManager.close (http://h/webrtc_manager.js:880:1)".to_owned();
+        let thrown = with_page_event(PageFact::Error {
+            message: message.clone(),
+            stack: stack.clone(),
+        });
+        fails(
+            ASK,
+            "pages",
+            "an uncaught error in the survivor's page",
+            &thrown,
+        );
+        let rejected = with_page_event(PageFact::Rejection { message, stack });
+        fails(ASK, "pages", "a rejected promise", &rejected);
+        let raised = changed(&recorded("good"), |event| {
+            if let Fact::ServerHandled(handled) = &mut event.fact
+                && handled.event == "sync_globals"
+            {
+                handled.error = Some("AttributeError".into());
+            }
+            true
+        });
+        fails(
+            ASK,
+            "target",
+            "`sync_globals` raised AttributeError",
+            &raised,
+        );
+        let traced = changed(&recorded("good"), |event| {
+            if let Fact::ServerLog { line } = &mut event.fact {
+                *line = line.replace("[GameComplete]", "Traceback (most recent call last):");
+            }
+            true
+        });
+        fails(ASK, "target", "tracebacks", &traced);
+    }
+}
+
+mod told_or_carried_on {
+    use super::*;
+
+    const IN_GAME: &str =
+        "{ told-or-carried-on = { before = \"in-game\", after = \"after-death\" } }";
+    const ON_SURVEY: &str =
+        "{ told-or-carried-on = { before = \"after-exit\", after = \"after-death\" } }";
+
+    /// The headline run as if the target itself had told the survivor on the survey.
+    fn told_late() -> Log {
+        changed(&recorded("good"), |event| {
+            if is_socket_event(event, "survivor", "p2p_game_ended")
+                && let Fact::Wire(wire) = &mut event.fact
+            {
+                wire.origin = gymcheck::evidence::Origin::Natural;
+            }
+            true
+        })
+    }
+
+    /// The mid-game run as if the survivor's page had come to the end of its game all the same, so
+    /// long after it was told.
+    fn ended_after(ms: f64, moved_on: bool) -> Log {
+        let log = recorded("in-game");
+        let told = places(&log, "p2p_game_ended")[0];
+        let game = args(&mut log.events()[told].clone())[0]["game_id"].clone();
+        let up = log.events()[places(&log, "join_game")[0]].clone();
+        let mut complete = socket_event(
+            &up,
+            "multiplayer_game_complete",
+            serde_json::json!({ "game_id": game }),
+        );
+        complete.t = log.events()[told].t + ms;
+        let mut new = vec![complete];
+        if moved_on {
+            new.push(socket_event(&up, "advance_scene", serde_json::json!({})));
+        }
+        inserted(&log, told + 1, new)
+    }
+
+    #[test]
+    fn each_of_the_two_passes_when_it_is_whole() {
+        passes(IN_GAME, &recorded("in-game"));
+        passes(ON_SURVEY, &told_late());
+        passes(IN_GAME, &ended_after(1_900.0, false));
+        // Both on their way at once: it was told and stayed, which is whole.
+        passes(IN_GAME, &ended_after(1.0, false));
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        is_vacuous(ON_SURVEY, "the target's own word", &recorded("good"));
+        let log = told_late();
+        let killed = |event: &Event| {
+            matches!(&event.fact, Fact::Process(process)
+                if process.phase == gymcheck::evidence::ProcessPhase::Killed)
+        };
+        is_vacuous(ON_SURVEY, "the death", &without(&log, killed));
+        let handled = |event: &Event| matches!(&event.fact, Fact::ServerHandled(one) if one.event == "disconnect");
+        is_vacuous(ON_SURVEY, "its handling", &without(&log, handled));
+        is_vacuous(ON_SURVEY, "a barrier", &without(&log, is_barrier));
+        let never_began = without(&log, |event| {
+            is_socket_event(event, "survivor", "start_game")
+        });
+        is_vacuous(ON_SURVEY, "a game", &never_began);
+    }
+
+    #[test]
+    fn told_and_moved_on_fails() {
+        let log = ended_after(1_900.0, true);
+        fails(
+            IN_GAME,
+            "wire",
+            "told in the game, and moved on all the same",
+            &log,
+        );
+        let at_once = ended_after(1.0, true);
+        assert_eq!(asked(IN_GAME, &at_once).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn told_and_nothing_shown_fails() {
+        let silent = changed(&recorded("in-game"), |event| {
+            if let Fact::Snapshot(snapshot) = &mut event.fact {
+                snapshot.state.overlays.clear();
+            }
+            !matches!(&event.fact, Fact::Page(page)
+                if matches!(page.what, gymcheck::evidence::PageFact::Overlay(_)))
+        });
+        fails(IN_GAME, "DOM history", "no overlay came", &silent);
+    }
+
+    #[test]
+    fn an_overlay_that_goes_along_to_the_survey_fails() {
+        // As the release does when the partner dies in the countdown: the same events, with the
+        // overlay of the mid-game run.
+        let overlay = recorded("in-game")
+            .events()
+            .iter()
+            .rev()
+            .find_map(|event| match &event.fact {
+                Fact::Page(page)
+                    if matches!(&page.what, gymcheck::evidence::PageFact::Overlay(one)
+                        if one.visible) =>
+                {
+                    Some(event.clone())
+                }
+                _ => None,
+            })
+            .expect("an overlay");
+        let log = told_late();
+        let told = places(&log, "p2p_game_ended")[0];
+        let covered = inserted(&log, told + 1, [overlay]);
+        fails(ON_SURVEY, "DOM history", "after the game's end", &covered);
+    }
+
+    #[test]
+    fn a_survivor_who_is_never_moved_on_fails() {
+        let stuck = without(&told_late(), |event| {
+            event.seq > 400 && is_socket_event(event, "survivor", "activate_scene")
+        });
+        fails(ON_SURVEY, "wire", "the next scene never came", &stuck);
+        let forgotten = without(&stuck, |event| {
+            is_socket_event(event, "survivor", "p2p_game_ended")
+        });
+        fails(ON_SURVEY, "wire", "neither told nor moved on", &forgotten);
+    }
+}

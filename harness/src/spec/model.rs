@@ -412,6 +412,11 @@ pub enum Question {
     EquipmentStopped(Equipment),
     /// Are the survivor's rows of this game the frames that were played, value by value?
     DataWhole(OneGame),
+    /// Did neither a page nor the target have an error that nobody caught, although these paths
+    /// out of a game were taken?
+    NoErrors(ExitPaths),
+    /// Was the survivor told in the game and stayed, or not told and came to a scene that works?
+    ToldOrCarriedOn(BetweenMoments),
 }
 
 impl Question {
@@ -427,6 +432,8 @@ impl Question {
             Question::SceneOrder(_) => "scene-order",
             Question::EquipmentStopped(_) => "equipment-stopped",
             Question::DataWhole(_) => "data-whole",
+            Question::NoErrors(_) => "no-errors",
+            Question::ToldOrCarriedOn(_) => "told-or-carried-on",
         }
     }
 
@@ -435,7 +442,9 @@ impl Question {
     pub fn moments(&self) -> Vec<&str> {
         match self {
             Question::ConnectionsClosed(at) => vec![&at.at],
-            Question::NoOverlay(between) | Question::OverlayShown(between) => {
+            Question::NoOverlay(between)
+            | Question::OverlayShown(between)
+            | Question::ToldOrCarriedOn(between) => {
                 vec![&between.before, &between.after]
             }
             Question::EquipmentStopped(moments) => {
@@ -444,7 +453,8 @@ impl Question {
             Question::PlayedPeerToPeer(_)
             | Question::FormAnswered(_)
             | Question::SceneOrder(_)
-            | Question::DataWhole(_) => Vec::new(),
+            | Question::DataWhole(_)
+            | Question::NoErrors(_) => Vec::new(),
         }
     }
 }
@@ -496,6 +506,39 @@ fn before_game() -> String {
 
 fn in_game() -> String {
     "in-game".to_owned()
+}
+
+/// A question about ways out of a game that overlap.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExitPaths {
+    /// The paths that must have been taken, in this order.
+    #[serde(default = "end_of_the_scene")]
+    pub paths: Vec<ExitPath>,
+}
+
+fn end_of_the_scene() -> Vec<ExitPath> {
+    vec![ExitPath::SceneEnd]
+}
+
+/// A way out of a game, as the survivor's page meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitPath {
+    /// The target said that the partner was excluded.
+    PartnerExcluded,
+    /// The page excluded its own player.
+    Excluded,
+    /// The page ended the game because its player had been away for too long.
+    FocusLoss,
+    /// The target said that the partner had ended the game by going away.
+    GameEnded,
+    /// The page gave up reconnecting to the partner.
+    ReconnectionTimeout,
+    /// The target said that the partner had completed the scene.
+    SceneCompleted,
+    /// The GymScene was ended.
+    SceneEnd,
 }
 
 /// A question without parameters, written `{}`.

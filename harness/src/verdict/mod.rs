@@ -12,10 +12,12 @@ mod excuses;
 mod facts;
 mod form_answered;
 mod games;
+mod no_errors;
 mod no_overlay;
 mod overlay_shown;
 mod played_peer_to_peer;
 mod scene_order;
+mod told_or_carried_on;
 
 use std::fmt;
 
@@ -271,6 +273,8 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::SceneOrder(_) => scene_order::ask(spec, log),
         Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
         Question::DataWhole(which) => data_whole::ask(spec, which.game, log),
+        Question::NoErrors(taken) => no_errors::ask(&taken.paths, log),
+        Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
     };
     let (verdict, account) = conclude(&findings, missed);
     CheckResult {
