@@ -22,6 +22,12 @@ impl GameNumber {
         GameNumber(NonZeroU32::MIN.saturating_add(others))
     }
 
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+
     /// How many games come before it.
     #[must_use]
     pub fn index(self) -> usize {

@@ -460,6 +460,18 @@ pub enum Question {
     OverlayShown(BetweenMoments),
     /// Could the survivor answer, was the answer stored, and did the next scene come?
     FormAnswered(NoParameters),
+    /// Did each advance bring one end of the scene that was left, and then one beginning of the
+    /// next?
+    SceneOrder(NoParameters),
+    /// Is nothing alive at this moment that the game made?
+    EquipmentStopped(Equipment),
+    /// Are the survivor's rows of this game the frames that were played, value by value?
+    DataWhole(OfGame),
+    /// Did neither a page nor the target have an error that nobody caught, although these paths
+    /// out of a game were taken?
+    NoErrors(ExitPaths),
+    /// Was the survivor told in the game and stayed, or not told and came to a scene that works?
+    ToldOrCarriedOn(BetweenMoments),
 }
 
 impl Question {
@@ -472,6 +484,11 @@ impl Question {
             Question::NoOverlay(_) => "no-overlay",
             Question::OverlayShown(_) => "overlay-shown",
             Question::FormAnswered(_) => "form-answered",
+            Question::SceneOrder(_) => "scene-order",
+            Question::EquipmentStopped(_) => "equipment-stopped",
+            Question::DataWhole(_) => "data-whole",
+            Question::NoErrors(_) => "no-errors",
+            Question::ToldOrCarriedOn(_) => "told-or-carried-on",
         }
     }
 
@@ -481,8 +498,14 @@ impl Question {
         match self {
             Question::ConnectionsClosed(at) => Some(at.game),
             Question::PlayedPeerToPeer(of) => Some(of.game),
-            Question::NoOverlay(between) | Question::OverlayShown(between) => Some(between.game),
-            Question::FormAnswered(_) => None,
+            Question::NoOverlay(between)
+            | Question::OverlayShown(between)
+            | Question::ToldOrCarriedOn(between) => Some(between.game),
+            Question::DataWhole(of) => Some(of.game),
+            Question::FormAnswered(_)
+            | Question::SceneOrder(_)
+            | Question::EquipmentStopped(_)
+            | Question::NoErrors(_) => None,
         }
     }
 
@@ -491,12 +514,76 @@ impl Question {
     pub fn moments(&self) -> Vec<&str> {
         match self {
             Question::ConnectionsClosed(at) => vec![&at.at],
-            Question::NoOverlay(between) | Question::OverlayShown(between) => {
+            Question::NoOverlay(between)
+            | Question::OverlayShown(between)
+            | Question::ToldOrCarriedOn(between) => {
                 vec![&between.before, &between.after]
             }
-            Question::PlayedPeerToPeer(_) | Question::FormAnswered(_) => Vec::new(),
+            Question::EquipmentStopped(moments) => {
+                vec![&moments.at, &moments.before, &moments.during]
+            }
+            Question::PlayedPeerToPeer(_)
+            | Question::FormAnswered(_)
+            | Question::SceneOrder(_)
+            | Question::DataWhole(_)
+            | Question::NoErrors(_) => Vec::new(),
         }
     }
+}
+
+/// A question about what a game leaves running.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Equipment {
+    /// The label of the `observe` step after the exit.
+    pub at: String,
+    /// A moment before the game, with which the page is compared.
+    #[serde(default = "before_game")]
+    pub before: String,
+    /// A moment in the game, at which its equipment must have been seen to run.
+    #[serde(default = "in_game")]
+    pub during: String,
+}
+
+fn before_game() -> String {
+    "before-game".to_owned()
+}
+
+fn in_game() -> String {
+    "in-game".to_owned()
+}
+
+/// A question about ways out of a game that overlap.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExitPaths {
+    /// The paths that must have been taken, in this order.
+    #[serde(default = "end_of_the_scene")]
+    pub paths: Vec<ExitPath>,
+}
+
+fn end_of_the_scene() -> Vec<ExitPath> {
+    vec![ExitPath::SceneEnd]
+}
+
+/// A way out of a game, as the survivor's page meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitPath {
+    /// The target said that the partner was excluded.
+    PartnerExcluded,
+    /// The page excluded its own player.
+    Excluded,
+    /// The page ended the game because its player had been away for too long.
+    FocusLoss,
+    /// The target said that the partner had ended the game by going away.
+    GameEnded,
+    /// The page gave up reconnecting to the partner.
+    ReconnectionTimeout,
+    /// The target said that the partner had completed the scene.
+    SceneCompleted,
+    /// The GymScene was ended.
+    SceneEnd,
 }
 
 /// A question without parameters, written `{}`.

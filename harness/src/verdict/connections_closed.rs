@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, seq, started};
+use super::games::sent_after;
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
-    ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, Packet, PageFact,
-    PageState, ProcessPhase, Snapshot, UdpSocket,
+    ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, PageFact, PageState,
+    ProcessPhase, Snapshot, UdpSocket,
 };
 use crate::spec::{ConnectionsAt, GameNumber};
 
@@ -174,11 +175,6 @@ fn first_line(stack: &str) -> String {
     }
 }
 
-/// Events that only a running game, or an open connection, sends.
-fn is_of_a_game(name: &str) -> bool {
-    name == "webrtc_signal" || name == "pyodide_player_action" || name.starts_with("p2p_")
-}
-
 /// Traffic: nothing of the game after the scene's exit, on the wire and on the data channels, as
 /// either page sees them.
 fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> OracleFinding {
@@ -188,7 +184,7 @@ fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> Or
     };
     let mut evidence = vec![end.seq];
     let mut violations = Vec::new();
-    for (event, name) in events_after(log, exit, end.seq) {
+    for (event, name) in sent_after(log, exit, end.seq).unwrap_or_default() {
         evidence.push(event.seq);
         violations.push(format!("the page still sent `{name}`"));
     }
@@ -233,29 +229,6 @@ fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> Or
         format!("no message of the game after the exit, on the wire and as {seen_by} saw it"),
         evidence,
     )
-}
-
-/// Events of a game that the survivor's page sent after it had certainly left it: after the second
-/// ping that followed the exit, since what was sent before may have crossed it on its way.
-fn events_after<'a>(log: &'a Log, exit: &Event, end: u64) -> Vec<(&'a Event, &'a str)> {
-    let Some(settled) = log
-        .socket_events(SURVIVOR, Direction::ToServer, "ping")
-        .filter(|(event, _, _)| event.seq > exit.seq)
-        .nth(1)
-        .map(|(event, _, _)| event.seq)
-    else {
-        return Vec::new();
-    };
-    log.of(SURVIVOR)
-        .filter(|event| event.seq > settled && event.seq < end)
-        .filter_map(|event| match &event.fact {
-            Fact::Wire(wire) if wire.direction == Direction::ToServer => match &wire.packet {
-                Packet::Event { name, .. } if is_of_a_game(name) => Some((event, name.as_str())),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect()
 }
 
 /// The kernel: no UDP socket is left in the browser's processes but those it had before the game.

@@ -5,15 +5,23 @@
 //! pass.
 
 mod connections_closed;
+mod data_whole;
+mod equipment;
+mod equipment_stopped;
+mod excuses;
 mod expectations;
 mod facts;
 mod form_answered;
+mod games;
+mod no_errors;
 mod no_overlay;
 mod overlay_shown;
 mod played_peer_to_peer;
 mod rules;
 
 pub use expectations::expect;
+mod scene_order;
+mod told_or_carried_on;
 
 use std::fmt;
 
@@ -276,6 +284,11 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::NoOverlay(between) => no_overlay::ask(between, log),
         Question::OverlayShown(between) => overlay_shown::ask(spec, between, log),
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
+        Question::SceneOrder(_) => scene_order::ask(spec, log),
+        Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
+        Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
+        Question::NoErrors(taken) => no_errors::ask(&taken.paths, log),
+        Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
     };
     let concluded = conclude(&findings, missed);
     let firings = rules::firings(spec, log);

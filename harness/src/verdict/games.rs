@@ -1,0 +1,137 @@
+//! The games of a run, one after the other, as a player's wire tells of them.
+
+use serde_json::Value;
+
+use super::facts::SURVIVOR;
+use crate::evidence::{Direction, Event, Fact, Log, Packet};
+
+/// One game of a player: it has an id of the target's own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Game<'a> {
+    /// The target's id of it.
+    pub(super) id: &'a str,
+    /// The seed that the target gave out for it.
+    pub(super) seed: Option<u64>,
+    /// The GymScene that it was played in, by the target's id.
+    pub(super) scene: &'a str,
+    /// The player was assigned to it.
+    pub(super) assigned: &'a Event,
+    /// It began.
+    pub(super) started: Option<&'a Event>,
+    /// The player's page told the target that the last episode had ended.
+    pub(super) complete: Option<&'a Event>,
+    /// The player came to stand on the next scene.
+    pub(super) exit: Option<&'a Event>,
+}
+
+/// The survivor's game of this number, from 1.
+pub(super) fn game(log: &Log, number: u32) -> Option<Game<'_>> {
+    game_of(SURVIVOR, log, number)
+}
+
+/// A player's game of this number, from 1.
+pub(super) fn game_of<'a>(player: &'a str, log: &'a Log, number: u32) -> Option<Game<'a>> {
+    games_of(player, log)
+        .into_iter()
+        .nth((number as usize).checked_sub(1)?)
+}
+
+/// All games of a player, in order: one for each assignment with an id that is new.
+pub(super) fn games_of<'a>(player: &'a str, log: &'a Log) -> Vec<Game<'a>> {
+    let mut games: Vec<Game<'a>> = Vec::new();
+    for (assigned, _, args) in
+        log.socket_events(player, Direction::ToClient, "pyodide_player_assigned")
+    {
+        let Some(id) = text(args, "game_id") else {
+            continue;
+        };
+        if games.iter().any(|game| game.id == id) {
+            continue;
+        }
+        let scene = scene_before(player, log, assigned.seq).unwrap_or_default();
+        let of_it = |direction, name| {
+            log.socket_events(player, direction, name)
+                .find(|(event, _, args)| {
+                    event.seq > assigned.seq && text(args, "game_id") == Some(id)
+                })
+                .map(|(event, _, _)| event)
+        };
+        games.push(Game {
+            id,
+            seed: args
+                .first()
+                .and_then(|args| args.get("game_seed")?.as_u64()),
+            scene,
+            assigned,
+            started: of_it(Direction::ToClient, "start_game"),
+            complete: of_it(Direction::ToServer, "multiplayer_game_complete"),
+            exit: exit(player, log, scene, assigned.seq),
+        });
+    }
+    games
+}
+
+/// A field of an event's first argument, where it is a text.
+pub(super) fn text<'a>(args: &'a [Value], field: &str) -> Option<&'a str> {
+    args.first()?.get(field)?.as_str()
+}
+
+/// The scene on which a player stood.
+fn scene_before<'a>(player: &'a str, log: &'a Log, seq: u64) -> Option<&'a str> {
+    log.socket_events(player, Direction::ToClient, "activate_scene")
+        .rfind(|(event, _, _)| event.seq < seq)
+        .and_then(|(_, _, args)| text(args, "scene_id"))
+}
+
+/// The next scene's beginning. The same scene again is another one only if it was ended before: a
+/// page that asks for its scene is told it once more.
+fn exit<'a>(player: &'a str, log: &'a Log, scene: &str, from: u64) -> Option<&'a Event> {
+    let ended = log
+        .socket_events(player, Direction::ToClient, "terminate_scene")
+        .find(|(event, _, _)| event.seq > from)
+        .map(|(event, _, _)| event.seq);
+    log.socket_events(player, Direction::ToClient, "activate_scene")
+        .find(|(event, _, args)| {
+            event.seq > from
+                && (text(args, "scene_id") != Some(scene)
+                    || ended.is_some_and(|ended| ended < event.seq))
+        })
+        .map(|(event, _, _)| event)
+}
+
+/// Events that only a running game, or an open connection, sends.
+fn is_of_a_game(name: &str) -> bool {
+    name == "webrtc_signal" || name == "pyodide_player_action" || name.starts_with("p2p_")
+}
+
+/// Events of a game that the survivor's page sent between `exit` and `end`, after it had certainly
+/// left it: after the second ping that followed the exit, since what was sent before may have
+/// crossed it on its way. `None` if there were no such pings.
+pub(super) fn sent_after<'a>(
+    log: &'a Log,
+    exit: &Event,
+    end: u64,
+) -> Option<Vec<(&'a Event, &'a str)>> {
+    let settled = log
+        .socket_events(SURVIVOR, Direction::ToServer, "ping")
+        .filter(|(event, _, _)| event.seq > exit.seq && event.seq < end)
+        .nth(1)
+        .map(|(event, _, _)| event.seq)?;
+    let sent = log
+        .of(SURVIVOR)
+        .filter(|event| event.seq > settled && event.seq < end)
+        .filter_map(|event| match &event.fact {
+            Fact::Wire(wire) if wire.direction == Direction::ToServer => match &wire.packet {
+                Packet::Event { name, .. } if is_of_a_game(name) => Some((event, name.as_str())),
+                _ => None,
+            },
+            _ => None,
+        });
+    Some(sent.collect())
+}
+
+/// The barrier of the survivor that comes first after a position.
+pub(super) fn barrier_after(log: &Log, seq: u64) -> Option<&Event> {
+    log.of(SURVIVOR)
+        .find(|event| event.seq > seq && matches!(event.fact, Fact::Barrier(_)))
+}

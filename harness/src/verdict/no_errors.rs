@@ -1,0 +1,169 @@
+//! `no-errors` (IDEM-01): did neither a page nor the target have an error that nobody caught?
+
+use super::facts::{SURVIVOR, is_game, seq};
+use super::games::barrier_after;
+use super::{Findings, OracleFinding, Stimulus};
+use crate::evidence::{Direction, Event, Fact, Log, Packet, PageFact, WireFact};
+use crate::spec::ExitPath;
+
+/// How many errors an account names; the evidence has them all.
+const NAMED: usize = 3;
+
+/// Asks about the whole run, in which these paths were taken in this order.
+pub(super) fn ask(paths: &[ExitPath], log: &Log) -> Findings {
+    let mut stimuli = Vec::new();
+    let mut from = 0;
+    for path in paths {
+        let taken = log
+            .of(SURVIVOR)
+            .find(|event| event.seq > from && is_taken(*path, event));
+        stimuli.push(Stimulus::new(
+            match stimuli.is_empty() {
+                true => describe(*path).to_owned(),
+                false => format!("then {}", describe(*path)),
+            },
+            seq(taken),
+        ));
+        from = taken.map_or(u64::MAX, |event| event.seq);
+    }
+    stimuli.push(Stimulus::new(
+        "a barrier after that",
+        seq(barrier_after(log, from)),
+    ));
+    Findings {
+        stimuli,
+        oracles: vec![pages(log), target(log)],
+    }
+}
+
+/// A path in words, as a stimulus.
+fn describe(path: ExitPath) -> &'static str {
+    match path {
+        ExitPath::PartnerExcluded => "the survivor was told that the partner was excluded",
+        ExitPath::Excluded => "the survivor's page excluded its own player",
+        ExitPath::FocusLoss => "the survivor's page ended the game, its player having been away",
+        ExitPath::GameEnded => "the survivor was told that the partner had ended the game",
+        ExitPath::ReconnectionTimeout => "the survivor's page gave up reconnecting",
+        ExitPath::SceneCompleted => {
+            "the survivor was told that the partner had completed the scene"
+        }
+        ExitPath::SceneEnd => "the survivor's GymScene was ended",
+    }
+}
+
+/// Whether an event of the survivor's is the moment at which a path is taken.
+fn is_taken(path: ExitPath, event: &Event) -> bool {
+    let Fact::Wire(WireFact {
+        direction,
+        packet: Packet::Event { name, args, .. },
+        ..
+    }) = &event.fact
+    else {
+        return false;
+    };
+    let field = |field: &str| args.first().and_then(|args| args.get(field)?.as_str());
+    let reason = field("reason");
+    match (path, direction, name.as_str()) {
+        (ExitPath::PartnerExcluded, Direction::ToClient, "partner_excluded")
+        | (ExitPath::Excluded, Direction::ToServer, "mid_game_exclusion")
+        | (ExitPath::ReconnectionTimeout, Direction::ToServer, "p2p_reconnection_timeout") => true,
+        (ExitPath::FocusLoss, Direction::ToServer, "p2p_game_ended") => {
+            reason.is_some_and(|reason| reason.contains("focus"))
+        }
+        (ExitPath::GameEnded, Direction::ToClient, "p2p_game_ended") => {
+            reason != Some("scene_completed")
+        }
+        (ExitPath::SceneCompleted, Direction::ToClient, "p2p_game_ended") => {
+            reason == Some("scene_completed")
+        }
+        (ExitPath::SceneEnd, Direction::ToClient, "terminate_scene") => is_game(args),
+        _ => false,
+    }
+}
+
+/// Both players' pages: no uncaught error, no rejected promise that nobody handled.
+fn pages(log: &Log) -> OracleFinding {
+    let mut watched = 0;
+    let mut evidence = Vec::new();
+    let mut errors = Vec::new();
+    for event in log.events() {
+        let Fact::Page(page) = &event.fact else {
+            continue;
+        };
+        let (what, message, stack) = match &page.what {
+            PageFact::Hello { .. } => {
+                watched += 1;
+                continue;
+            }
+            PageFact::Error { message, stack } => ("an uncaught error", message, stack),
+            PageFact::Rejection { message, stack } => ("a rejected promise", message, stack),
+            _ => continue,
+        };
+        evidence.push(event.seq);
+        errors.push(format!(
+            "{what} in the {}'s page, {:.1} s after the run's begin: {message}, {}",
+            event.player.as_deref().unwrap_or("unknown player"),
+            page.page_t / 1000.0,
+            stack.lines().next().unwrap_or("at an unknown place"),
+        ));
+    }
+    if watched == 0 {
+        return OracleFinding::absent("pages", "no page was watched");
+    }
+    OracleFinding::from_violations(
+        "pages",
+        few(errors),
+        format!("no uncaught error and no rejected promise in {watched} pages"),
+        evidence,
+    )
+}
+
+/// The target: no handler of an event raised an error, and its log shows none.
+fn target(log: &Log) -> OracleFinding {
+    let mut handled = 0;
+    let mut evidence = Vec::new();
+    let mut errors = Vec::new();
+    let mut traced = 0;
+    for event in log.events() {
+        match &event.fact {
+            Fact::ServerHandled(done) => {
+                handled += 1;
+                if let Some(error) = &done.error {
+                    evidence.push(event.seq);
+                    errors.push(format!(
+                        "its handler of `{}` raised {error}, {:.1} s after the run's begin",
+                        done.event,
+                        event.t / 1000.0
+                    ));
+                }
+            }
+            Fact::ServerLog { line } if line.contains("Traceback (most recent call last)") => {
+                evidence.push(event.seq);
+                traced += 1;
+            }
+            _ => {}
+        }
+    }
+    if handled == 0 {
+        return OracleFinding::absent("target", "it was not seen to handle anything");
+    }
+    if traced > 0 {
+        errors.push(format!("its log has {traced} tracebacks"));
+    }
+    OracleFinding::from_violations(
+        "target",
+        few(errors),
+        format!("it handled {handled} events without an error"),
+        evidence,
+    )
+}
+
+/// The first of many, and how many more there are.
+fn few(mut errors: Vec<String>) -> Vec<String> {
+    if errors.len() > NAMED {
+        let more = errors.len() - NAMED;
+        errors.truncate(NAMED);
+        errors.push(format!("and {more} more"));
+    }
+    errors
+}

@@ -1,0 +1,352 @@
+//! `told-or-carried-on` (RACE-02): was the survivor told in the game and stayed, or not told and
+//! came to a scene that works? One of the two, whole.
+
+use super::facts::{
+    PARTNER, SURVIVOR, describe, hit_test, is_game, overlays, partner_died, reachable, seq,
+};
+use super::games::{Game, games_of, text};
+use super::{Findings, OracleFinding, Says, Stimulus};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, ProcessPhase, Snapshot};
+use crate::spec::BetweenMoments;
+
+/// A round trip, where the page has measured none, in milliseconds.
+const ROUND_TRIP_MS: f64 = 100.0;
+
+/// What the survivor has been through.
+#[derive(Clone, Copy)]
+struct Story<'a> {
+    /// It was told that the partner had ended this game.
+    told: &'a Event,
+    /// Its page said that the last episode had ended.
+    ended: Option<&'a Event>,
+    /// The end of the time that is looked at.
+    end: &'a Event,
+}
+
+/// Asks about the time until the moment `after`; `before` is a moment in the game.
+pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
+    let game = game_of_the_death(log);
+    let told = game.and_then(|game| told(log, &game));
+    let end = log.barrier(SURVIVOR, &moments.after);
+    let mut stimuli = vec![
+        Stimulus::new(
+            "the survivor was in a game that had begun",
+            seq(game.and_then(|game| game.started)),
+        ),
+        Stimulus::new(
+            "the target told the survivor by itself that the partner had ended this game",
+            seq(told),
+        ),
+        Stimulus::new(
+            "a barrier after that",
+            seq(end.filter(|end| told.is_some_and(|told| told.seq < end.seq))),
+        ),
+    ];
+    stimuli.extend(partner_died(log));
+    let oracles = match (game, told, end) {
+        (Some(game), Some(told), Some(end)) => {
+            let ended = game.complete.filter(|ended| ended.seq < end.seq);
+            judge_rows(&Story { told, ended, end }, moments, log, &game)
+        }
+        (Some(game), None, Some(end)) => vec![neither(&game, end)],
+        _ => Vec::new(),
+    };
+    Findings { stimuli, oracles }
+}
+
+/// The survivor's last game that began before the partner died.
+fn game_of_the_death(log: &Log) -> Option<Game<'_>> {
+    let died = log
+        .of(PARTNER)
+        .find(|event| {
+            matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
+        })
+        .map_or(u64::MAX, |event| event.seq);
+    games_of(SURVIVOR, log)
+        .into_iter()
+        .rfind(|game| game.started.is_some_and(|started| started.seq < died))
+}
+
+/// The target's own word that the partner has ended this game.
+fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
+    log.socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
+        .find(|(_, wire, args)| {
+            wire.origin == Origin::Natural
+                && text(args, "game_id") == Some(game.id)
+                && text(args, "reason") != Some("scene_completed")
+        })
+        .map(|(event, _, _)| event)
+}
+
+/// A survivor who is not told must be moved on.
+fn neither(game: &Game<'_>, end: &Event) -> OracleFinding {
+    match game.exit.filter(|exit| exit.seq < end.seq) {
+        Some(_) => OracleFinding::absent(
+            "wire",
+            "the survivor was not told and moved on: the target knew no more of this game",
+        ),
+        None => OracleFinding::from_violations(
+            "wire",
+            vec!["the survivor was neither told nor moved on".to_owned()],
+            "",
+            vec![end.seq],
+        ),
+    }
+}
+
+/// Which of the two it must be, by what came first. Where both were on their way at once, either
+/// will do, if it is whole.
+fn judge_rows(
+    story: &Story<'_>,
+    moments: &BetweenMoments,
+    log: &Log,
+    game: &Game<'_>,
+) -> Vec<OracleFinding> {
+    let stayed = || stayed(story, moments, log);
+    let carried_on = || carried_on(story, moments, log, game);
+    let Some(ended) = story.ended else {
+        return stayed();
+    };
+    if (ended.t - story.told.t).abs() < round_trip(log) {
+        let whole = carried_on();
+        let alternative = stayed();
+        let is_whole = |row: &[OracleFinding]| row.iter().all(|one| one.says != Says::Violated);
+        return if is_whole(&whole) || !is_whole(&alternative) {
+            whole
+        } else {
+            alternative
+        };
+    }
+    if story.told.seq < ended.seq {
+        stayed()
+    } else {
+        carried_on()
+    }
+}
+
+/// The longest round trip that the survivor's page has measured while it was in the game.
+fn round_trip(log: &Log) -> f64 {
+    let started = log
+        .socket_events(SURVIVOR, Direction::ToClient, "start_game")
+        .next()
+        .map_or(0, |(event, _, _)| event.seq);
+    log.socket_events(SURVIVOR, Direction::ToServer, "ping")
+        .filter(|(event, _, _)| event.seq > started)
+        .filter_map(|(_, _, args)| args.first()?.get("ping_ms")?.as_f64())
+        .fold(ROUND_TRIP_MS, f64::max)
+}
+
+/// Told in the game: an overlay comes and stays, and the survivor stays with it.
+fn stayed(story: &Story<'_>, moments: &BetweenMoments, log: &Log) -> Vec<OracleFinding> {
+    vec![
+        overlay_stays(story, moments, log),
+        nobody_moves(story, log),
+        nothing_in_reach(moments, log),
+    ]
+}
+
+fn overlay_stays(story: &Story<'_>, moments: &BetweenMoments, log: &Log) -> OracleFinding {
+    let Some((event, snapshot)) = log.snapshot(SURVIVOR, &moments.after) else {
+        return OracleFinding::absent("DOM history", "the page was not looked at");
+    };
+    let mut evidence = vec![event.seq];
+    let came: Vec<u32> = overlays(log, story.told.seq, event.seq)
+        .filter(|(_, overlay)| overlay.visible)
+        .map(|(event, overlay)| {
+            evidence.push(event.seq);
+            overlay.id
+        })
+        .collect();
+    let stays = snapshot
+        .state
+        .overlays
+        .iter()
+        .find(|overlay| overlay.visible && came.contains(&overlay.id));
+    let violations = match (came.is_empty(), stays) {
+        (true, _) => vec!["told in the game, and no overlay came".to_owned()],
+        (false, None) => vec!["told in the game, and the overlay did not stay".to_owned()],
+        (false, Some(_)) => Vec::new(),
+    };
+    OracleFinding::from_violations(
+        "DOM history",
+        violations,
+        format!(
+            "told in the game: {}",
+            stays.map(describe).unwrap_or_default()
+        ),
+        evidence,
+    )
+}
+
+fn nobody_moves(story: &Story<'_>, log: &Log) -> OracleFinding {
+    let moves: Vec<&Event> = log
+        .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+        .chain(log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene"))
+        .map(|(event, _, _)| event)
+        .filter(|event| event.seq > story.told.seq && event.seq < story.end.seq)
+        .collect();
+    let violations = moves
+        .first()
+        .map(|first| {
+            format!(
+                "told in the game, and moved on all the same, {:.1} s later",
+                (first.t - story.told.t) / 1000.0
+            )
+        })
+        .into_iter()
+        .collect();
+    OracleFinding::from_violations(
+        "wire",
+        violations,
+        "told in the game, and not moved on",
+        moves
+            .iter()
+            .map(|event| event.seq)
+            .chain([story.told.seq])
+            .collect(),
+    )
+}
+
+fn nothing_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
+    let (Some((first, had)), Some((second, has))) = (
+        hit_test(log, &moments.before),
+        hit_test(log, &moments.after),
+    ) else {
+        return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
+    };
+    if !had.controls.iter().any(reachable) {
+        return OracleFinding::absent("hit-testing", "no control could be reached in the game");
+    }
+    let violations = has
+        .controls
+        .iter()
+        .filter(|control| reachable(control))
+        .map(|control| {
+            format!(
+                "told in the game, and `{}` is still on top",
+                control.element
+            )
+        })
+        .collect();
+    OracleFinding::from_violations(
+        "hit-testing",
+        violations,
+        "no control can be reached any more",
+        vec![first.seq, second.seq],
+    )
+}
+
+/// Played to the end: no overlay, and the next scene comes and works.
+fn carried_on(
+    story: &Story<'_>,
+    moments: &BetweenMoments,
+    log: &Log,
+    game: &Game<'_>,
+) -> Vec<OracleFinding> {
+    vec![
+        no_overlay(story, log),
+        next_scene(story, log, game),
+        all_in_reach(moments, log),
+    ]
+}
+
+fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
+    let from = story.told.seq.min(story.ended.map_or(u64::MAX, |e| e.seq));
+    let end = story.end.seq;
+    let mut evidence = Vec::new();
+    let mut violations: Vec<String> = Vec::new();
+    let mut note = |seq: u64, what: String| {
+        evidence.push(seq);
+        if !violations.contains(&what) {
+            violations.push(what);
+        }
+    };
+    let old: Vec<u32> = overlays(log, 0, from).map(|(_, one)| one.id).collect();
+    for (event, overlay) in overlays(log, from, end) {
+        let flashed = !overlay.present && !old.contains(&overlay.id);
+        if overlay.visible || flashed {
+            note(
+                event.seq,
+                format!("after the game's end {}", describe(overlay)),
+            );
+        }
+    }
+    for (event, snapshot) in snapshots_at_rest(log, story.told.seq) {
+        for overlay in snapshot.state.overlays.iter().filter(|one| one.visible) {
+            note(
+                event.seq,
+                format!("at `{}` {}", snapshot.label, describe(overlay)),
+            );
+        }
+    }
+    OracleFinding::from_violations(
+        "DOM history",
+        violations,
+        "the game had been played to its end, and nothing covered the page any more",
+        evidence,
+    )
+}
+
+/// Looks at the survivor's page after it was told, until its next game.
+fn snapshots_at_rest(log: &Log, from: u64) -> impl Iterator<Item = (&Event, &Snapshot)> {
+    let until = log
+        .socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
+        .find(|(event, _, args)| event.seq > from && is_game(args))
+        .map_or(u64::MAX, |(event, _, _)| event.seq);
+    log.of(SURVIVOR)
+        .filter(move |event| event.seq > from && event.seq < until)
+        .filter_map(|event| match &event.fact {
+            Fact::Snapshot(snapshot) => Some((event, snapshot)),
+            _ => None,
+        })
+}
+
+fn next_scene(story: &Story<'_>, log: &Log, game: &Game<'_>) -> OracleFinding {
+    let advanced = log
+        .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+        .map(|(event, _, _)| event)
+        .find(|event| story.ended.is_some_and(|ended| event.seq > ended.seq));
+    let arrived = game.exit.filter(|exit| exit.seq < story.end.seq);
+    let violations = match (advanced, arrived) {
+        (None, _) => vec!["the game was played to its end, and the page never advanced".to_owned()],
+        (_, None) => vec!["the page advanced, and the next scene never came".to_owned()],
+        (Some(_), Some(_)) => Vec::new(),
+    };
+    OracleFinding::from_violations(
+        "wire",
+        violations,
+        "the survivor advanced, and the next scene came",
+        [advanced, arrived]
+            .into_iter()
+            .flatten()
+            .map(|event| event.seq)
+            .collect(),
+    )
+}
+
+fn all_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
+    let Some((event, test)) = hit_test(log, &moments.after) else {
+        return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
+    };
+    let shown: Vec<_> = test.controls.iter().filter(|one| one.rendered).collect();
+    let mut violations: Vec<String> = shown
+        .iter()
+        .filter(|control| !control.on_top)
+        .map(|control| {
+            format!(
+                "`{}` is covered by `{}`",
+                control.element,
+                control.covered_by.as_deref().unwrap_or("something")
+            )
+        })
+        .collect();
+    if shown.is_empty() {
+        violations.push("no control of the scene can be reached".to_owned());
+    }
+    OracleFinding::from_violations(
+        "hit-testing",
+        violations,
+        format!("all {} controls of the scene are on top", shown.len()),
+        vec![event.seq],
+    )
+}

@@ -1,0 +1,757 @@
+//! Each check on a recorded good log, on that log without each of its stimuli, and on that log as
+//! the mistakes of a maintainer would have made it. No browser takes part.
+
+#[path = "support/logs.rs"]
+mod logs;
+
+use gymcheck::evidence::{Event, Fact, Log, Packet, PageState};
+use gymcheck::run::find_root;
+use gymcheck::spec::{Catalogue, CheckSpec, Spec};
+use gymcheck::verdict::{CheckResult, Verdict, judge};
+use logs::*;
+
+const HEADLINE: &str = "scene-exit/partner-dies-on-survey";
+
+/// The spec that a log is of, with one check alone, as a spec file would ask it.
+fn spec(ask: &str, log: &Log) -> Spec {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    let name = log.run().map_or(HEADLINE, |run| run.spec.as_str());
+    let mut spec = catalogue.spec(name).expect("a spec").clone();
+    let check: CheckSpec =
+        toml::from_str(&format!("requirement = \"X\"\nask = {ask}")).expect("a check");
+    spec.body.checks = vec![check];
+    spec
+}
+
+fn asked(ask: &str, log: &Log) -> CheckResult {
+    judge(&spec(ask, log), log).checks.remove(0)
+}
+
+#[track_caller]
+fn passes(ask: &str, log: &Log) {
+    let result = asked(ask, log);
+    assert_eq!(result.verdict, Verdict::Pass, "{result:#?}");
+}
+
+#[track_caller]
+fn is_vacuous(ask: &str, what: &str, log: &Log) {
+    let result = asked(ask, log);
+    assert_eq!(
+        result.verdict,
+        Verdict::Vacuous,
+        "without {what}: {result:#?}"
+    );
+}
+
+/// The check fails, by this oracle, which says this.
+#[track_caller]
+fn fails(ask: &str, oracle: &str, says: &str, log: &Log) {
+    let result = asked(ask, log);
+    assert_eq!(result.verdict, Verdict::Fail, "{result:#?}");
+    assert!(
+        result.account.contains(&format!("{oracle}: ")) && result.account.contains(says),
+        "expected {oracle} to say {says}: {}",
+        result.account
+    );
+}
+
+/// The recorded headline run on the release, with the moments that every run takes down.
+fn good() -> Log {
+    with_moments(&recorded("good"))
+}
+
+fn is_barrier(event: &Event) -> bool {
+    matches!(event.fact, Fact::Barrier(_))
+}
+
+/// Where the survivor's events of this name stand.
+fn places(log: &Log, name: &str) -> Vec<usize> {
+    log.events()
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| is_socket_event(event, "survivor", name))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+mod scene_order {
+    use super::*;
+
+    const ASK: &str = "{ scene-order = {} }";
+
+    #[test]
+    fn a_whole_run_passes_as_do_the_other_recorded_ones() {
+        for name in ["good", "cleanup-not-called", "late-end-not-guarded"] {
+            passes(ASK, &recorded(name));
+        }
+    }
+
+    #[test]
+    fn without_an_exit_from_a_finished_game_it_is_vacuous() {
+        let good = recorded("good");
+        let complete = without(&good, |event| {
+            is_socket_event(event, "survivor", "multiplayer_game_complete")
+        });
+        is_vacuous(ASK, "the end of the game", &complete);
+        is_vacuous(ASK, "a barrier", &without(&good, is_barrier));
+        is_vacuous(ASK, "an exit", &recorded("in-game"));
+    }
+
+    #[test]
+    fn the_next_scene_before_the_end_of_this_one_fails() {
+        let good = recorded("good");
+        let (end, next) = (
+            places(&good, "terminate_scene")[1],
+            places(&good, "activate_scene")[2],
+        );
+        let mut events = good.events().to_vec();
+        events.swap(end, next);
+        fails(
+            ASK,
+            "wire",
+            "began before `game-1` was ended",
+            &in_order(events),
+        );
+    }
+
+    #[test]
+    fn a_scene_that_is_ended_twice_fails() {
+        let good = recorded("good");
+        let end = places(&good, "terminate_scene")[1];
+        let twice = inserted(&good, end, [good.events()[end].clone()]);
+        fails(ASK, "wire", "`game-1` was ended a second time", &twice);
+    }
+
+    #[test]
+    fn a_second_advance_fails_wherever_it_falls() {
+        let good = recorded("good");
+        let advance = places(&good, "advance_scene")[1];
+        let again = good.events()[advance].clone();
+        let at_once = inserted(&good, advance, [again.clone()]);
+        fails(
+            ASK,
+            "wire",
+            "a second advance_scene from `game-1`",
+            &at_once,
+        );
+        let next = places(&good, "activate_scene")[2];
+        let later = inserted(&good, next + 1, [again]);
+        fails(ASK, "wire", "advance_scene from `survey-1`, where", &later);
+    }
+
+    #[test]
+    fn a_game_that_is_skipped_fails() {
+        let skipped = without(&recorded("good"), |event| {
+            is_socket_event(event, "survivor", "multiplayer_game_complete")
+                || is_socket_event(event, "survivor", "emit_episode_data")
+        });
+        fails(
+            ASK,
+            "wire",
+            "whose game was not played to its end",
+            &skipped,
+        );
+    }
+
+    #[test]
+    fn a_player_who_may_not_join_fails() {
+        let good = recorded("good");
+        let join = places(&good, "join_game")[0];
+        let like = good.events()[places(&good, "start_game")[0]].clone();
+        let refused = inserted(
+            &good,
+            join + 1,
+            [socket_event(
+                &like,
+                "waiting_room_error",
+                serde_json::json!({}),
+            )],
+        );
+        fails(ASK, "wire", "with `waiting_room_error`", &refused);
+    }
+
+    #[test]
+    fn an_advance_that_leads_nowhere_fails() {
+        let good = recorded("good");
+        let last = *places(&good, "activate_scene").last().expect("one");
+        let nowhere = without(&good, |event| event.seq == last as u64);
+        fails(ASK, "wire", "`survey-1` was ended, and no scene", &nowhere);
+    }
+
+    #[test]
+    fn a_scene_that_is_only_told_again_is_no_mistake() {
+        let good = recorded("good");
+        let survey = places(&good, "activate_scene")[2];
+        let told = good.events()[survey].clone();
+        let asks = good.events()[places(&good, "advance_scene")[1]].clone();
+        let asks = socket_event(&asks, "request_current_scene", serde_json::json!({}));
+        passes(ASK, &inserted(&good, survey + 1, [asks, told.clone()]));
+        let unasked = inserted(&good, survey + 1, [told]);
+        fails(ASK, "wire", "`survey-1` began without", &unasked);
+    }
+
+    #[test]
+    fn the_target_and_the_page_bear_witness_too() {
+        let good = recorded("good");
+        let raised = changed(&good, |event| {
+            if let Fact::ServerHandled(handled) = &mut event.fact
+                && handled.event == "advance_scene"
+            {
+                handled.error = Some("KeyError".into());
+            }
+            true
+        });
+        fails(ASK, "target", "its handler raised KeyError", &raised);
+        let elsewhere = changed(&good, |event| {
+            if let Fact::ServerLog { line } = &mut event.fact {
+                *line = line.replace("scene_index=3, scene_id=end", "scene_id=game-1");
+            }
+            true
+        });
+        fails(ASK, "target", "its log says", &elsewhere);
+        let header = with_page(&good, "survivor", "after-exit", |page| {
+            page.state.header = "Duet 1".into();
+        });
+        fails(ASK, "page", "the header \"Duet 1\"", &header);
+    }
+}
+
+mod equipment_stopped {
+    use super::*;
+
+    const ASK: &str = "{ equipment-stopped = { at = \"after-exit\" } }";
+
+    /// The log in which something that ran in the game is still there at the end.
+    fn left_alive(keep: impl Fn(&mut PageState, &PageState)) -> Log {
+        let good = good();
+        let (_, in_game) = good.snapshot("survivor", "in-game").expect("taken");
+        let then = in_game.state.clone();
+        with_page(&good, "survivor", "after-exit/later", |page| {
+            keep(&mut page.state, &then);
+        })
+    }
+
+    fn interval_left(of: &str) -> Log {
+        left_alive(|now, then| {
+            let left = then.intervals.iter().find(|one| one.stack.contains(of));
+            now.intervals.push(left.expect("it ran").clone());
+        })
+    }
+
+    #[test]
+    fn a_sound_exit_passes_and_tells_what_has_ended() {
+        passes(ASK, &good());
+        let result = asked(ASK, &good());
+        let ledger = &result.oracles[0].account;
+        for name in [
+            "GameTimerWorker._createWorker",
+            "LatencyTelemetry.start",
+            "ConnectionQualityMonitor.start",
+            "_startP2PHealthReporting",
+        ] {
+            assert!(ledger.contains(name), "{name}: {ledger}");
+        }
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        let good = good();
+        is_vacuous(
+            ASK,
+            "the page before",
+            &without_moment(&good, "before-game"),
+        );
+        is_vacuous(
+            ASK,
+            "the page in the game",
+            &without_moment(&good, "in-game"),
+        );
+        let in_game = |change: fn(&mut PageState)| {
+            with_page(&good, "survivor", "in-game", |page| change(&mut page.state))
+        };
+        is_vacuous(ASK, "a worker", &in_game(|state| state.workers.clear()));
+        let no_intervals = in_game(|state| state.intervals.clear());
+        is_vacuous(ASK, "intervals", &no_intervals);
+        let no_listener = in_game(|state| {
+            state.listeners.remove("webrtc_signal");
+        });
+        is_vacuous(ASK, "a listener", &no_listener);
+        is_vacuous(ASK, "a barrier", &without(&good, is_barrier));
+        let another_page = with_page(&good, "survivor", "before-game", |page| page.page = 7);
+        is_vacuous(ASK, "the same page", &another_page);
+        is_vacuous(ASK, "an exit", &with_moments_of_in_game());
+    }
+
+    /// The mid-game log, in which nobody ever leaves.
+    fn with_moments_of_in_game() -> Log {
+        without(&good(), |event| {
+            is_socket_event(event, "survivor", "activate_scene")
+        })
+    }
+
+    #[test]
+    fn each_thing_left_alive_fails() {
+        let worker = left_alive(|now, then| {
+            now.workers = then.workers.clone();
+        });
+        fails(
+            ASK,
+            "ledger",
+            "worker made by `GameTimerWorker._createWorker`",
+            &worker,
+        );
+        for of in [
+            "LatencyTelemetry.start",
+            "ConnectionQualityMonitor.start",
+            "_startP2PHealthReporting",
+            "index.js:938",
+        ] {
+            fails(ASK, "ledger", of, &interval_left(of));
+        }
+        let signals = left_alive(|now, _| {
+            now.listeners.insert("webrtc_signal".into(), 1);
+        });
+        fails(
+            ASK,
+            "listeners",
+            "1 more listeners of `webrtc_signal`",
+            &signals,
+        );
+    }
+
+    #[test]
+    fn a_timeout_of_the_game_that_is_still_to_come_fails() {
+        let timeout = left_alive(|now, then| {
+            let mut timer = then.intervals[1].clone();
+            timer.period = 30_000.0;
+            timer.stack = "at startReconnection (http://h/game.js:6299:1)".into();
+            now.timeouts.push(timer);
+        });
+        fails(ASK, "ledger", "a time-out of 30000 ms", &timeout);
+    }
+
+    #[test]
+    fn reports_of_a_game_that_is_over_fail() {
+        let good = good();
+        let place = position(
+            &good,
+            |event| matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == "after-exit/later"),
+        );
+        let like = good.events()[places(&good, "p2p_health_report")[0]].clone();
+        fails(
+            ASK,
+            "wire",
+            "the page still sent `p2p_health_report`",
+            &inserted(&good, place, [like]),
+        );
+    }
+
+    #[test]
+    fn the_listeners_of_the_game_object_may_stay_once() {
+        let first = with_page(&good(), "survivor", "before-game", |page| {
+            page.state.listeners.remove("p2p_pause");
+        });
+        passes(ASK, &first);
+        let again = with_page(&good(), "survivor", "after-exit/later", |page| {
+            page.state.listeners.insert("p2p_pause".into(), 2);
+        });
+        fails(ASK, "listeners", "`p2p_pause`", &again);
+    }
+}
+
+mod data_whole {
+    use super::*;
+
+    const ASK: &str = "{ data-whole = {} }";
+
+    fn with_file(change: impl Fn(&mut Vec<Vec<String>>, &[String])) -> Log {
+        changed(&good(), |event| {
+            if is_of(event, "survivor")
+                && let Fact::DataFile(file) = &mut event.fact
+                && file.what == "episode"
+            {
+                change(&mut file.rows, &file.columns);
+            }
+            true
+        })
+    }
+
+    fn column(columns: &[String], name: &str) -> usize {
+        columns
+            .iter()
+            .position(|one| one == name)
+            .expect("a column")
+    }
+
+    #[test]
+    fn every_recorded_episode_is_whole_by_all_three_oracles() {
+        for name in ["good", "cleanup-not-called", "late-end-not-guarded"] {
+            passes(ASK, &recorded(name));
+            let result = asked(ASK, &recorded(name));
+            assert_eq!(result.account, "3 oracles agree", "{name}");
+        }
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        let good = good();
+        let ack = without(
+            &good,
+            |event| matches!(&event.fact, Fact::Wire(wire) if matches!(wire.packet, Packet::Ack { .. })),
+        );
+        is_vacuous(ASK, "the acknowledgement", &ack);
+        let unsent = without(&good, |event| {
+            is_socket_event(event, "survivor", "emit_episode_data")
+        });
+        is_vacuous(ASK, "the episode's data", &unsent);
+        is_vacuous("{ data-whole = { game = 2 } }", "a second game", &good);
+        let mut idle = with_file(|rows, columns| {
+            for row in rows {
+                row[column(columns, "actions.left")] = "0".into();
+                row[column(columns, "actions.right")] = "0".into();
+            }
+        });
+        idle = changed(&idle, |event| {
+            if is_socket_event(event, "survivor", "emit_episode_data") {
+                let data = &mut args(event)[0]["data"]["$binary"]["msgpack"];
+                for agent in ["left", "right"] {
+                    data["actions"][agent] = vec![0; 60].into();
+                }
+            }
+            true
+        });
+        // The rewards are those of the keys: what is left of it must not pass.
+        assert_ne!(asked(ASK, &idle).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn rewards_as_whole_numbers_fail_by_two_oracles() {
+        let rounded = with_file(|rows, columns| {
+            for row in rows {
+                let cell = &mut row[column(columns, "rewards.left")];
+                *cell = format!("{:.0}", cell.parse::<f64>().expect("a number"));
+            }
+        });
+        fails(ASK, "wire and file", "rewards.left in row 0", &rounded);
+        fails(ASK, "recomputation", "row 0 has the reward 1", &rounded);
+    }
+
+    #[test]
+    fn frames_that_are_lost_on_both_sides_fail() {
+        let mut lost = with_file(|rows, _| rows.truncate(58));
+        lost = changed(&lost, |event| {
+            if is_socket_event(event, "survivor", "emit_episode_data") {
+                truncate(&mut args(event)[0]["data"]["$binary"]["msgpack"], 58);
+            }
+            true
+        });
+        fails(
+            ASK,
+            "frames",
+            "58 frames in the file, 60 were played",
+            &lost,
+        );
+        let first = with_file(|rows, _| {
+            rows.remove(0);
+        });
+        fails(ASK, "frames", "frame 1 in row 0", &first);
+    }
+
+    fn truncate(value: &mut serde_json::Value, to: usize) {
+        match value {
+            serde_json::Value::Array(items) => items.truncate(to),
+            serde_json::Value::Object(fields) => {
+                fields.values_mut().for_each(|inner| truncate(inner, to));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_belief_that_is_recorded_for_what_was_played_fails() {
+        // Both the page and the file say so: the rules of the game alone can tell.
+        let mut believed = with_file(|rows, columns| {
+            rows[20][column(columns, "actions.left")] = "1".into();
+        });
+        believed = changed(&believed, |event| {
+            if is_socket_event(event, "survivor", "emit_episode_data") {
+                let data = &mut args(event)[0]["data"]["$binary"]["msgpack"];
+                data["actions"]["left"][20] = 1.into();
+            }
+            true
+        });
+        fails(ASK, "recomputation", "row 20", &believed);
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_is_in_no_file_fails() {
+        let gone = without(&good(), |event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::DataFile(file) if file.what == "episode")
+        });
+        fails(ASK, "wire and file", "no file holds it", &gone);
+    }
+
+    #[test]
+    fn the_rules_of_another_experiment_are_not_known() {
+        let mut spec = spec(ASK);
+        spec.body.experiment.name = "another".into();
+        let result = judge(&spec, &good()).checks.remove(0);
+        assert_eq!(result.verdict, Verdict::Pass);
+        assert!(result.account.contains("absent: recomputation"));
+    }
+}
+
+mod no_errors {
+    use super::*;
+    use gymcheck::evidence::{PageEvent, PageFact};
+
+    const ASK: &str = "{ no-errors = { paths = [\"scene-end\", \"game-ended\"] } }";
+
+    /// The log with an event of the survivor's page in it.
+    fn with_page_event(what: PageFact) -> Log {
+        let good = recorded("good");
+        let place = places(&good, "terminate_scene")[1] + 1;
+        let mut event = good.events()[place - 1].clone();
+        event.fact = Fact::Page(PageEvent {
+            page: 1,
+            page_t: event.t,
+            what,
+        });
+        inserted(&good, place, [event])
+    }
+
+    #[test]
+    fn a_run_without_errors_passes() {
+        passes("{ no-errors = {} }", &recorded("good"));
+        passes(ASK, &recorded("good"));
+    }
+
+    #[test]
+    fn a_path_that_was_not_taken_makes_it_vacuous() {
+        let good = recorded("good");
+        for path in [
+            "partner-excluded",
+            "excluded",
+            "focus-loss",
+            "reconnection-timeout",
+            "scene-completed",
+        ] {
+            let ask = format!("{{ no-errors = {{ paths = [\"{path}\"] }} }}");
+            is_vacuous(&ask, path, &good);
+        }
+        let other_order = "{ no-errors = { paths = [\"game-ended\", \"scene-end\"] } }";
+        is_vacuous(other_order, "that order", &good);
+        let never_told = without(&good, |event| {
+            is_socket_event(event, "survivor", "p2p_game_ended")
+        });
+        is_vacuous(ASK, "the second path", &never_told);
+        is_vacuous(ASK, "a barrier", &without(&good, is_barrier));
+    }
+
+    #[test]
+    fn each_path_is_known_when_it_is_taken() {
+        let good = recorded("good");
+        let up = &good.events()[places(&good, "multiplayer_game_complete")[0]];
+        let down = &good.events()[places(&good, "start_game")[0]];
+        let reason = |reason: &str| serde_json::json!({ "reason": reason });
+        let taken = [
+            ("partner-excluded", down, "partner_excluded", reason("x")),
+            ("excluded", up, "mid_game_exclusion", reason("tab_hidden")),
+            (
+                "focus-loss",
+                up,
+                "p2p_game_ended",
+                reason("focus_loss_timeout"),
+            ),
+            (
+                "reconnection-timeout",
+                up,
+                "p2p_reconnection_timeout",
+                reason("x"),
+            ),
+            (
+                "scene-completed",
+                down,
+                "p2p_game_ended",
+                reason("scene_completed"),
+            ),
+        ];
+        for (path, like, name, args) in taken {
+            let ask = format!("{{ no-errors = {{ paths = [\"{path}\"] }} }}");
+            let place = like.seq as usize;
+            passes(
+                &ask,
+                &inserted(&good, place, [socket_event(like, name, args)]),
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_of_either_side_fails() {
+        let message = "InvalidStateError: the connection is closed already".to_owned();
+        let stack = "at WebRTCManager.close (http://h/webrtc_manager.js:880:1)".to_owned();
+        let thrown = with_page_event(PageFact::Error {
+            message: message.clone(),
+            stack: stack.clone(),
+        });
+        fails(
+            ASK,
+            "pages",
+            "an uncaught error in the survivor's page",
+            &thrown,
+        );
+        let rejected = with_page_event(PageFact::Rejection { message, stack });
+        fails(ASK, "pages", "a rejected promise", &rejected);
+        let raised = changed(&recorded("good"), |event| {
+            if let Fact::ServerHandled(handled) = &mut event.fact
+                && handled.event == "sync_globals"
+            {
+                handled.error = Some("AttributeError".into());
+            }
+            true
+        });
+        fails(
+            ASK,
+            "target",
+            "`sync_globals` raised AttributeError",
+            &raised,
+        );
+        let traced = changed(&recorded("good"), |event| {
+            if let Fact::ServerLog { line } = &mut event.fact {
+                *line = line.replace("[GameComplete]", "Traceback (most recent call last):");
+            }
+            true
+        });
+        fails(ASK, "target", "tracebacks", &traced);
+    }
+}
+
+mod told_or_carried_on {
+    use super::*;
+
+    const IN_GAME: &str =
+        "{ told-or-carried-on = { before = \"in-game\", after = \"after-death\" } }";
+    const ON_SURVEY: &str =
+        "{ told-or-carried-on = { before = \"after-exit\", after = \"after-death\" } }";
+
+    /// The headline run as if the target itself had told the survivor on the survey.
+    fn told_late() -> Log {
+        changed(&recorded("good"), |event| {
+            if is_socket_event(event, "survivor", "p2p_game_ended")
+                && let Fact::Wire(wire) = &mut event.fact
+            {
+                wire.origin = gymcheck::evidence::Origin::Natural;
+            }
+            true
+        })
+    }
+
+    /// The mid-game run as if the survivor's page had come to the end of its game all the same, so
+    /// long after it was told.
+    fn ended_after(ms: f64, moved_on: bool) -> Log {
+        let log = recorded("in-game");
+        let told = places(&log, "p2p_game_ended")[0];
+        let game = args(&mut log.events()[told].clone())[0]["game_id"].clone();
+        let up = log.events()[places(&log, "join_game")[0]].clone();
+        let mut complete = socket_event(
+            &up,
+            "multiplayer_game_complete",
+            serde_json::json!({ "game_id": game }),
+        );
+        complete.t = log.events()[told].t + ms;
+        let mut new = vec![complete];
+        if moved_on {
+            new.push(socket_event(&up, "advance_scene", serde_json::json!({})));
+        }
+        inserted(&log, told + 1, new)
+    }
+
+    #[test]
+    fn each_of_the_two_passes_when_it_is_whole() {
+        passes(IN_GAME, &recorded("in-game"));
+        passes(ON_SURVEY, &told_late());
+        passes(IN_GAME, &ended_after(1_900.0, false));
+        // Both on their way at once: it was told and stayed, which is whole.
+        passes(IN_GAME, &ended_after(1.0, false));
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        is_vacuous(ON_SURVEY, "the target's own word", &recorded("good"));
+        let log = told_late();
+        let killed = |event: &Event| {
+            matches!(&event.fact, Fact::Process(process)
+                if process.phase == gymcheck::evidence::ProcessPhase::Killed)
+        };
+        is_vacuous(ON_SURVEY, "the death", &without(&log, killed));
+        let handled = |event: &Event| matches!(&event.fact, Fact::ServerHandled(one) if one.event == "disconnect");
+        is_vacuous(ON_SURVEY, "its handling", &without(&log, handled));
+        is_vacuous(ON_SURVEY, "a barrier", &without(&log, is_barrier));
+        let never_began = without(&log, |event| {
+            is_socket_event(event, "survivor", "start_game")
+        });
+        is_vacuous(ON_SURVEY, "a game", &never_began);
+    }
+
+    #[test]
+    fn told_and_moved_on_fails() {
+        let log = ended_after(1_900.0, true);
+        fails(
+            IN_GAME,
+            "wire",
+            "told in the game, and moved on all the same",
+            &log,
+        );
+        let at_once = ended_after(1.0, true);
+        assert_eq!(asked(IN_GAME, &at_once).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn told_and_nothing_shown_fails() {
+        let silent = changed(&recorded("in-game"), |event| {
+            if let Fact::Snapshot(snapshot) = &mut event.fact {
+                snapshot.state.overlays.clear();
+            }
+            !matches!(&event.fact, Fact::Page(page)
+                if matches!(page.what, gymcheck::evidence::PageFact::Overlay(_)))
+        });
+        fails(IN_GAME, "DOM history", "no overlay came", &silent);
+    }
+
+    #[test]
+    fn an_overlay_that_goes_along_to_the_survey_fails() {
+        // As the release does when the partner dies in the countdown: the same events, with the
+        // overlay of the mid-game run.
+        let overlay = recorded("in-game")
+            .events()
+            .iter()
+            .rev()
+            .find_map(|event| match &event.fact {
+                Fact::Page(page)
+                    if matches!(&page.what, gymcheck::evidence::PageFact::Overlay(one)
+                        if one.visible) =>
+                {
+                    Some(event.clone())
+                }
+                _ => None,
+            })
+            .expect("an overlay");
+        let log = told_late();
+        let told = places(&log, "p2p_game_ended")[0];
+        let covered = inserted(&log, told + 1, [overlay]);
+        fails(ON_SURVEY, "DOM history", "after the game's end", &covered);
+    }
+
+    #[test]
+    fn a_survivor_who_is_never_moved_on_fails() {
+        let stuck = without(&told_late(), |event| {
+            event.seq > 400 && is_socket_event(event, "survivor", "activate_scene")
+        });
+        fails(ON_SURVEY, "wire", "the next scene never came", &stuck);
+        let forgotten = without(&stuck, |event| {
+            is_socket_event(event, "survivor", "p2p_game_ended")
+        });
+        fails(ON_SURVEY, "wire", "neither told nor moved on", &forgotten);
+    }
+}
