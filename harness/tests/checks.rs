@@ -494,7 +494,7 @@ mod data_whole {
 
     #[test]
     fn the_rules_of_another_experiment_are_not_known() {
-        let mut spec = spec(ASK);
+        let mut spec = spec(ASK, &recorded("good"));
         spec.body.experiment.name = "another".into();
         let result = judge(&spec, &good()).checks.remove(0);
         assert_eq!(result.verdict, Verdict::Pass);
