@@ -308,7 +308,8 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// As many frames as the episode has steps, each once and in order.
+/// At least as many frames as the episode has steps, each once and in order. A client that rolls
+/// back may count a step twice, and plays a longer episode then: these frames were played too.
 fn frames_played(spec: &Spec, episodes: &[Episode<'_>]) -> OracleFinding {
     let steps = spec.body.experiment.steps as usize;
     let mut violations = Vec::new();
@@ -322,9 +323,9 @@ fn frames_played(spec: &Spec, episodes: &[Episode<'_>]) -> OracleFinding {
             return OracleFinding::absent("frames", "the record does not count its frames");
         };
         let count = frames(file).count();
-        if count != steps {
+        if count < steps {
             violations.push(format!(
-                "episode {} has {count} frames in the file, {steps} were played",
+                "episode {} has {count} frames in the file, at least {steps} were played",
                 episode.number
             ));
         }
