@@ -57,6 +57,8 @@ pub enum Fact {
     Rule(RuleFact),
     /// The probe reported an event of its page.
     Page(PageEvent),
+    /// The clock of a player's page was compared with the run's, better than before.
+    Clock(ClockFact),
     /// The probe was asked for the whole state of its page.
     Snapshot(Snapshot),
     /// The controls of the scene were hit-tested.
@@ -339,11 +341,27 @@ pub enum RuleEffect {
 pub struct PageEvent {
     /// Which page of the player, from 1: a reload or a navigation makes a new one.
     pub page: u32,
-    /// The page's own time of it, on the run's clock: milliseconds since the run began.
+    /// The page's own time of it, on the run's clock: milliseconds since the run began. It is as
+    /// good as the last [`ClockFact`] of that page before it.
     pub page_t: f64,
     /// What happened.
     #[serde(flatten)]
     pub what: PageFact,
+}
+
+/// What the times of a page rest on from here on: the clock of the page, and the run's.
+///
+/// A time that was told before was converted with the offset that stood then: the difference
+/// between the two offsets is what it is off, as far as is known now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockFact {
+    /// Which page of the player, from 1.
+    pub page: u32,
+    /// Milliseconds which, added to the page's `performance.now()`, give the run's clock.
+    pub offset: f64,
+    /// By how many milliseconds it can be off at most: half of the round trip of question and
+    /// answer.
+    pub bound: f64,
 }
 
 /// What can happen in a page.

@@ -15,6 +15,7 @@ mod html;
 mod lane;
 mod listener;
 mod mirror;
+mod page_clock;
 mod preview;
 mod probe_link;
 mod proxy;
