@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::spec::{GameEvent, WayToLeave};
 use crate::target::TargetFacts;
 
 /// The version of the evidence format that this build writes and reads.
@@ -84,6 +85,10 @@ pub enum Fact {
     DataFile(DataFile),
     /// A player did something at its browser.
     Action(ActionFact),
+    /// A player begins to leave: from here on its page may be gone.
+    Leaving(LeavingFact),
+    /// It was seen that the player has left.
+    Departed(DepartedFact),
     /// An oracle could not be had in this run.
     Absent {
         /// The oracle's name.
@@ -507,6 +512,19 @@ pub enum PageFact {
         /// `document.visibilityState`.
         state: String,
     },
+    /// The page's window got or lost the focus.
+    Focus {
+        /// Whether it has it now.
+        focused: bool,
+    },
+    /// Second opinion: how far the client's own game object says that the game is. Told together
+    /// with a channel's traffic.
+    GameProgress {
+        /// Episodes that have ended.
+        episodes: u32,
+        /// Frame of the current one.
+        frame: u32,
+    },
     /// A line on the page's console.
     Console {
         /// `log`, `warn`, `error`, …
@@ -815,6 +833,43 @@ pub struct ActionFact {
     /// With what, as the text that was typed.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
+}
+
+/// A player begins to leave.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeavingFact {
+    /// How.
+    pub how: WayToLeave,
+    /// When, if the spec names a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<InstantFact>,
+}
+
+/// A player has left.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DepartedFact {
+    /// How.
+    pub how: WayToLeave,
+    /// What was seen of it at the player's own browser, in words.
+    pub proof: String,
+    /// When the player's socket ended at the gateway, if the spec names a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<InstantFact>,
+}
+
+/// When something happened, counted from an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstantFact {
+    /// The event's name in specs, as `last-episode-ended`.
+    pub after: GameEvent,
+    /// The player whose event it is.
+    pub of: String,
+    /// The event in the evidence, by its `seq`.
+    pub event: u64,
+    /// How many milliseconds after it the spec asks for.
+    pub wanted_ms: f64,
+    /// How many it was.
+    pub actual_ms: f64,
 }
 
 /// Why a run could not be carried out.

@@ -5,6 +5,8 @@ mod carry_out;
 mod comparison;
 mod data;
 mod invocation;
+mod leaving;
+mod moments;
 mod mutation;
 mod observe;
 mod pixels;

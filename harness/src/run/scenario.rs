@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 
 use super::data;
 use super::pixels::Screens;
-use crate::evidence::{ActionFact, BrokenFact, Direction, Event, Fact, PageFact, Recorder};
+use crate::evidence::{
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, PageFact, Recorder,
+};
 use crate::gateway::Hold;
-use crate::player::{Player, PlayerError, socket_event};
+use crate::player::{Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
-    Experiment, PlayUntil, PlayerName, Provoke, SceneRole, Spec, Step, WatchUntil, WayToLeave,
+    Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, SceneRole, Spec, Step,
+    WatchUntil,
 };
 use crate::stage::{Stage, deadline};
 
@@ -26,9 +29,11 @@ pub(super) struct Scenario {
     pub(super) players: BTreeMap<PlayerName, Player>,
     /// Players who have gone.
     pub(super) gone: BTreeSet<PlayerName>,
+    /// Players whose page is in the background.
+    pub(super) hidden: BTreeMap<PlayerName, Hidden>,
     pub(super) artefacts: PathBuf,
     pub(super) screens: Screens,
-    experiment: Experiment,
+    pub(super) experiment: Experiment,
 }
 
 impl Scenario {
@@ -51,6 +56,7 @@ impl Scenario {
             recorder: recorder.clone(),
             players,
             gone: BTreeSet::new(),
+            hidden: BTreeMap::new(),
             artefacts: artefacts.to_owned(),
             screens: Screens::default(),
             experiment: spec.body.experiment.clone(),
@@ -67,15 +73,17 @@ impl Scenario {
             Step::Join(who) => self.join(&who.players).await,
             Step::Play(play) => match play.until {
                 PlayUntil::MidGame => self.play_until_mid_game().await,
+                PlayUntil::LastFrames => self.play_to(GameEvent::LastFrames).await,
+                PlayUntil::DoneCountdown => self.play_to(GameEvent::LastEpisodeEnded).await,
                 PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
             },
             Step::Arrive(arrive) => match arrive.at {
                 SceneRole::AfterFirstGame => self.arrive_after_first_game(arrive.player).await,
             },
             Step::Observe(observe) => self.observe(observe).await,
-            Step::Leave(leave) => match leave.how {
-                WayToLeave::Kill => self.kill(leave.player).await,
-            },
+            Step::Leave(leave) => self.leave(leave).await,
+            Step::Background(background) => self.background(background).await,
+            Step::Foreground(who) => self.foreground(who.player).await,
             Step::Provoke(provoke) => self.provoke(provoke).await,
             Step::Hold(rule) => {
                 self.stage.gateway.hold(Hold {
@@ -123,7 +131,7 @@ impl Scenario {
         let third = u64::from(self.experiment.steps / 3);
         let playing = self.present().into_iter().map(|name| {
             let player = self.player(name);
-            player.play(async move {
+            self.play_or_wait(name, async move {
                 let what = format!("{third} messages on the {name}'s data channel");
                 self.recorder
                     .wait(0, deadline::REACTION, &what, |event| {
@@ -140,11 +148,30 @@ impl Scenario {
         Ok(())
     }
 
+    /// Plays until an event of the survivor's game.
+    async fn play_to(&self, event: GameEvent) -> Result<(), PlayerError> {
+        self.play_until(Moment::of_survivor(event)).await?;
+        Ok(())
+    }
+
+    /// Lets a player play until `done` ends; one whose page is in the background presses no keys.
+    async fn play_or_wait<T>(
+        &self,
+        name: PlayerName,
+        done: impl Future<Output = Result<T, PlayerError>>,
+    ) -> Result<T, PlayerError> {
+        if self.hidden.contains_key(&name) {
+            done.await
+        } else {
+            self.player(name).play(done).await
+        }
+    }
+
     async fn play_to_the_end(&self) -> Result<(), PlayerError> {
-        let playing = self.present().into_iter().map(|name| {
-            let player = self.player(name);
-            player.play(self.stored_episodes(name))
-        });
+        let playing = self
+            .present()
+            .into_iter()
+            .map(|name| self.play_or_wait(name, self.stored_episodes(name)));
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
         for name in self.present() {
@@ -153,8 +180,14 @@ impl Scenario {
         Ok(())
     }
 
-    /// Takes down the kernel's view as soon as the survivor has received inputs.
-    async fn look_into_the_game(&self) -> Result<(), PlayerError> {
+    /// Takes down the kernel's view as soon as the survivor has received inputs, once.
+    pub(super) async fn look_into_the_game(&self) -> Result<(), PlayerError> {
+        const LABEL: &str = "in-game";
+        let looked =
+            |event: &Event| matches!(&event.fact, Fact::Kernel(kernel) if kernel.label == LABEL);
+        if self.recorder.find(0, looked).is_some() {
+            return Ok(());
+        }
         let survivor = self.player(PlayerName::Survivor);
         self.recorder
             .wait(0, deadline::LOAD, "messages on the survivor's data channel", |event| {
@@ -164,29 +197,26 @@ impl Scenario {
                 )
             })
             .await?;
-        self.observe_kernel("in-game");
+        self.observe_kernel(LABEL);
         Ok(())
     }
 
     /// Ends when the target has stored each episode of a player.
     async fn stored_episodes(&self, name: PlayerName) -> Result<(), PlayerError> {
-        // Nobody can say how fast a busy machine plays; ten times as long is certainly stuck.
-        let length = u64::from(self.experiment.episodes * self.experiment.steps)
-            / u64::from(self.experiment.frame_rate.max(1));
-        let within = deadline::REACTION + Duration::from_secs(10 * length);
+        let within = self.game_deadline();
         let mut from = 0;
         for episode in 1..=self.experiment.episodes {
             let what = format!("the target to store episode {episode} of the {name}");
             let stored = self
                 .wait_handled(name, from, within, "emit_episode_data", &what)
                 .await?;
-            from = stored + 1;
+            from = stored.seq + 1;
         }
         Ok(())
     }
 
     async fn take_episode_files(&self, name: PlayerName) -> Result<(), PlayerError> {
-        let subject = self.player(name).subject().await?;
+        let subject = self.player(name).subject()?;
         let ending = format!("{subject}_ep");
         for file in data::tables(&self.stage.data_folder(), |file| file.starts_with(&ending)) {
             self.recorder
@@ -195,7 +225,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Waits until the target has finished handling an event of a player. Gives its position.
+    /// Waits until the target has finished handling an event of a player.
     pub(super) async fn wait_handled(
         &self,
         name: PlayerName,
@@ -203,7 +233,7 @@ impl Scenario {
         within: Duration,
         event_name: &str,
         what: &str,
-    ) -> Result<u64, PlayerError> {
+    ) -> Result<Awaited, PlayerError> {
         let session = self.session(name)?;
         let handled = self
             .recorder
@@ -212,7 +242,7 @@ impl Scenario {
                     if handled.event == event_name && handled.sid == session)
             })
             .await?;
-        Ok(handled.seq)
+        Ok(handled)
     }
 
     /// The target's id of a player's newest Socket.IO session, as it told the page.
@@ -235,17 +265,6 @@ impl Scenario {
                 &format!("the scene after the game (`activate_scene`, {name})"),
                 |event| player.is_mine(event) && activates_other_than_game(event),
             )
-            .await?;
-        Ok(())
-    }
-
-    async fn kill(&mut self, name: PlayerName) -> Result<(), PlayerError> {
-        self.gone.insert(name);
-        if let Some(browser) = self.stage.browsers.get_mut(&name) {
-            browser.kill().await?;
-        }
-        let what = format!("the target to finish handling the {name}'s disconnect");
-        self.wait_handled(name, 0, deadline::DISCONNECT, "disconnect", &what)
             .await?;
         Ok(())
     }
@@ -288,10 +307,7 @@ impl Scenario {
         log.events()
             .iter()
             .rev()
-            .find(|event| {
-                matches!(&event.fact, Fact::Process(process)
-                    if process.phase == crate::evidence::ProcessPhase::Killed)
-            })
+            .find(|event| matches!(event.fact, Fact::Leaving(_)))
             .map_or(0, |event| event.seq)
     }
 
@@ -343,7 +359,7 @@ impl Scenario {
 
     async fn answer(&self, name: PlayerName) -> Result<(), PlayerError> {
         let player = self.player(name);
-        let subject = player.subject().await?;
+        let subject = player.subject()?;
         let scene = self.scene_of(name);
         let answers = player.answer_form().await?;
         self.recorder.record_for(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::check_presence;
 use super::error::SpecError;
 use super::model::{Spec, SpecBody, Step};
 use super::mutant::Mutant;
@@ -189,6 +190,14 @@ fn check_names(
             _ => {}
         }
     }
+    if let Some((player, wrong)) = check_presence::mistake(&body.steps) {
+        return Err(SpecError::at(
+            path,
+            text,
+            place_of(text, player.as_str()),
+            wrong,
+        ));
+    }
     for check in &body.checks {
         if !requirements.contains_key(&check.requirement) {
             return wrong(&check.requirement, "requirement", join(requirements.keys()));
@@ -352,6 +361,59 @@ ask = { connections-closed = { at = "in-game" } }
                 "[[steps]]\nobserve",
                 "[[steps]]\nrelease = \"nothing\"\n[[steps]]\nobserve",
             ),
+        ];
+        let errors: Vec<String> = mistakes.iter().map(|text| error(text)).collect();
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    /// The good spec with more steps before its `observe`.
+    fn with_steps(steps: &[&str]) -> String {
+        let steps: String = steps
+            .iter()
+            .map(|step| format!("[[steps]]\n{step}\n"))
+            .collect();
+        GOOD.replace("[[steps]]\nobserve", &format!("{steps}[[steps]]\nobserve"))
+    }
+
+    #[test]
+    fn each_way_to_leave_and_to_hide_says_what_it_does() {
+        let spec = with_steps(&[
+            "background = { player = \"survivor\" }",
+            "foreground = { player = \"survivor\" }",
+            "background = { player = \"partner\", how = \"minimise\" }",
+            "leave = { player = \"partner\", how = \"quit\", at = { after = \"last-episode-ended\", offset-ms = 1500 } }",
+            "leave = { player = \"survivor\", how = \"close-tab\", at = { after = \"scene-activated\", of = \"survivor\" } }",
+        ]);
+        let catalogue = read(&spec).expect("it is good");
+        let steps = &catalogue.specs["concern/name"].body.steps[1..6];
+        let said: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(said.join("\n"), @r"
+        survivor's page goes into the background (tab)
+        survivor's page comes back to the front
+        partner's page goes into the background (minimise)
+        partner leaves (quit) 1500 ms after the survivor's last-episode-ended
+        survivor leaves (close-tab) at the survivor's scene-activated
+        ");
+    }
+
+    #[test]
+    fn what_a_player_cannot_do_is_a_mistake() {
+        let leave = "leave = { player = \"partner\", how = \"kill\" }";
+        let hide = "background = { player = \"partner\" }";
+        let mistakes = [
+            with_steps(&[leave, leave]),
+            with_steps(&[
+                leave,
+                "arrive = { player = \"partner\", at = \"after-first-game\" }",
+            ]),
+            with_steps(&[hide, hide]),
+            with_steps(&[hide, "answer = { player = \"partner\" }"]),
+            with_steps(&[hide, "leave = { player = \"partner\", how = \"reload\" }"]),
+            with_steps(&["foreground = { player = \"partner\" }"]),
+            with_steps(&["leave = { player = \"partner\", how = \"vanish\" }"]),
+            with_steps(&[
+                "leave = { player = \"partner\", how = \"kill\", at = { after = \"lunch\" } }",
+            ]),
         ];
         let errors: Vec<String> = mistakes.iter().map(|text| error(text)).collect();
         insta::assert_snapshot!(errors.join("\n"));

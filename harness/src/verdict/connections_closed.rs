@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::departure::anybody_left;
 use super::facts::{PARTNER, SURVIVOR, left_the_game, seq};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
     ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, Packet, PageState,
-    ProcessPhase, Snapshot, UdpSocket,
+    Snapshot, UdpSocket,
 };
 
 /// Asks about the moment of this label.
@@ -69,16 +70,13 @@ fn stimuli(
 }
 
 /// Whether anything happened before `by` that closes a survivor's connection although its client
-/// forgot to: somebody died, the partner left the game, or the target said that it is over.
+/// forgot to: somebody left, the partner advanced, or the target said that it is over.
 fn closed_from_outside(log: &Log, by: u64) -> bool {
     let game = log
         .socket_events(PARTNER, Direction::ToClient, "start_game")
         .next()
         .map_or(0, |(event, _, _)| event.seq);
-    let died = log.events().iter().any(|event| {
-        event.seq < by
-            && matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
-    });
+    let left = anybody_left(log, by);
     let partner_gone = log
         .of(PARTNER)
         .any(|event| event.seq < by && matches!(event.fact, Fact::WireClosed(_)));
@@ -88,7 +86,7 @@ fn closed_from_outside(log: &Log, by: u64) -> bool {
     let told = log
         .socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
         .any(|(event, _, _)| event.seq < by);
-    died || partner_gone || partner_advanced || told
+    left || partner_gone || partner_advanced || told
 }
 
 /// The probe's ledger: every connection and every channel that the page ever made.

@@ -5,6 +5,7 @@
 //! pass.
 
 mod connections_closed;
+mod departure;
 mod facts;
 mod form_answered;
 mod no_overlay;
