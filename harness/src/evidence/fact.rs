@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::spec::{GameEvent, WayToLeave};
 use crate::target::TargetFacts;
 
 /// The version of the evidence format that this build writes and reads.
@@ -57,6 +58,8 @@ pub enum Fact {
     Rule(RuleFact),
     /// The probe reported an event of its page.
     Page(PageEvent),
+    /// The clock of a player's page was compared with the run's, better than before.
+    Clock(ClockFact),
     /// The probe was asked for the whole state of its page.
     Snapshot(Snapshot),
     /// The controls of the scene were hit-tested.
@@ -82,6 +85,10 @@ pub enum Fact {
     DataFile(DataFile),
     /// A player did something at its browser.
     Action(ActionFact),
+    /// A player begins to leave: from here on its page may be gone.
+    Leaving(LeavingFact),
+    /// It was seen that the player has left.
+    Departed(DepartedFact),
     /// An oracle could not be had in this run.
     Absent {
         /// The oracle's name.
@@ -399,11 +406,27 @@ impl RuleEffect {
 pub struct PageEvent {
     /// Which page of the player, from 1: a reload or a navigation makes a new one.
     pub page: u32,
-    /// The page's own time of it, on the run's clock: milliseconds since the run began.
+    /// The page's own time of it, on the run's clock: milliseconds since the run began. It is as
+    /// good as the last [`ClockFact`] of that page before it.
     pub page_t: f64,
     /// What happened.
     #[serde(flatten)]
     pub what: PageFact,
+}
+
+/// What the times of a page rest on from here on: the clock of the page, and the run's.
+///
+/// A time that was told before was converted with the offset that stood then: the difference
+/// between the two offsets is what it is off, as far as is known now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockFact {
+    /// Which page of the player, from 1.
+    pub page: u32,
+    /// Milliseconds which, added to the page's `performance.now()`, give the run's clock.
+    pub offset: f64,
+    /// By how many milliseconds it can be off at most: half of the round trip of question and
+    /// answer.
+    pub bound: f64,
 }
 
 /// What can happen in a page.
@@ -548,6 +571,19 @@ pub enum PageFact {
     Visibility {
         /// `document.visibilityState`.
         state: String,
+    },
+    /// The page's window got or lost the focus.
+    Focus {
+        /// Whether it has it now.
+        focused: bool,
+    },
+    /// Second opinion: how far the client's own game object says that the game is. Told together
+    /// with a channel's traffic.
+    GameProgress {
+        /// Episodes that have ended.
+        episodes: u32,
+        /// Frame of the current one.
+        frame: u32,
     },
     /// A line on the page's console.
     Console {
@@ -857,6 +893,43 @@ pub struct ActionFact {
     /// With what, as the text that was typed.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
+}
+
+/// A player begins to leave.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeavingFact {
+    /// How.
+    pub how: WayToLeave,
+    /// When, if the spec names a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<InstantFact>,
+}
+
+/// A player has left.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DepartedFact {
+    /// How.
+    pub how: WayToLeave,
+    /// What was seen of it at the player's own browser, in words.
+    pub proof: String,
+    /// When the player's socket ended at the gateway, if the spec names a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<InstantFact>,
+}
+
+/// When something happened, counted from an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstantFact {
+    /// The event's name in specs, as `last-episode-ended`.
+    pub after: GameEvent,
+    /// The player whose event it is.
+    pub of: String,
+    /// The event in the evidence, by its `seq`.
+    pub event: u64,
+    /// How many milliseconds after it the spec asks for.
+    pub wanted_ms: f64,
+    /// How many it was.
+    pub actual_ms: f64,
 }
 
 /// Why a run could not be carried out.

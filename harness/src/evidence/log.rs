@@ -168,10 +168,18 @@ impl Log {
     /// its participant. A page may have others besides, which take no part.
     #[must_use]
     pub fn session<'a>(&'a self, player: &'a str) -> Option<&'a str> {
+        let (_, session) = self.participant(player, u64::MAX)?;
+        Some(session)
+    }
+
+    /// The connection on which a player's page had registered its participant before a position of
+    /// the log, and the target's id of the session there.
+    #[must_use]
+    pub fn participant<'a>(&'a self, player: &'a str, before: u64) -> Option<(u64, &'a str)> {
         let (_, registered, _) = self
             .socket_events(player, Direction::ToServer, REGISTER)
-            .next_back()?;
-        self.of(player).rev().find_map(|event| match &event.fact {
+            .rfind(|(event, _, _)| event.seq < before)?;
+        let session = self.of(player).rev().find_map(|event| match &event.fact {
             Fact::Wire(WireFact {
                 connection,
                 direction: Direction::ToClient,
@@ -179,7 +187,8 @@ impl Log {
                 ..
             }) if *connection == registered.connection => data.get("sid")?.as_str(),
             _ => None,
-        })
+        })?;
+        Some((registered.connection, session))
     }
 
     /// The snapshot of a player's page at a moment of the run.

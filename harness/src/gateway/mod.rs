@@ -14,6 +14,7 @@ mod html;
 mod lane;
 mod listener;
 mod mirror;
+mod page_clock;
 mod parcel;
 mod preview;
 mod probe_link;

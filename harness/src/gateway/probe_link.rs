@@ -2,9 +2,9 @@
 //!
 //! | who | says | meaning |
 //! |---|---|---|
-//! | gateway | `{"clock":true}` | what does your clock say? |
+//! | gateway | `{"clock":true}` | what does your clock say? Asked a few times at first, then now and then |
 //! | page | `{"now":1.5}` | `performance.now()` |
-//! | gateway | `{"offset":20.5}` | what to add to it to get the run's clock, in milliseconds |
+//! | gateway | `{"offset":20.5}` | what to add to it to get the run's clock, in milliseconds; said again whenever it is known better |
 //! | page | `{"page_t":22.0,"event":"hello",…}` | a [`PageFact`], at a time on the run's clock |
 //! | gateway | `{"id":1,"cmd":"snapshot",…}` | a request |
 //! | page | `{"re":1,…}` | its reply; with a text `error` it is a refusal |
@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use crate::evidence::{Fact, PageEvent, PageFact, Recorder};
+use super::page_clock::{self, PageClock};
+use crate::evidence::{ClockFact, Fact, PageEvent, PageFact, Recorder};
 
 /// Where a page's probe reaches the gateway, on the player's own origin.
 pub(super) const PATH: &str = "/__gymcheck/probe";
@@ -171,7 +172,7 @@ impl ProbeLink {
             link: self,
             page: number,
             socket,
-            asked: 0.0,
+            clock: PageClock::default(),
             requests: 0,
             waiting: HashMap::new(),
         };
@@ -208,8 +209,7 @@ struct Talk<'a, S> {
     link: &'a ProbeLink,
     page: u32,
     socket: WebSocketStream<S>,
-    /// When the page was asked for its clock, on the run's clock.
-    asked: f64,
+    clock: PageClock,
     /// Number of requests so far.
     requests: u64,
     waiting: HashMap<u64, oneshot::Sender<Map<String, Value>>>,
@@ -220,10 +220,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) -> Result<(), WsError> {
-        self.asked = self.link.recorder.now();
-        self.say(&json!({ "clock": true })).await?;
+        self.ask_clock().await?;
+        let mut now_and_then = page_clock::now_and_then();
         loop {
             tokio::select! {
+                _ = now_and_then.tick() => self.ask_clock().await?,
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => self.hear(&text).await?,
                     Some(Ok(Message::Binary(bytes))) => {
@@ -252,6 +253,33 @@ where
         Ok(())
     }
 
+    /// Asks for the page's clock, unless the page has yet to answer the last time.
+    async fn ask_clock(&mut self) -> Result<(), WsError> {
+        if self.clock.ask(self.link.recorder.now()) {
+            self.say(&json!({ "clock": true })).await?;
+        }
+        Ok(())
+    }
+
+    async fn hear_clock(&mut self, page_now: f64) -> Result<(), WsError> {
+        let heard = self.link.recorder.now();
+        if let Some(sample) = self.clock.hear(page_now, heard) {
+            self.link.recorder.record_for(
+                &self.link.player,
+                Fact::Clock(ClockFact {
+                    page: self.page,
+                    offset: sample.offset,
+                    bound: sample.bound,
+                }),
+            );
+            self.say(&json!({ "offset": sample.offset })).await?;
+        }
+        if self.clock.is_new() {
+            self.ask_clock().await?;
+        }
+        Ok(())
+    }
+
     async fn ask(&mut self, request: Request) -> Result<(), WsError> {
         self.requests += 1;
         let mut command = request.command;
@@ -272,9 +300,7 @@ where
         if let Some(id) = words.get("re").and_then(Value::as_u64) {
             self.reply(id, words);
         } else if let Some(now) = words.get("now").and_then(Value::as_f64) {
-            // The page read its clock half way between the question and the answer.
-            let middle = (self.asked + self.link.recorder.now()) / 2.0;
-            self.say(&json!({ "offset": middle - now })).await?;
+            self.hear_clock(now).await?;
         } else {
             self.record_event(words, text);
         }
@@ -292,8 +318,7 @@ where
     fn record_event(&self, mut words: Map<String, Value>, text: &str) {
         words.insert("page".into(), self.page.into());
         match serde_json::from_value::<PageEvent>(Value::Object(words)) {
-            // The page's clock is known to half a round trip only, but nothing is told before it
-            // happens.
+            // The page's clock is known within a bound only, but nothing is told before it happens.
             Ok(event) => self.record(PageEvent {
                 page_t: event.page_t.min(self.link.recorder.now()),
                 ..event

@@ -4,6 +4,7 @@
 
 mod form;
 mod keys;
+mod leave;
 
 use std::time::Duration;
 
@@ -12,12 +13,15 @@ use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::wd::Locator;
 use serde_json::Value;
 use thiserror::Error;
+use url::Url;
 
 use crate::evidence::{
     ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Packet, PageFact, Recorder, WaitError,
 };
 use crate::spec::PlayerName;
 use crate::stage::{BrowserSession, StageError, deadline};
+
+pub use leave::{Hidden, SpareTab};
 
 /// Why a player could not do what the spec asks.
 #[derive(Debug, Clone, Error)]
@@ -117,27 +121,38 @@ impl Player {
         )
         .await?;
         self.recorder
-            .wait(0, deadline::PROBE, &format!("the probe of the {}'s page", self.name), |event| {
-                self.is_mine(event)
-                    && matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::Hello { .. }))
-            })
+            .wait(
+                0,
+                deadline::PROBE,
+                &format!("the probe of the {}'s page", self.name),
+                |event| {
+                    self.page_fact(event)
+                        .is_some_and(|fact| matches!(fact, PageFact::Hello { .. }))
+                },
+            )
             .await?;
         Ok(())
     }
 
-    /// The id under which the target knows this player: the last part of the page's address.
+    /// The id under which the target knows this player: the last part of the address of its newest
+    /// page, as that page's probe told it. The driver may be at another tab.
     ///
     /// # Errors
-    /// The browser does not answer.
-    pub async fn subject(&self) -> Result<String, PlayerError> {
-        let url = self
-            .command("say its address", self.client.current_url())
-            .await?;
-        Ok(url
-            .path_segments()
-            .and_then(|mut parts| parts.next_back())
-            .unwrap_or_default()
-            .to_owned())
+    /// No page of the player was ever there.
+    pub fn subject(&self) -> Result<String, PlayerError> {
+        let log = self.recorder.log();
+        let address = log.events().iter().rev().find_map(|event| {
+            self.page_fact(event).and_then(|fact| match fact {
+                PageFact::Hello { url, .. } => Url::parse(url).ok(),
+                _ => None,
+            })
+        });
+        let subject = address
+            .as_ref()
+            .and_then(|url| url.path_segments()?.next_back());
+        subject.map(str::to_owned).ok_or_else(|| {
+            PlayerError::Missed(format!("no page of the {} said its address", self.name))
+        })
     }
 
     /// A picture of the page, as PNG.
@@ -228,6 +243,15 @@ impl Player {
     #[must_use]
     pub fn is_mine(&self, event: &Event) -> bool {
         event.player.as_deref() == Some(self.name.as_str())
+    }
+
+    /// What this player's page tells, if an event is that.
+    #[must_use]
+    pub fn page_fact<'a>(&self, event: &'a Event) -> Option<&'a PageFact> {
+        match &event.fact {
+            Fact::Page(page) if self.is_mine(event) => Some(&page.what),
+            _ => None,
+        }
     }
 
     /// Clicks on a control as soon as it is there and enabled.

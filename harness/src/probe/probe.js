@@ -510,7 +510,26 @@
     record.untold = false;
     record.toldAt = now();
     tell("channel_traffic", { id: record.id, ...totals(record) });
+    attempt("game", tellProgress);
   }
+
+  let progressTold = "";
+
+  // Second opinion: how far the client's own game is.
+  function tellProgress() {
+    const own = window.game;
+    const progress = { episodes: own?.num_episodes, frame: own?.frameNumber };
+    if (!isCount(progress.episodes) || !isCount(progress.frame)) {
+      return;
+    }
+    const told = stringify(progress);
+    if (told !== progressTold) {
+      progressTold = told;
+      tell("game_progress", progress);
+    }
+  }
+
+  const isCount = (value) => typeof value === "number" && value >= 0 && value % 1 === 0;
 
   const totals = (record) => ({
     sent: record.sent,
@@ -705,6 +724,9 @@
     on(document, "visibilitychange", () =>
       tell("visibility", { state: document.visibilityState }),
     );
+    // Elements get and lose the focus as well: that does not reach the window but by capturing.
+    on(window, "focus", () => tell("focus", { focused: true }));
+    on(window, "blur", () => tell("focus", { focused: false }));
     const leave = () => {
       channels.forEach(tellTraffic);
       tell("bye", {});

@@ -8,6 +8,8 @@ mod faults;
 mod forge;
 mod invocation;
 mod jobs;
+mod leaving;
+mod moments;
 mod mutation;
 mod observe;
 mod pixels;

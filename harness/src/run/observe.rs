@@ -64,7 +64,15 @@ impl Scenario {
         self.snapshots(label).await?;
         self.observe_kernels(label);
         self.hit_test(survivor, label).await?;
-        self.screenshot(survivor, label).await?;
+        if self.hidden.contains_key(&survivor) {
+            // Who asks a browser for a picture of a page that it does not paint waits for ever.
+            self.recorder.record(Fact::Absent {
+                oracle: "pixels".to_owned(),
+                reason: format!("at `{label}` the {survivor}'s page is in the background"),
+            });
+        } else {
+            self.screenshot(survivor, label).await?;
+        }
         if observe.barrier {
             let later = format!("{label}/later");
             self.barrier(survivor, &later).await?;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::data;
 use super::forge::Draft;
 use super::pixels::Screens;
-use crate::evidence::{ActionFact, BrokenFact, Direction, Fact, Recorder};
-use crate::player::{Player, PlayerError, socket_event};
-use crate::spec::{Experiment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil, WayToLeave};
+use crate::evidence::{ActionFact, Awaited, BrokenFact, Direction, Fact, Recorder};
+use crate::player::{Hidden, Player, PlayerError, socket_event};
+use crate::spec::{
+    Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
+};
 use crate::stage::{Stage, deadline};
 
 /// The client's "Done!" countdown after the last episode, which no experiment can set.
@@ -22,6 +24,8 @@ pub(super) struct Scenario {
     pub(super) players: BTreeMap<PlayerName, Player>,
     /// Players who have gone.
     pub(super) gone: BTreeSet<PlayerName>,
+    /// Players whose page is in the background.
+    pub(super) hidden: BTreeMap<PlayerName, Hidden>,
     pub(super) artefacts: PathBuf,
     pub(super) screens: Screens,
     pub(super) experiment: Experiment,
@@ -49,6 +53,7 @@ impl Scenario {
             recorder: recorder.clone(),
             players,
             gone: BTreeSet::new(),
+            hidden: BTreeMap::new(),
             artefacts: artefacts.to_owned(),
             screens: Screens::default(),
             experiment: spec.body.experiment.clone(),
@@ -68,13 +73,15 @@ impl Scenario {
             Step::Solo(who) => self.solo(&who.players).await,
             Step::Play(play) => match play.until {
                 PlayUntil::MidGame => self.play_until_mid_game().await,
+                PlayUntil::LastFrames => self.play_to(GameEvent::LastFrames).await,
+                PlayUntil::DoneCountdown => self.play_to(GameEvent::LastEpisodeEnded).await,
                 PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
             },
             Step::Arrive(arrive) => self.arrive(arrive.player, arrive.at).await,
             Step::Observe(observe) => self.observe(observe).await,
-            Step::Leave(leave) => match leave.how {
-                WayToLeave::Kill => self.kill(leave.player).await,
-            },
+            Step::Leave(leave) => self.leave(leave).await,
+            Step::Background(background) => self.background(background).await,
+            Step::Foreground(who) => self.foreground(who.player).await,
             Step::Provoke(provoke) => self.provoke(provoke).await,
             Step::Hold(_)
             | Step::Delay(_)
@@ -116,19 +123,40 @@ impl Scenario {
     async fn play_until_mid_game(&self) -> Result<(), PlayerError> {
         let third = u64::from(self.experiment.steps / 3);
         let playing = self.present().into_iter().map(|name| {
-            let player = self.player(name);
-            player.play(self.experiment.steps, self.inputs_came(name, third))
+            self.play_or_wait(name, self.experiment.steps, self.inputs_came(name, third))
         });
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
         Ok(())
     }
 
+    /// Plays until an event of the survivor's game.
+    async fn play_to(&self, event: GameEvent) -> Result<(), PlayerError> {
+        self.play_until(Moment::of_survivor(event)).await?;
+        Ok(())
+    }
+
+    /// Lets a player play until `done` ends; one whose page is in the background presses no keys.
+    async fn play_or_wait<T>(
+        &self,
+        name: PlayerName,
+        rest_from: u32,
+        done: impl Future<Output = Result<T, PlayerError>>,
+    ) -> Result<T, PlayerError> {
+        if self.hidden.contains_key(&name) {
+            done.await
+        } else {
+            self.player(name).play(rest_from, done).await
+        }
+    }
+
     async fn play_to_the_end(&self) -> Result<(), PlayerError> {
-        let playing = self.present().into_iter().map(|name| {
-            let player = self.player(name);
-            player.play(self.experiment.steps * 2 / 3, self.stored_episodes(name))
-        });
+        // A key that changes in the last frames may arrive after they were played.
+        let rest_from = self.experiment.steps * 2 / 3;
+        let playing = self
+            .present()
+            .into_iter()
+            .map(|name| self.play_or_wait(name, rest_from, self.stored_episodes(name)));
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
         Ok(())
@@ -162,7 +190,7 @@ impl Scenario {
     }
 
     async fn take_episode_files(&self, name: PlayerName, scene: &str) -> Result<(), PlayerError> {
-        let subject = self.player(name).subject().await?;
+        let subject = self.player(name).subject()?;
         let beginning = format!("{subject}_ep");
         let files = data::tables(&self.stage.data_folder(), |file| {
             file.starts_with(&beginning)
@@ -174,7 +202,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Waits until the target has finished handling an event of a player. Gives its position.
+    /// Waits until the target has finished handling an event of a player.
     pub(super) async fn wait_handled(
         &self,
         name: PlayerName,
@@ -182,7 +210,7 @@ impl Scenario {
         within: Duration,
         event_name: &str,
         what: &str,
-    ) -> Result<u64, PlayerError> {
+    ) -> Result<Awaited, PlayerError> {
         let session = self.session(name)?;
         let handled = self
             .recorder
@@ -191,7 +219,7 @@ impl Scenario {
                     if handled.event == event_name && handled.sid == session)
             })
             .await?;
-        Ok(handled.seq)
+        Ok(handled)
     }
 
     /// The target's id of a player's newest Socket.IO session, as it told the page.
@@ -200,17 +228,6 @@ impl Scenario {
         log.session(name.as_str())
             .map(str::to_owned)
             .ok_or_else(|| PlayerError::Missed(format!("the {name} has no Socket.IO session")))
-    }
-
-    async fn kill(&mut self, name: PlayerName) -> Result<(), PlayerError> {
-        self.gone.insert(name);
-        if let Some(browser) = self.stage.browsers.get_mut(&name) {
-            browser.kill().await?;
-        }
-        let what = format!("the target to finish handling the {name}'s disconnect");
-        self.wait_handled(name, 0, deadline::DISCONNECT, "disconnect", &what)
-            .await?;
-        Ok(())
     }
 
     /// Waits out what the target sends by itself, and injects the event if that is nothing.
@@ -237,10 +254,7 @@ impl Scenario {
         log.events()
             .iter()
             .rev()
-            .find(|event| {
-                matches!(&event.fact, Fact::Process(process)
-                    if process.phase == crate::evidence::ProcessPhase::Killed)
-            })
+            .find(|event| matches!(event.fact, Fact::Leaving(_)))
             .map_or(0, |event| event.seq)
     }
 
@@ -271,7 +285,7 @@ impl Scenario {
 
     async fn answer(&self, name: PlayerName) -> Result<(), PlayerError> {
         let player = self.player(name);
-        let subject = player.subject().await?;
+        let subject = player.subject()?;
         let scene = self.scene_of(name);
         let answers = player.answer_form().await?;
         self.recorder.record_for(

@@ -1,11 +1,9 @@
 //! The way through the scenes of one page: from game to game, with what is taken down of each game
 //! without being asked for.
 
+use serde_json::Value;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use serde_json::Value;
 
 use super::scenario::Scenario;
 use crate::evidence::{Direction, Event, Fact, Log, PageFact};
@@ -99,14 +97,6 @@ impl Scenario {
         let games = log.games(name.as_str());
         let left = games.get(game.index()).and_then(|game| game.left);
         left.is_some_and(|left| left.seq == activates.seq)
-    }
-
-    /// How long a whole game may take. Nobody can say how fast a busy machine plays; ten times as long
-    /// as it should take is certainly stuck.
-    pub(super) fn game_deadline(&self) -> Duration {
-        let frames = u64::from(self.experiment.episodes * self.experiment.steps);
-        let length = frames / u64::from(self.experiment.frame_rate.max(1));
-        deadline::REACTION + Duration::from_secs(10 * length)
     }
 
     /// Takes down the page and the kernel's view of each player once the survivor's game is going on.

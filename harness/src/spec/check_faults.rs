@@ -32,6 +32,8 @@ pub(super) fn mistake(step: &Step) -> Option<Mistake> {
         | Step::Arrive(_)
         | Step::Observe(_)
         | Step::Leave(_)
+        | Step::Background(_)
+        | Step::Foreground(_)
         | Step::Provoke(_)
         | Step::Release(_)
         | Step::Watch(_)

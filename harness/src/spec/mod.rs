@@ -4,14 +4,17 @@
 //! Nothing here touches a network, a clock or a process.
 
 mod check_faults;
+mod check_presence;
 mod coverage;
 mod error;
 mod events;
 mod expectation;
 mod fault;
 mod game;
+mod leave;
 mod matrix;
 mod model;
+mod moment;
 mod mutant;
 mod named;
 mod read;
@@ -24,8 +27,10 @@ pub use events::known_events;
 pub use expectation::{Expectation, KnownVerdict};
 pub use fault::*;
 pub use game::GameNumber;
+pub use leave::{Background, Leave, WayToHide, WayToLeave};
 pub use matrix::{PlannedRun, select};
 pub use model::*;
+pub use moment::{GameEvent, LAST_FRAMES, Moment};
 pub use mutant::{Edit, ExcusedCheck, Mutant};
 pub use named::Named;
 pub use read::{Catalogue, Requirement};

@@ -9,6 +9,7 @@ use super::fault::{CutRule, DelayRule, EventRule, HoldRule, InjectRule, Overtake
 use super::game::GameNumber;
 use super::named::Named;
 use super::server_event::ServerEvent;
+use super::{Background, Leave};
 
 /// One scenario with its checks: a file under `specs/`.
 #[derive(Debug, Clone)]
@@ -267,6 +268,10 @@ pub enum Step {
     Observe(Observe),
     /// Go away.
     Leave(Leave),
+    /// Put a player's page into the background, until `foreground`.
+    Background(Background),
+    /// Bring a player's page back to the front.
+    Foreground(OnePlayer),
     /// See to it that a player receives an event: if the target sends none, it is injected.
     Provoke(Provoke),
     /// Hold back an event from now on, and all behind it.
@@ -332,6 +337,10 @@ pub enum PlayUntil {
     /// About a third of the first episode's inputs have come, over the data channel or by the target's
     /// relay.
     MidGame,
+    /// The survivor's page plays the last frames of its last episode.
+    LastFrames,
+    /// The survivor's last episode has ended, and its "Done!" countdown runs.
+    DoneCountdown,
     /// The last episode of both players has ended.
     LastEpisodeEnded,
 }
@@ -369,32 +378,6 @@ pub struct Observe {
     /// the moment is taken as it is: in the middle of a game nothing ever comes to rest.
     #[serde(default = "yes")]
     pub barrier: bool,
-}
-
-/// How a player goes away.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Leave {
-    /// Who.
-    pub player: PlayerName,
-    /// How.
-    pub how: WayToLeave,
-}
-
-/// A way to go away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WayToLeave {
-    /// SIGKILL to the browser and all of its processes.
-    Kill,
-}
-
-impl fmt::Display for WayToLeave {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            WayToLeave::Kill => "kill",
-        })
-    }
 }
 
 /// An event that a player must have received.
@@ -663,6 +646,8 @@ impl Step {
             | Step::Arrive(_)
             | Step::Observe(_)
             | Step::Leave(_)
+            | Step::Background(_)
+            | Step::Foreground(_)
             | Step::Provoke(_)
             | Step::Release(_)
             | Step::Watch(_)
@@ -679,11 +664,19 @@ impl fmt::Display for Step {
             Step::Solo(players) => write!(f, "{players} play alone"),
             Step::Play(Play { until }) => f.write_str(match until {
                 PlayUntil::MidGame => "play until mid-game",
+                PlayUntil::LastFrames => "play until the last frames",
+                PlayUntil::DoneCountdown => "play until the \"Done!\" countdown",
                 PlayUntil::LastEpisodeEnded => "play until the last episode has ended",
             }),
             Step::Arrive(arrive) => write!(f, "{} arrives at {}", arrive.player, arrive.at),
             Step::Observe(observe) => write!(f, "observe `{}`", observe.label),
-            Step::Leave(leave) => write!(f, "{} leaves ({})", leave.player, leave.how),
+            Step::Leave(leave) => leave.fmt(f),
+            Step::Background(background) => write!(
+                f,
+                "{}'s page goes into the background ({})",
+                background.player, background.how
+            ),
+            Step::Foreground(who) => write!(f, "{}'s page comes back to the front", who.player),
             Step::Provoke(provoke) => {
                 write!(f, "{} receives {}", provoke.player, provoke.event.name())
             }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::check_faults;
+use super::check_presence;
 use super::error::SpecError;
 use super::expectation::{Expectation, ExpectationFile};
 use super::game::GameNumber;
@@ -359,6 +360,14 @@ fn check_names(
             _ => {}
         }
     }
+    if let Some((player, wrong)) = check_presence::mistake(&body.steps) {
+        return Err(SpecError::at(
+            path,
+            text,
+            place_of(text, player.as_str()),
+            wrong,
+        ));
+    }
     let automatic = moments_of_games(body);
     moments.extend(automatic.iter().map(String::as_str));
     let mut checks = BTreeSet::new();
@@ -653,6 +662,36 @@ ask = { connections-closed = { at = "in-game" } }
         ");
     }
 
+    /// The good spec with more steps before its `observe`.
+    fn with_steps(steps: &[&str]) -> String {
+        let steps: String = steps
+            .iter()
+            .map(|step| format!("[[steps]]\n{step}\n"))
+            .collect();
+        GOOD.replace("[[steps]]\nobserve", &format!("{steps}[[steps]]\nobserve"))
+    }
+
+    #[test]
+    fn each_way_to_leave_and_to_hide_says_what_it_does() {
+        let spec = with_steps(&[
+            "background = { player = \"survivor\" }",
+            "foreground = { player = \"survivor\" }",
+            "background = { player = \"partner\", how = \"minimise\" }",
+            "leave = { player = \"partner\", how = \"quit\", at = { after = \"last-episode-ended\", offset-ms = 1500 } }",
+            "leave = { player = \"survivor\", how = \"close-tab\", at = { after = \"scene-activated\", of = \"survivor\" } }",
+        ]);
+        let catalogue = read(&spec).expect("it is good");
+        let steps = &catalogue.specs["concern/name"].body.steps[1..6];
+        let said: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(said.join("\n"), @r"
+        survivor's page goes into the background (tab)
+        survivor's page comes back to the front
+        partner's page goes into the background (minimise)
+        partner leaves (quit) 1500 ms after the survivor's last-episode-ended
+        survivor leaves (close-tab) at the survivor's scene-activated
+        ");
+    }
+
     #[test]
     fn roles_of_scenes_and_moments_of_each_game_can_be_named() {
         let text = GOOD
@@ -678,6 +717,29 @@ ask = { connections-closed = { at = "in-game" } }
         );
         let too_many = text.replace("games = 2", "games = 1");
         assert!(error(&too_many).contains("unknown moment `before-game-2`"));
+    }
+
+    #[test]
+    fn what_a_player_cannot_do_is_a_mistake() {
+        let leave = "leave = { player = \"partner\", how = \"kill\" }";
+        let hide = "background = { player = \"partner\" }";
+        let mistakes = [
+            with_steps(&[leave, leave]),
+            with_steps(&[
+                leave,
+                "arrive = { player = \"partner\", at = \"after-first-game\" }",
+            ]),
+            with_steps(&[hide, hide]),
+            with_steps(&[hide, "answer = { player = \"partner\" }"]),
+            with_steps(&[hide, "leave = { player = \"partner\", how = \"reload\" }"]),
+            with_steps(&["foreground = { player = \"partner\" }"]),
+            with_steps(&["leave = { player = \"partner\", how = \"vanish\" }"]),
+            with_steps(&[
+                "leave = { player = \"partner\", how = \"kill\", at = { after = \"lunch\" } }",
+            ]),
+        ];
+        let errors: Vec<String> = mistakes.iter().map(|text| error(text)).collect();
+        insta::assert_snapshot!(errors.join("\n"));
     }
 
     #[test]

@@ -160,6 +160,46 @@ impl BrowserSession {
         }
     }
 
+    /// Quits the browser in an orderly way, by ending its WebDriver session, and waits until none of
+    /// its processes runs any more.
+    ///
+    /// # Errors
+    /// A process is still there after a while.
+    pub async fn quit(&mut self) -> Result<(), StageError> {
+        self.driver.may_end();
+        let members = self.processes();
+        let closing = self.client.clone().close();
+        // Whatever the driver says to it: what counts is whether the processes have ended.
+        let said = tokio::time::timeout(deadline::COMMAND, closing).await;
+        let alive = tree::gone(&members, deadline::DEATH).await;
+        if !alive.is_empty() {
+            let names: Vec<&str> = alive.iter().map(|one| one.name.as_str()).collect();
+            return Err(StageError::NotReady {
+                what: format!(
+                    "{} of the {}'s browser to end after it was quit (the driver said: {said:?})",
+                    names.join(", "),
+                    self.player
+                ),
+                waited: deadline::DEATH,
+                component: "browser".to_owned(),
+                last_lines: self.driver.last_lines(),
+            });
+        }
+        self.recorder.record_for(
+            &self.player,
+            Fact::Process(ProcessFact {
+                role: "browser".to_owned(),
+                pid: self.root.pid,
+                phase: ProcessPhase::Gone,
+                detail: Some(format!(
+                    "{} processes ended with the session",
+                    members.len()
+                )),
+            }),
+        );
+        Ok(())
+    }
+
     /// Ends browser and driver.
     pub async fn end(&mut self) {
         self.driver.may_end();

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::departure::anybody_left;
 use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, seq, started};
 use super::games::sent_after;
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
     ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, PageFact, PageState,
-    ProcessPhase, Snapshot, UdpSocket,
+    Snapshot, UdpSocket,
 };
 use crate::spec::{ConnectionsAt, GameNumber};
 
@@ -103,14 +104,11 @@ fn carried_both_ways(state: &PageState, connection: &ConnectionState) -> bool {
 }
 
 /// Whether anything happened before `by` that closes a survivor's connection although its client
-/// forgot to: somebody died, the partner left the game, or the target said that it is over.
+/// forgot to: somebody left, the partner advanced, or the target said that it is over.
 fn closed_from_outside(log: &Log, game: GameNumber, by: u64) -> bool {
     let began = started(log, PARTNER, game).map_or(0, |event| event.seq);
     let survivor_began = started(log, SURVIVOR, game).map_or(0, |event| event.seq);
-    let died = log.events().iter().any(|event| {
-        event.seq < by
-            && matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
-    });
+    let left = anybody_left(log, by);
     let partner_gone = log
         .of(PARTNER)
         .any(|event| event.seq < by && matches!(event.fact, Fact::WireClosed(_)));
@@ -120,7 +118,7 @@ fn closed_from_outside(log: &Log, game: GameNumber, by: u64) -> bool {
     let told = log
         .socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
         .any(|(event, _, _)| event.seq > survivor_began && event.seq < by);
-    died || partner_gone || partner_advanced || told
+    left || partner_gone || partner_advanced || told
 }
 
 /// The probe's ledger: every connection and every channel that the page ever made.

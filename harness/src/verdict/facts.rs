@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::Stimulus;
 use crate::evidence::{
-    Control, Direction, End, Event, Fact, GameScene, HitTest, Log, Overlay, PageFact, PixelsFact,
-    ProcessPhase, WireFact,
+    Control, Direction, Event, Fact, GameScene, HitTest, Log, Overlay, PageFact, PixelsFact,
+    WireFact,
 };
 use crate::spec::GameNumber;
 
@@ -49,49 +48,6 @@ pub(super) fn started<'a>(log: &'a Log, player: &'a str, game: GameNumber) -> Op
 /// other connections are those of games.
 pub(super) fn is_measuring(stack: &str) -> bool {
     stack.contains("probe_connection.js")
-}
-
-/// What shows that the partner really went: its processes are gone, its socket ended at the
-/// gateway, and the target handled the disconnect.
-pub(super) fn partner_died(log: &Log) -> Vec<Stimulus> {
-    let process = |phase| {
-        log.of(PARTNER).find(move |event| {
-            matches!(&event.fact, Fact::Process(process)
-                if process.role == "browser" && process.phase == phase)
-        })
-    };
-    let killed = process(ProcessPhase::Killed).map(|event| event.seq);
-    let gone = process(ProcessPhase::Gone).map(|event| event.seq);
-    let socket = killed.and_then(|killed| {
-        log.of(PARTNER).find(|event| {
-            event.seq > killed
-                && matches!(&event.fact, Fact::WireClosed(closed) if closed.by == End::Browser)
-        })
-    });
-    let handled = killed.zip(log.session(PARTNER)).and_then(|(killed, sid)| {
-        log.events().iter().find(|event| {
-            event.seq > killed
-                && matches!(&event.fact, Fact::ServerHandled(handled)
-                    if handled.event == "disconnect" && handled.sid == sid)
-        })
-    });
-    vec![
-        Stimulus::new(
-            "the partner's browser was killed and its processes are gone",
-            killed
-                .zip(gone)
-                .map(|(one, other)| vec![one, other])
-                .unwrap_or_default(),
-        ),
-        Stimulus::new(
-            "the partner's socket ended at the gateway",
-            socket.map(|event| event.seq).into_iter().collect(),
-        ),
-        Stimulus::new(
-            "the target handled the partner's disconnect",
-            handled.map(|event| event.seq).into_iter().collect(),
-        ),
-    ]
 }
 
 /// The events by which the survivor was told, between two positions, that this game ended because

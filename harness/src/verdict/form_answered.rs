@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::facts::{SURVIVOR, partner_died, same};
+use super::departure::partner_left;
+use super::facts::{SURVIVOR, same};
 use super::{Findings, OracleFinding, Says};
 use crate::evidence::{ActionFact, DataFile, Direction, Event, Fact, Log};
 
@@ -33,7 +34,7 @@ pub(super) fn ask(log: &Log, missed: Option<(u64, &str)>) -> Findings {
         oracles.push(stored(log, event, answers));
         oracles.push(next_scene(log, event));
     }
-    let mut stimuli = partner_died(log);
+    let mut stimuli = partner_left(log);
     let died = stimuli
         .iter()
         .filter_map(|one| one.evidence.iter().max())

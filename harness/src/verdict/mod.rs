@@ -6,6 +6,7 @@
 
 mod connections_closed;
 mod data_whole;
+mod departure;
 mod equipment;
 mod equipment_stopped;
 mod excuses;

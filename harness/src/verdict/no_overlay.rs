@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::departure::partner_left;
 use super::facts::{
-    SURVIVOR, describe, difference, hit_test, is_game, left_the_game, overlays, partner_died,
-    pixels, reachable, seq, told_of_the_end,
+    SURVIVOR, describe, difference, hit_test, is_game, left_the_game, overlays, pixels, reachable,
+    seq, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
@@ -21,7 +22,7 @@ pub(super) fn ask(between: &BetweenMoments, log: &Log) -> Findings {
         told(log, between.game, exit, barrier),
         Stimulus::new("a barrier after that", seq(barrier)),
     ];
-    stimuli.extend(partner_died(log));
+    stimuli.extend(partner_left(log));
     let oracles = match (exit, barrier) {
         (Some(exit), Some(_)) => vec![
             dom(log, exit),

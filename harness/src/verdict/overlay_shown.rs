@@ -2,14 +2,13 @@
 //!
 //! It is the positive control of `no-overlay`: the same detectors must speak here.
 
+use super::departure::{departure, partner_left};
 use super::facts::{
-    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, overlays, partner_died, pixels,
-    reachable, told_of_the_end,
+    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, overlays, pixels, reachable,
+    told_of_the_end,
 };
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{
-    Direction, Event, Fact, GameScene, Log, Origin, Overlay, ProcessPhase, Snapshot,
-};
+use crate::evidence::{Direction, Event, GameScene, Log, Origin, Overlay, Snapshot};
 use crate::spec::{BetweenMoments, GameNumber, Spec};
 
 /// The least share of the picture that an overlay changes.
@@ -19,20 +18,18 @@ const OTHER_PICTURE: f64 = 0.05;
 pub(super) fn ask(spec: &Spec, between: &BetweenMoments, log: &Log) -> Findings {
     let (before, after) = (between.before.as_str(), between.after.as_str());
     let game = game_of(log, SURVIVOR, between.game);
-    let killed = log.of(PARTNER).find(|event| {
-        matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
-    });
+    let began = departure(log, PARTNER).map(|departure| departure.began);
     let end = log.snapshot(SURVIVOR, after);
-    let in_game = killed.filter(|killed| {
+    let in_game = began.filter(|began| {
         game.as_ref()
-            .is_some_and(|game| is_active(spec, log, game, killed.seq))
+            .is_some_and(|game| is_active(spec, log, game, began.seq))
     });
     let mut stimuli = vec![Stimulus::new(
-        "the survivor was in an active GymScene when the partner died",
+        "the survivor was in an active GymScene when the partner left",
         in_game.map(|event| event.seq).into_iter().collect(),
     )];
-    stimuli.extend(partner_died(log));
-    let (Some(killed), Some((event, snapshot))) = (in_game, end) else {
+    stimuli.extend(partner_left(log));
+    let (Some(began), Some((event, snapshot))) = (in_game, end) else {
         stimuli.push(Stimulus::new(
             format!("the survivor's page at `{after}`"),
             Vec::new(),
@@ -45,11 +42,11 @@ pub(super) fn ask(spec: &Spec, between: &BetweenMoments, log: &Log) -> Findings 
     Findings {
         stimuli,
         oracles: vec![
-            told(log, between.game, killed.seq, event.seq),
-            dom(spec, log, killed.seq, (event, snapshot)),
+            told(log, between.game, began.seq, event.seq),
+            dom(spec, log, began.seq, (event, snapshot)),
             hits(log, before, after),
             picture(log, before, after),
-            stayed(log, killed.seq, event.seq),
+            stayed(log, began.seq, event.seq),
         ],
     }
 }
@@ -90,7 +87,7 @@ fn finding(oracle: &str, holds: bool, account: String, evidence: Vec<u64>) -> Or
     }
 }
 
-/// The DOM's history: an overlay came after the death, is there still, and has the configured
+/// The DOM's history: an overlay came after the departure, is there still, and has the configured
 /// message.
 fn dom(spec: &Spec, log: &Log, from: u64, (end, snapshot): (&Event, &Snapshot)) -> OracleFinding {
     let message = spec.body.experiment.disconnect_message.as_str();

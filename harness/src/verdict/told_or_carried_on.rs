@@ -1,9 +1,8 @@
 //! `told-or-carried-on` (RACE-02): was the survivor told in the game and stayed, or not told and
 //! came to a scene that works? One of the two, whole.
 
-use super::facts::{
-    PARTNER, SURVIVOR, describe, hit_test, is_game, overlays, partner_died, reachable, seq,
-};
+use super::departure::partner_left;
+use super::facts::{PARTNER, SURVIVOR, describe, hit_test, is_game, overlays, reachable, seq};
 use super::games::{Game, games_of, text};
 use super::{Findings, OracleFinding, Says, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, ProcessPhase, Snapshot};
@@ -42,7 +41,7 @@ pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
             seq(end.filter(|end| told.is_some_and(|told| told.seq < end.seq))),
         ),
     ];
-    stimuli.extend(partner_died(log));
+    stimuli.extend(partner_left(log));
     let oracles = match (game, told, end) {
         (Some(game), Some(told), Some(end)) => {
             let ended = game.complete.filter(|ended| ended.seq < end.seq);

@@ -1,0 +1,140 @@
+//! Players who go away, and pages that go into the background.
+
+use super::scenario::Scenario;
+use crate::evidence::{DepartedFact, Fact, LeavingFact};
+use crate::player::{PlayerError, SpareTab};
+use crate::spec::{Background, Leave, PlayerName, WayToLeave};
+use crate::stage::deadline;
+
+/// A player who can leave at once.
+enum Ready {
+    Kill,
+    Quit,
+    CloseTab(SpareTab),
+    Navigate,
+    Reload,
+}
+
+impl Scenario {
+    /// Lets a player leave, and waits until it was seen that it has: at its own browser, at the
+    /// gateway, and by the target.
+    pub(super) async fn leave(&mut self, leave: &Leave) -> Result<(), PlayerError> {
+        let (name, how) = (leave.player, leave.how);
+        let ready = self.prepare_to_leave(name, how).await?;
+        let since = match leave.at {
+            Some(moment) => Some((moment, self.play_until(moment).await?)),
+            None => None,
+        };
+        self.gone.insert(name);
+        let instant = |at: f64| {
+            let (moment, event) = since.as_ref()?;
+            Some(self.instant(moment, event, at))
+        };
+        let leaving = LeavingFact {
+            how,
+            at: instant(self.recorder.now()),
+        };
+        let began = self
+            .recorder
+            .record_for(name.as_str(), Fact::Leaving(leaving))
+            .seq;
+        let proof = self.go(name, ready).await?;
+        let ended = self.socket_ended(name, began).await?;
+        let instant = since.map(|(moment, event)| self.instant(&moment, &event, ended));
+        let departed = DepartedFact {
+            how,
+            proof,
+            at: instant,
+        };
+        self.recorder
+            .record_for(name.as_str(), Fact::Departed(departed));
+        Ok(())
+    }
+
+    /// Does what takes time and is no part of leaving.
+    async fn prepare_to_leave(
+        &self,
+        name: PlayerName,
+        how: WayToLeave,
+    ) -> Result<Ready, PlayerError> {
+        Ok(match how {
+            WayToLeave::Kill => Ready::Kill,
+            WayToLeave::Quit => Ready::Quit,
+            WayToLeave::CloseTab => Ready::CloseTab(self.player(name).open_spare_tab().await?),
+            WayToLeave::Navigate => Ready::Navigate,
+            WayToLeave::Reload => Ready::Reload,
+        })
+    }
+
+    /// Goes, and gives what was seen of it at the player's own browser.
+    async fn go(&mut self, name: PlayerName, ready: Ready) -> Result<String, PlayerError> {
+        match ready {
+            Ready::Kill => {
+                if let Some(browser) = self.stage.browsers.get_mut(&name) {
+                    browser.kill().await?;
+                }
+                Ok("its browser was killed, and its processes are gone".to_owned())
+            }
+            Ready::Quit => {
+                if let Some(browser) = self.stage.browsers.get_mut(&name) {
+                    browser.quit().await?;
+                }
+                Ok("its browser was quit, and its processes are gone".to_owned())
+            }
+            Ready::CloseTab(tabs) => self.player(name).close_tab(tabs).await,
+            Ready::Navigate => self.player(name).navigate_away().await,
+            Ready::Reload => self.player(name).reload().await,
+        }
+    }
+
+    /// Waits until the socket that a player had when it began to leave has ended at the gateway,
+    /// and the target has finished with that. Gives when it ended.
+    async fn socket_ended(&self, name: PlayerName, began: u64) -> Result<f64, PlayerError> {
+        let log = self.recorder.log();
+        let Some((connection, session)) = log.participant(name.as_str(), began) else {
+            return Err(PlayerError::Missed(format!(
+                "the {name} had no Socket.IO session to leave"
+            )));
+        };
+        let what = format!("the {name}'s socket to end");
+        let player = self.player(name);
+        let ended = self
+            .recorder
+            .wait(0, deadline::DISCONNECT, &what, |event| {
+                player.is_mine(event)
+                    && matches!(&event.fact, Fact::WireClosed(closed) if closed.connection == connection)
+            })
+            .await?;
+        let what = format!("the target to finish handling the {name}'s disconnect");
+        self.recorder
+            .wait(0, deadline::DISCONNECT, &what, |event| {
+                matches!(&event.fact, Fact::ServerHandled(handled)
+                    if handled.event == "disconnect" && handled.sid == session)
+            })
+            .await?;
+        Ok(ended.t)
+    }
+
+    /// Puts a player's page into the background.
+    pub(super) async fn background(&mut self, background: &Background) -> Result<(), PlayerError> {
+        let name = background.player;
+        let hidden = self.player(name).go_to_background(background.how).await?;
+        self.hidden.insert(name, hidden);
+        Ok(())
+    }
+
+    /// Brings a player's page back to the front.
+    pub(super) async fn foreground(&mut self, name: PlayerName) -> Result<(), PlayerError> {
+        match self.hidden.remove(&name) {
+            Some(hidden) => self.player(name).come_back(hidden).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Players who are there with their page in front of them, survivor first.
+    pub(super) fn in_front(&self) -> Vec<PlayerName> {
+        let mut names = self.present();
+        names.retain(|name| !self.hidden.contains_key(name));
+        names
+    }
+}

@@ -1,0 +1,88 @@
+//! How players go away, and how they only seem to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Moment, PlayerName};
+
+/// How a player goes away.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// Who.
+    pub player: PlayerName,
+    /// How.
+    pub how: WayToLeave,
+    /// When. Until then all who are there play on. Without it: at once.
+    pub at: Option<Moment>,
+}
+
+/// A way to go away. After each of them the page where the player played is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WayToLeave {
+    /// SIGKILL to the browser and all of its processes.
+    Kill,
+    /// The tab is closed; the browser stays.
+    CloseTab,
+    /// The browser is quit in an orderly way.
+    Quit,
+    /// The tab goes to another page.
+    Navigate,
+    /// The page is loaded again.
+    Reload,
+}
+
+impl fmt::Display for WayToLeave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WayToLeave::Kill => "kill",
+            WayToLeave::CloseTab => "close-tab",
+            WayToLeave::Quit => "quit",
+            WayToLeave::Navigate => "navigate",
+            WayToLeave::Reload => "reload",
+        })
+    }
+}
+
+/// Whose page goes into the background.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Background {
+    /// Who.
+    pub player: PlayerName,
+    /// How.
+    #[serde(default)]
+    pub how: WayToHide,
+}
+
+/// A way to put a page into the background: both hide it in every browser, headless ones included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WayToHide {
+    /// Another tab comes in front.
+    #[default]
+    Tab,
+    /// The window is minimised.
+    Minimise,
+}
+
+impl fmt::Display for WayToHide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WayToHide::Tab => "tab",
+            WayToHide::Minimise => "minimise",
+        })
+    }
+}
+
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} leaves ({})", self.player, self.how)?;
+        match &self.at {
+            Some(moment) => write!(f, " {moment}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Moments of a run that a spec can name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::PlayerName;
+
+/// How many frames before the end of an episode its last frames begin.
+pub const LAST_FRAMES: u32 = 10;
+
+/// An instant of a run: an event of the evidence, and how long after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Moment {
+    /// The event.
+    pub after: GameEvent,
+    /// Whose event.
+    #[serde(default = "survivor")]
+    pub of: PlayerName,
+    /// How long after it, in milliseconds.
+    #[serde(default)]
+    pub offset_ms: u32,
+}
+
+fn survivor() -> PlayerName {
+    PlayerName::Survivor
+}
+
+impl Moment {
+    /// The moment of the survivor's event itself.
+    #[must_use]
+    pub fn of_survivor(after: GameEvent) -> Moment {
+        Moment {
+            after,
+            of: survivor(),
+            offset_ms: 0,
+        }
+    }
+}
+
+/// Something that happens once to each player in each of its games, in this order but for the last
+/// three: what the target sends after it has been asked to advance, and when it has finished with
+/// that, is the target's own affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GameEvent {
+    /// The target started the game.
+    GameStarted,
+    /// The page plays the last frames of its last episode, as its game says.
+    LastFrames,
+    /// The page has sent its record of the last episode: the "Done!" countdown begins.
+    LastEpisodeEnded,
+    /// The page has asked to advance: the countdown is over.
+    AdvanceSent,
+    /// The target has finished with that.
+    AdvanceHandled,
+    /// The page was told that the GymScene is over.
+    SceneTerminated,
+    /// The page was told the scene after the GymScene.
+    SceneActivated,
+}
+
+impl fmt::Display for GameEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GameEvent::GameStarted => "game-started",
+            GameEvent::LastFrames => "last-frames",
+            GameEvent::LastEpisodeEnded => "last-episode-ended",
+            GameEvent::AdvanceSent => "advance-sent",
+            GameEvent::AdvanceHandled => "advance-handled",
+            GameEvent::SceneTerminated => "scene-terminated",
+            GameEvent::SceneActivated => "scene-activated",
+        })
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset_ms {
+            0 => write!(f, "at the {}'s {}", self.of, self.after),
+            offset => write!(f, "{offset} ms after the {}'s {}", self.of, self.after),
+        }
+    }
+}

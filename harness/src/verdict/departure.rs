@@ -1,0 +1,113 @@
+//! Whether the partner really left, whichever way it went.
+
+use super::Stimulus;
+use super::facts::{PARTNER, seq};
+use crate::evidence::{End, Event, Fact, Log, PageFact, ProcessPhase};
+use crate::spec::WayToLeave;
+
+/// A player's departure: how, and the event from which on its page may be gone.
+#[derive(Clone, Copy)]
+pub(super) struct Departure<'a> {
+    pub(super) how: WayToLeave,
+    pub(super) began: &'a Event,
+}
+
+/// How and when a player left, or was told to.
+pub(super) fn departure<'a>(log: &'a Log, player: &'a str) -> Option<Departure<'a>> {
+    log.of(player).find_map(departure_in)
+}
+
+/// Whether anybody began to leave before a position.
+pub(super) fn anybody_left(log: &Log, before: u64) -> bool {
+    log.events()
+        .iter()
+        .take_while(|event| event.seq < before)
+        .any(|event| departure_in(event).is_some())
+}
+
+fn departure_in(event: &Event) -> Option<Departure<'_>> {
+    let how = match &event.fact {
+        Fact::Leaving(leaving) => leaving.how,
+        // A death counts also where no step asked for it.
+        Fact::Process(process)
+            if process.role == "browser" && process.phase == ProcessPhase::Killed =>
+        {
+            WayToLeave::Kill
+        }
+        _ => return None,
+    };
+    Some(Departure { how, began: event })
+}
+
+/// What shows that the partner really went: what was seen at its own browser, that its socket ended
+/// at the gateway, and that the target handled the disconnect.
+pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
+    let departure = departure(log, PARTNER);
+    let from = departure.map_or(u64::MAX, |departure| departure.began.seq);
+    let participant = log.participant(PARTNER, from);
+    let after = |question: &dyn Fn(&Fact) -> bool| {
+        log.events()
+            .iter()
+            .find(|event| event.seq > from && question(&event.fact))
+    };
+    let socket = participant.and_then(|(connection, _)| {
+        after(&|fact| {
+            matches!(fact, Fact::WireClosed(closed)
+                if closed.connection == connection && closed.by == End::Browser)
+        })
+    });
+    let handled = participant.and_then(|(_, session)| {
+        after(&|fact| {
+            matches!(fact, Fact::ServerHandled(handled)
+                if handled.event == "disconnect" && handled.sid == session)
+        })
+    });
+    vec![
+        at_its_browser(log, departure),
+        Stimulus::new("the partner's socket ended at the gateway", seq(socket)),
+        Stimulus::new("the target handled the partner's disconnect", seq(handled)),
+    ]
+}
+
+/// What was seen of the departure at the partner's own browser: each way has a proof of its own.
+fn at_its_browser(log: &Log, departure: Option<Departure<'_>>) -> Stimulus {
+    let Some(departure) = departure else {
+        return Stimulus::new("the partner left", Vec::new());
+    };
+    let from = departure.began.seq;
+    let found = |question: &dyn Fn(&Fact) -> bool| {
+        log.of(PARTNER)
+            .find(|event| event.seq >= from && question(&event.fact))
+            .map(|event| event.seq)
+    };
+    let process = |phase: ProcessPhase| {
+        found(&|fact| {
+            matches!(fact, Fact::Process(process)
+                if process.role == "browser" && process.phase == phase)
+        })
+    };
+    let seen = || found(&|fact| matches!(fact, Fact::Departed(_)));
+    let hello = || {
+        found(
+            &|fact| matches!(fact, Fact::Page(page) if matches!(page.what, PageFact::Hello { .. })),
+        )
+    };
+    let (what, proofs) = match departure.how {
+        WayToLeave::Kill => (
+            "the partner's browser was killed and its processes are gone",
+            vec![process(ProcessPhase::Killed), process(ProcessPhase::Gone)],
+        ),
+        WayToLeave::Quit => (
+            "the partner's browser was quit and its processes are gone",
+            vec![seen(), process(ProcessPhase::Gone)],
+        ),
+        WayToLeave::CloseTab => ("the partner's tab was closed and is gone", vec![seen()]),
+        WayToLeave::Navigate => ("the partner's tab shows another page", vec![seen()]),
+        WayToLeave::Reload => (
+            "the partner's page was loaded again and is a new one",
+            vec![seen(), hello()],
+        ),
+    };
+    let all: Option<Vec<u64>> = proofs.into_iter().collect();
+    Stimulus::new(what, all.unwrap_or_default())
+}
