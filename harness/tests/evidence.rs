@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::{
-    Direction, Event, Fact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, RuleEffect,
-    StepPhase,
+    DepartedFact, Direction, Event, Fact, LeavingFact, Log, Overlay, Packet, PageEvent, PageFact,
+    ProcessPhase, RuleEffect, StepPhase,
 };
 use gymcheck::run::find_root;
-use gymcheck::spec::{Catalogue, Spec};
+use gymcheck::spec::{Catalogue, Spec, WayToLeave};
 use gymcheck::verdict::{Judgement, Verdict, judge};
 
 const HEADLINE: &str = "scene-exit/partner-dies-on-survey";
@@ -36,7 +36,7 @@ fn verdict(judgement: &Judgement, check: &str) -> Verdict {
 }
 
 /// The log with some of its events left out, or changed.
-fn changed(log: &Log, change: impl Fn(&mut Event) -> bool) -> Log {
+fn changed(log: &Log, mut change: impl FnMut(&mut Event) -> bool) -> Log {
     let mut events = log.events().to_vec();
     events.retain_mut(|event| change(event));
     Log::new(events)
@@ -102,6 +102,85 @@ fn an_absence_without_its_stimulus_is_vacuous() {
             "without {what}"
         );
     }
+}
+
+/// The log of a partner's death, as if the partner had gone another way: each way has a proof of its
+/// own, and without any part of it there was no departure.
+#[test]
+fn each_way_to_leave_needs_its_own_proof() {
+    let spec = spec(IN_GAME);
+    let asked = |log: &Log| verdict(&judge(&spec, log), "overlay-shown");
+    for how in [
+        WayToLeave::Quit,
+        WayToLeave::CloseTab,
+        WayToLeave::Navigate,
+        WayToLeave::Reload,
+    ] {
+        let left = left_by(how);
+        assert_eq!(asked(&left), Verdict::Pass, "{how}");
+        let is = |event: &Event, what: &str| match &event.fact {
+            Fact::Leaving(_) => what == "leaving",
+            Fact::Departed(_) => what == "departed",
+            Fact::Process(_) => what == "process" && how == WayToLeave::Quit,
+            Fact::Page(page) => {
+                what == "hello"
+                    && how == WayToLeave::Reload
+                    && event.player.as_deref() == Some("partner")
+                    && matches!(page.what, PageFact::Hello { .. })
+            }
+            Fact::WireClosed(_) => what == "socket",
+            Fact::ServerHandled(handled) => what == "handled" && handled.event == "disconnect",
+            _ => false,
+        };
+        let mut proofs = vec!["leaving", "departed", "socket", "handled"];
+        match how {
+            WayToLeave::Quit => proofs.push("process"),
+            WayToLeave::Reload => proofs.push("hello"),
+            WayToLeave::Kill | WayToLeave::CloseTab | WayToLeave::Navigate => {}
+        }
+        for proof in proofs {
+            let unproven = without(&left, |event| is(event, proof));
+            assert_eq!(asked(&unproven), Verdict::Vacuous, "{how} without {proof}");
+        }
+    }
+}
+
+fn left_by(how: WayToLeave) -> Log {
+    let mut killed = false;
+    changed(&log("in-game"), |event| {
+        let of_browser = event.player.as_deref() == Some("partner")
+            && matches!(&event.fact, Fact::Process(process)
+                if process.role == "browser" && process.phase != ProcessPhase::Started);
+        let step_done = matches!(&event.fact, Fact::Step(step)
+            if step.index == 3 && step.phase == StepPhase::Done);
+        if of_browser && !killed {
+            killed = true;
+            event.fact = Fact::Leaving(LeavingFact { how, at: None });
+        } else if of_browser && how == WayToLeave::Reload {
+            event.fact = hello(event);
+        } else if step_done {
+            event.player = Some("partner".into());
+            let proof = "seen".into();
+            event.fact = Fact::Departed(DepartedFact {
+                how,
+                proof,
+                at: None,
+            });
+        }
+        true
+    })
+}
+
+fn hello(event: &Event) -> Fact {
+    Fact::Page(PageEvent {
+        page: 2,
+        page_t: event.t,
+        what: PageFact::Hello {
+            url: "http://127.0.0.1:1/".into(),
+            user_agent: String::new(),
+            secure: true,
+        },
+    })
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn overlays_told(page: &Page) -> Vec<Overlay> {
 
 const PEERS: &str = r#"
 <script>
+window.game = { num_episodes: 1, frameNumber: 42 };
 async function play() {
   window.a = new RTCPeerConnection();
   window.b = new webkitOrPlain();
@@ -103,6 +104,14 @@ async fn two_peers_and_their_channel(kind: Kind) {
         })
         .await;
     }
+    page.event("how far the game is, with the traffic", |fact| {
+        let progress = PageFact::GameProgress {
+            episodes: 1,
+            frame: 42,
+        };
+        *fact == progress
+    })
+    .await;
     page.event("a candidate", |fact| {
         matches!(fact, PageFact::IceCandidate { id: 1, candidate: Some(line) } if line.contains("udp") || line.contains("UDP"))
     })

@@ -4,11 +4,11 @@ use super::scenario::Scenario;
 use crate::evidence::{DepartedFact, Fact, LeavingFact};
 use crate::player::{PlayerError, SpareTab};
 use crate::spec::{Background, Leave, PlayerName, WayToLeave};
-use crate::stage::deadline;
+use crate::stage::{BrowserSession, Member, deadline};
 
 /// A player who can leave at once.
 enum Ready {
-    Kill,
+    Kill(Vec<Member>),
     Quit,
     CloseTab(SpareTab),
     Navigate,
@@ -58,7 +58,7 @@ impl Scenario {
         how: WayToLeave,
     ) -> Result<Ready, PlayerError> {
         Ok(match how {
-            WayToLeave::Kill => Ready::Kill,
+            WayToLeave::Kill => Ready::Kill(self.processes(name)),
             WayToLeave::Quit => Ready::Quit,
             WayToLeave::CloseTab => Ready::CloseTab(self.player(name).open_spare_tab().await?),
             WayToLeave::Navigate => Ready::Navigate,
@@ -66,12 +66,18 @@ impl Scenario {
         })
     }
 
+    /// The processes of a player's browser.
+    fn processes(&self, name: PlayerName) -> Vec<Member> {
+        let browser = self.stage.browsers.get(&name);
+        browser.map(BrowserSession::processes).unwrap_or_default()
+    }
+
     /// Goes, and gives what was seen of it at the player's own browser.
     async fn go(&mut self, name: PlayerName, ready: Ready) -> Result<String, PlayerError> {
         match ready {
-            Ready::Kill => {
+            Ready::Kill(known) => {
                 if let Some(browser) = self.stage.browsers.get_mut(&name) {
-                    browser.kill().await?;
+                    browser.kill(&known).await?;
                 }
                 Ok("its browser was killed, and its processes are gone".to_owned())
             }

@@ -123,12 +123,14 @@ impl BrowserSession {
     /// Kills the browser with all of its processes, and waits until the process table has none of
     /// them any more.
     ///
+    /// `known` are its processes as they were a moment ago: they die at once. To look for the others
+    /// takes time, in which the page would go on.
+    ///
     /// # Errors
     /// A process outlives SIGKILL.
-    pub async fn kill(&mut self) -> Result<(), StageError> {
+    pub async fn kill(&mut self, known: &[Member]) -> Result<(), StageError> {
         // The driver may end with its browser: that is no accident any more.
         self.driver.may_end();
-        let members = self.processes();
         let note = |phase, detail| {
             self.recorder.record_for(
                 &self.player,
@@ -140,11 +142,18 @@ impl BrowserSession {
                 }),
             );
         };
-        tree::kill_all(None, &members);
+        tree::kill_all(None, known);
         note(
             ProcessPhase::Killed,
-            format!("SIGKILL to {} processes", members.len()),
+            format!("SIGKILL to {} processes", known.len()),
         );
+        let mut members = known.to_vec();
+        members.extend(
+            self.processes()
+                .into_iter()
+                .filter(|one| !known.contains(one)),
+        );
+        tree::kill_all(None, &members);
         let alive = tree::gone(&members, deadline::DEATH).await;
         if alive.is_empty() {
             note(

@@ -31,6 +31,7 @@ pub use preview::preview;
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
+pub use tree::Member;
 
 /// What a stage is set with.
 pub struct StageOptions<'a> {

@@ -45,6 +45,12 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
     let departure = departure(log, PARTNER);
     let from = departure.map_or(u64::MAX, |departure| departure.began.seq);
     let participant = log.participant(PARTNER, from);
+    let by = |end: End| match departure.map(|departure| departure.how) {
+        // A browser may keep a page that was left, frozen, with its socket: then it is the target
+        // that gives it up.
+        Some(WayToLeave::Navigate) => end != End::Gateway,
+        _ => end == End::Browser,
+    };
     let after = |question: &dyn Fn(&Fact) -> bool| {
         log.events()
             .iter()
@@ -53,7 +59,7 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
     let socket = participant.and_then(|(connection, _)| {
         after(&|fact| {
             matches!(fact, Fact::WireClosed(closed)
-                if closed.connection == connection && closed.by == End::Browser)
+                if closed.connection == connection && by(closed.by))
         })
     });
     let handled = participant.and_then(|(_, session)| {

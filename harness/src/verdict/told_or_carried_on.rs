@@ -1,11 +1,11 @@
 //! `told-or-carried-on` (RACE-02): was the survivor told in the game and stayed, or not told and
 //! came to a scene that works? One of the two, whole.
 
-use super::departure::partner_left;
+use super::departure::{departure, partner_left};
 use super::facts::{PARTNER, SURVIVOR, describe, hit_test, is_game, overlays, reachable, seq};
 use super::games::{Game, games_of, text};
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Origin, ProcessPhase, Snapshot};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
 use crate::spec::BetweenMoments;
 
 /// A round trip, where the page has measured none, in milliseconds.
@@ -55,12 +55,7 @@ pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
 
 /// The survivor's last game that began before the partner died.
 fn game_of_the_death(log: &Log) -> Option<Game<'_>> {
-    let died = log
-        .of(PARTNER)
-        .find(|event| {
-            matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed)
-        })
-        .map_or(u64::MAX, |event| event.seq);
+    let died = departure(log, PARTNER).map_or(u64::MAX, |left| left.began.seq);
     games_of(SURVIVOR, log)
         .into_iter()
         .rfind(|game| game.started.is_some_and(|started| started.seq < died))

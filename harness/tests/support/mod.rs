@@ -1,7 +1,10 @@
 //! Real browsers for tests, started as the stage starts them. All of it ends with the [`Browser`],
 //! also when its test panics.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 pub(crate) mod page;
+pub(crate) mod target;
 
 use fantoccini::Client;
 use gymcheck::evidence::Recorder;
@@ -21,6 +24,11 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) async fn start(kind: Kind) -> Browser {
+        Browser::start_for(kind, "tester", &Recorder::in_memory()).await
+    }
+
+    /// A player's browser, whose evidence goes to a recorder.
+    pub(crate) async fn start_for(kind: Kind, player: &str, recorder: &Recorder) -> Browser {
         let home = Home::locate().expect("a home");
         let found = find_browser(&home, kind).expect("a browser");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -29,8 +37,7 @@ impl Browser {
             stage: folder.path(),
             artefacts: folder.path(),
         };
-        let recorder = Recorder::in_memory();
-        let session = BrowserSession::start(&found, "tester", false, folders, &mark, &recorder)
+        let session = BrowserSession::start(&found, player, false, folders, &mark, recorder)
             .await
             .unwrap_or_else(|error| panic!("{kind} does not start: {error}"));
         Browser {
@@ -38,6 +45,14 @@ impl Browser {
             session,
             folder,
         }
+    }
+
+    pub(crate) fn session(&self) -> &BrowserSession {
+        &self.session
+    }
+
+    pub(crate) fn session_mut(&mut self) -> &mut BrowserSession {
+        &mut self.session
     }
 
     /// The value that a script returns. It runs as a script of the page itself: Firefox would give
