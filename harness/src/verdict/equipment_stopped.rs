@@ -3,7 +3,7 @@
 use super::equipment::{Running, new_since, running, tally, timeouts};
 use super::excuses::kept_listener;
 use super::facts::{SURVIVOR, seq};
-use super::games::{Game, games_of, sent_after};
+use super::games::{Game, games_of, lag, sent_after};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Event, Log, Snapshot};
 use crate::spec::Equipment;
@@ -45,7 +45,7 @@ pub(super) fn ask(moments: &Equipment, log: &Log) -> Findings {
     Findings {
         stimuli,
         oracles: vec![
-            ledger(before, during, after, exit),
+            ledger(before, during, after, exit.t - lag(log, after.1)),
             listeners(before, after),
             wire(log, exit, after.0.seq),
         ],
@@ -131,12 +131,13 @@ fn more_listeners<'a>(before: &Snapshot, now: &'a Snapshot) -> Vec<More<'a>> {
         .collect()
 }
 
-/// The probe's ledger: no worker, no interval and no time-out of the game is left.
+/// The probe's ledger: no worker, no interval and no time-out of the game is left. The exit is a
+/// time of the page.
 fn ledger(
     (first, before): Seen<'_>,
     during: Option<Seen<'_>>,
     (last, after): Seen<'_>,
-    exit: &Event,
+    exit: f64,
 ) -> OracleFinding {
     let mut violations: Vec<String> = new_since(before, after)
         .iter()
@@ -178,9 +179,9 @@ fn names(running: &[Running]) -> Vec<String> {
         .collect()
 }
 
-fn made_when(created: f64, exit: &Event) -> String {
-    let seconds = (exit.t - created).abs() / 1000.0;
-    if created < exit.t {
+fn made_when(created: f64, exit: f64) -> String {
+    let seconds = (exit - created).abs() / 1000.0;
+    if created < exit {
         format!("made {seconds:.1} s before the exit")
     } else {
         format!("made {seconds:.1} s after the exit")
@@ -193,7 +194,7 @@ fn pending(
     before: &Snapshot,
     during: Option<&Snapshot>,
     after: &Snapshot,
-    exit: &Event,
+    exit: f64,
 ) -> Vec<String> {
     let old = timeouts(&before.state);
     let in_game = during.map(|page| timeouts(&page.state)).unwrap_or_default();
@@ -202,7 +203,7 @@ fn pending(
         .filter(|(creator, timer)| {
             let is_old = old.iter().any(|(other, _)| other == creator);
             let was_in_game = in_game.iter().any(|(other, _)| other == creator);
-            !is_old && (timer.created < exit.t || was_in_game)
+            !is_old && (timer.created < exit || was_in_game)
         })
         .map(|(creator, timer)| {
             format!(

@@ -5,17 +5,21 @@
 //! pass.
 
 mod connections_closed;
+mod counts_steady;
 mod data_whole;
 mod equipment;
 mod equipment_stopped;
 mod excuses;
 mod facts;
 mod form_answered;
+mod fresh_connection;
 mod games;
 mod no_errors;
 mod no_overlay;
+mod nobody_told;
 mod overlay_shown;
 mod played_peer_to_peer;
+mod same_equipment;
 mod scene_order;
 mod told_or_carried_on;
 
@@ -275,6 +279,10 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::DataWhole(which) => data_whole::ask(spec, which.game, log),
         Question::NoErrors(taken) => no_errors::ask(&taken.paths, log),
         Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
+        Question::FreshConnection(which) => fresh_connection::ask(which, log),
+        Question::SameEquipment(moments) => same_equipment::ask(moments, log),
+        Question::NobodyTold(moment) => nobody_told::ask(&moment.after, log),
+        Question::CountsSteady(moments) => counts_steady::ask(&moments.at, log),
     };
     let (verdict, account) = conclude(&findings, missed);
     CheckResult {
