@@ -10,6 +10,7 @@ mod data_whole;
 mod equipment;
 mod equipment_stopped;
 mod excuses;
+mod explain;
 mod facts;
 mod form_answered;
 mod fresh_connection;
@@ -24,6 +25,8 @@ mod scene_order;
 mod told_or_carried_on;
 
 use std::fmt;
+
+pub use explain::{EXPLANATIONS, Explanation, explain};
 
 use serde::{Deserialize, Serialize};
 
