@@ -346,6 +346,28 @@ mod equipment_stopped {
     }
 
     #[test]
+    fn the_equipment_of_the_next_game_is_none_of_this_one() {
+        let next = |into_a_game: bool, before_the_exit: bool| {
+            let log = left_alive(|now, then| {
+                let mut timer = then.intervals[1].clone();
+                timer.id = 77;
+                timer.created = if before_the_exit { 30_000.0 } else { 38_400.0 };
+                now.intervals.push(timer);
+            });
+            let exit = places(&log, "activate_scene")[2] as u64;
+            changed(&log, |event| {
+                if event.seq == exit && into_a_game {
+                    args(event)[0]["scene_type"] = "GymScene".into();
+                }
+                true
+            })
+        };
+        passes(ASK, &next(true, false));
+        fails(ASK, "ledger", "s after the exit", &next(false, false));
+        fails(ASK, "ledger", "s before the exit", &next(true, true));
+    }
+
+    #[test]
     fn the_listeners_of_the_game_object_may_stay_once() {
         let first = with_page(&good(), "survivor", "before-game", |page| {
             page.state.listeners.remove("p2p_pause");
@@ -447,13 +469,39 @@ mod data_whole {
         fails(
             ASK,
             "frames",
-            "58 frames in the file, 60 were played",
+            "58 frames in the file, it has 60 steps",
             &lost,
         );
         let first = with_file(|rows, _| {
             rows.remove(0);
         });
         fails(ASK, "frames", "frame 1 in row 0", &first);
+    }
+
+    #[test]
+    fn an_episode_that_both_played_longer_is_whole_and_one_that_one_played_longer_is_not() {
+        let longer = |log: &Log, player: &str| {
+            changed(log, |event| {
+                if is_of(event, player)
+                    && let Fact::DataFile(file) = &mut event.fact
+                    && file.what == "episode"
+                {
+                    let mut row = file.rows.last().expect("a row").clone();
+                    row[column(&file.columns, "t")] = "60".into();
+                    file.rows.push(row);
+                }
+                true
+            })
+        };
+        let frames = |log: &Log| {
+            let result = asked(ASK, log);
+            let one = result.oracles.iter().find(|one| one.oracle == "frames");
+            one.expect("asked").clone()
+        };
+        let one = longer(&good(), "survivor");
+        assert!(frames(&one).account.contains("60 in the partner's"));
+        let both = longer(&one, "partner");
+        assert_eq!(frames(&both).account, "61 frames, each once and in order");
     }
 
     fn truncate(value: &mut serde_json::Value, to: usize) {
@@ -800,6 +848,8 @@ mod fresh_connection {
         is_vacuous(ASK, "a second game", &good());
         let log = two_games();
         is_vacuous(ASK, "frames", &with_frames(&log, "in-game-2", 5));
+        let at_the_start = with_frames(&played(2), "in-game-2", 0);
+        is_vacuous(ASK, "any time in it", &at_the_start);
         for player in ["survivor", "partner"] {
             let hands_off = without(&log, |event| {
                 is_of(event, player)

@@ -4,7 +4,7 @@ mod duet;
 
 use serde_json::Value;
 
-use super::facts::{SURVIVOR, same};
+use super::facts::{PARTNER, SURVIVOR, same};
 use super::games::{Game, game, text};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{DataFile, Direction, Event, Fact, Log, Packet, WireFact};
@@ -41,7 +41,7 @@ pub(super) fn ask(spec: &Spec, number: u32, log: &Log) -> Findings {
         stimuli: stimuli(spec, &game, &episodes),
         oracles: vec![
             wire_and_file(log, &game, &episodes),
-            frames_played(spec, &episodes),
+            frames_played(spec, log, &game, &episodes),
             recomputed(spec, &game, &episodes),
         ],
     }
@@ -103,7 +103,7 @@ fn episodes<'a>(log: &'a Log, game: &Game<'a>) -> Vec<Episode<'a>> {
                 .first()
                 .and_then(|one| one.get("data")?.get("$binary")?.get("msgpack")),
             acknowledged: acknowledgement(log, event, wire),
-            file: file(log, game, text(args, "subject_id"), number),
+            file: stored(SURVIVOR, log, game, text(args, "subject_id"), number),
         });
     }
     found
@@ -123,15 +123,17 @@ fn acknowledgement<'a>(log: &'a Log, sent: &Event, wire: &WireFact) -> Option<&'
     })
 }
 
-/// The file that the target stored for an episode: in the scene's folder, under the subject's name.
-fn file<'a>(
+/// The file that the target stored for a player's episode: in the scene's folder, under the
+/// subject's name.
+fn stored<'a>(
+    player: &'a str,
     log: &'a Log,
     game: &Game<'_>,
     subject: Option<&str>,
     number: u64,
 ) -> Option<(&'a Event, &'a DataFile)> {
     let ending = format!("_ep{number}.csv");
-    log.of(SURVIVOR).find_map(|event| match &event.fact {
+    log.of(player).find_map(|event| match &event.fact {
         Fact::DataFile(file) if file.what == "episode" => {
             let (folder, name) = file.path.rsplit_once('/')?;
             let owner = name.strip_suffix(&ending)?;
@@ -308,35 +310,49 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// As many frames as the episode has steps, each once and in order.
-fn frames_played(spec: &Spec, episodes: &[Episode<'_>]) -> OracleFinding {
+/// The frames of each episode: each once and in order, none of its steps missing, and as many as the
+/// partner's record has. A page that lags finds the end late, and both then play some frames more.
+fn frames_played(
+    spec: &Spec,
+    log: &Log,
+    game: &Game<'_>,
+    episodes: &[Episode<'_>],
+) -> OracleFinding {
     let steps = spec.body.experiment.steps as usize;
     let mut violations = Vec::new();
     let mut evidence = Vec::new();
+    let mut counts = Vec::new();
     for episode in episodes {
         let Some((event, file)) = episode.file else {
             continue;
         };
         evidence.push(event.seq);
+        let number = episode.number;
         let Some(clock) = file.columns.iter().position(|column| column == CLOCK) else {
             return OracleFinding::absent("frames", "the record does not count its frames");
         };
         let count = frames(file).count();
-        if count != steps {
+        counts.push(count.to_string());
+        if count < steps {
             violations.push(format!(
-                "episode {} has {count} frames in the file, {steps} were played",
-                episode.number
+                "episode {number} has {count} frames in the file, it has {steps} steps"
             ));
         }
         let out_of_order = frames(file)
             .enumerate()
             .find(|(index, row)| !same(&index.to_string(), cell(row, clock)));
         if let Some((index, row)) = out_of_order {
-            violations.push(format!(
-                "episode {} has frame {} in row {index}",
-                episode.number,
-                cell(row, clock)
-            ));
+            let frame = cell(row, clock);
+            violations.push(format!("episode {number} has frame {frame} in row {index}"));
+        }
+        if let Some((event, other)) = stored(PARTNER, log, game, None, number) {
+            evidence.push(event.seq);
+            let theirs = frames(other).count();
+            if theirs != count {
+                violations.push(format!(
+                    "episode {number} has {count} frames in the file, {theirs} in the partner's"
+                ));
+            }
         }
     }
     if evidence.is_empty() {
@@ -345,7 +361,7 @@ fn frames_played(spec: &Spec, episodes: &[Episode<'_>]) -> OracleFinding {
     OracleFinding::from_violations(
         "frames",
         violations,
-        format!("{steps} frames an episode, each once and in order"),
+        format!("{} frames, each once and in order", counts.join(", ")),
         evidence,
     )
 }

@@ -117,7 +117,8 @@ pub const EXPLANATIONS: [Explanation; 14] = [
         ],
         oracles: &[
             "wire and file: what the page sent against what the target stored",
-            "frames: as many as the episode has steps, each once and in order",
+            "frames: each once and in order, none of the episode's steps missing, as many as the \
+             partner's record has",
             "recomputation: the recorded actions, played again from the game's seed, earn the \
              recorded rewards (experiment `duet` only)",
         ],

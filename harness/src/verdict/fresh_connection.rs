@@ -105,6 +105,9 @@ fn connection(log: &Log, seen: &Seen<'_>) -> OracleFinding {
     let Some(frames) = frames(&seen.snapshot.state) else {
         return OracleFinding::absent(&oracle, "it does not tell how many frames it has played");
     };
+    if frames < LEAST_FRAMES {
+        return OracleFinding::absent(&oracle, format!("it has played {frames} frames only"));
+    }
     let Some(started) = seen.game.started else {
         return OracleFinding::absent(&oracle, "the game did not begin");
     };
