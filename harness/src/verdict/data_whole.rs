@@ -326,34 +326,19 @@ fn frames_played(
         let Some((event, file)) = episode.file else {
             continue;
         };
+        let partner = stored(PARTNER, log, game, None, episode.number);
         evidence.push(event.seq);
-        let number = episode.number;
-        let Some(clock) = file.columns.iter().position(|column| column == CLOCK) else {
+        evidence.extend(partner.map(|(event, _)| event.seq));
+        let Some(wrong) = frames_of(file, partner.map(|(_, file)| file), steps) else {
             return OracleFinding::absent("frames", "the record does not count its frames");
         };
-        let count = frames(file).count();
-        counts.push(count.to_string());
-        if count < steps {
-            violations.push(format!(
-                "episode {number} has {count} frames in the file, it has {steps} steps"
-            ));
-        }
-        let out_of_order = frames(file)
-            .enumerate()
-            .find(|(index, row)| !same(&index.to_string(), cell(row, clock)));
-        if let Some((index, row)) = out_of_order {
-            let frame = cell(row, clock);
-            violations.push(format!("episode {number} has frame {frame} in row {index}"));
-        }
-        if let Some((event, other)) = stored(PARTNER, log, game, None, number) {
-            evidence.push(event.seq);
-            let theirs = frames(other).count();
-            if theirs != count {
-                violations.push(format!(
-                    "episode {number} has {count} frames in the file, {theirs} in the partner's"
-                ));
-            }
-        }
+        counts.push(frames(file).count().to_string());
+        let number = episode.number;
+        violations.extend(
+            wrong
+                .into_iter()
+                .map(|what| format!("episode {number} has {what}")),
+        );
     }
     if evidence.is_empty() {
         return OracleFinding::absent("frames", "no episode was stored");
@@ -364,6 +349,30 @@ fn frames_played(
         format!("{} frames, each once and in order", counts.join(", ")),
         evidence,
     )
+}
+
+/// What is wrong with the frames of one episode; `None` if the record does not count them.
+fn frames_of(file: &DataFile, partner: Option<&DataFile>, steps: usize) -> Option<Vec<String>> {
+    let clock = file.columns.iter().position(|column| column == CLOCK)?;
+    let count = frames(file).count();
+    let mut wrong = Vec::new();
+    if count < steps {
+        wrong.push(format!("{count} frames in the file, it has {steps} steps"));
+    }
+    let out_of_order = frames(file)
+        .enumerate()
+        .find(|(index, row)| !same(&index.to_string(), cell(row, clock)));
+    if let Some((index, row)) = out_of_order {
+        wrong.push(format!("frame {} in row {index}", cell(row, clock)));
+    }
+    if let Some(theirs) = partner.map(|other| frames(other).count())
+        && theirs != count
+    {
+        wrong.push(format!(
+            "{count} frames in the file, {theirs} in the partner's"
+        ));
+    }
+    Some(wrong)
 }
 
 /// The recorded actions, played again from the game's seed, earn the recorded rewards.

@@ -18,48 +18,27 @@ const PINGS_PER_SECOND: f64 = 4.5;
 struct Seen<'a> {
     player: &'static str,
     game: Game<'a>,
+    started: &'a Event,
     event: &'a Event,
     snapshot: &'a Snapshot,
 }
 
 /// Asks about a game of the run, at a moment in it.
 pub(super) fn ask(which: &GameAtMoment, log: &Log) -> Findings {
-    let games = [SURVIVOR, PARTNER].map(|player| game_of(player, log, which.game));
-    let page = |player: &'static str, game: Option<Game<'_>>| {
-        let (event, _) = log.snapshot(player, &which.at)?;
-        let in_it = |game: &Game<'_>| {
-            game.started.is_some_and(|started| started.seq < event.seq)
-                && game.exit.is_none_or(|exit| event.seq < exit.seq)
-        };
-        game.filter(in_it).map(|_| event.seq)
-    };
+    let survivor = seen(SURVIVOR, which, log);
+    let partner = seen(PARTNER, which, log);
     let mut stimuli = Vec::new();
-    for (player, game) in [(SURVIVOR, games[0]), (PARTNER, games[1])] {
+    for (player, seen) in [(SURVIVOR, &survivor), (PARTNER, &partner)] {
+        let started = game_of(player, log, which.game).and_then(|game| game.started);
         stimuli.push(Stimulus::new(
             format!("game {} began for the {player}", which.game),
-            seq(game.and_then(|game| game.started)),
+            seq(started),
         ));
         stimuli.push(Stimulus::new(
             format!("the {player} pressed keys in it before `{}`", which.at),
-            page(player, game)
-                .and_then(|by| pressed(player, log, game?, by))
-                .into_iter()
-                .collect(),
+            seq(seen.as_ref().and_then(|seen| pressed(log, seen))),
         ));
     }
-    let seen = |player, game: Option<Game<'_>>| {
-        page(player, game)?;
-        let game = game_of(player, log, which.game)?;
-        let (event, snapshot) = log.snapshot(player, &which.at)?;
-        Some(Seen {
-            player,
-            game,
-            event,
-            snapshot,
-        })
-    };
-    let survivor = seen(SURVIVOR, games[0]);
-    let partner = seen(PARTNER, games[1]);
     let played = survivor
         .as_ref()
         .filter(|seen| frames(&seen.snapshot.state).is_some_and(|count| count >= LEAST_FRAMES));
@@ -81,16 +60,30 @@ pub(super) fn ask(which: &GameAtMoment, log: &Log) -> Findings {
     }
 }
 
-/// A key that a player pressed in a game, before a position.
-fn pressed(player: &str, log: &Log, game: Game<'_>, by: u64) -> Option<u64> {
-    let from = game.started?.seq;
-    log.of(player)
-        .find(|event| {
-            event.seq > from
-                && event.seq < by
-                && matches!(&event.fact, Fact::Action(action) if action.action == "press a key")
-        })
-        .map(|event| event.seq)
+/// A player's page at the moment, if that lies in the game.
+fn seen<'a>(player: &'static str, which: &GameAtMoment, log: &'a Log) -> Option<Seen<'a>> {
+    let game = game_of(player, log, which.game)?;
+    let (event, snapshot) = log.snapshot(player, &which.at)?;
+    let started = game.started?;
+    let left = game.exit.is_some_and(|exit| exit.seq < event.seq);
+    (started.seq < event.seq && !left).then_some(Seen {
+        player,
+        game,
+        started,
+        event,
+        snapshot,
+    })
+}
+
+/// A key that the player pressed in the game, before the moment.
+fn pressed<'a>(log: &'a Log, seen: &Seen<'_>) -> Option<&'a Event> {
+    let (from, by) = (seen.started.seq, seen.event.seq);
+    log.events().iter().find(|event| {
+        event.player.as_deref() == Some(seen.player)
+            && event.seq > from
+            && event.seq < by
+            && matches!(&event.fact, Fact::Action(action) if action.action == "press a key")
+    })
 }
 
 /// How many frames of its game a page has played, by its own word.
@@ -108,9 +101,7 @@ fn connection(log: &Log, seen: &Seen<'_>) -> OracleFinding {
     if frames < LEAST_FRAMES {
         return OracleFinding::absent(&oracle, format!("it has played {frames} frames only"));
     }
-    let Some(started) = seen.game.started else {
-        return OracleFinding::absent(&oracle, "the game did not begin");
-    };
+    let started = seen.started;
     let seconds = ((seen.event.t - started.t) / 1000.0).max(0.0);
     let least = frames as f64 / 2.0 + PINGS_PER_SECOND * seconds;
     let new = carried(log, seen, started, true);
