@@ -112,7 +112,8 @@ pub const EXPLANATIONS: [Explanation; 14] = [
         why: "The rows are what the study is for; what is lost at the end of a scene is lost for \
               good.",
         stimuli: &[
-            "the page sent each episode's data, and the target acknowledged it",
+            "the page sent each episode's data, and the target took it: its word, where the page asks \
+             for one, or the file",
             "keys of both are in the record",
         ],
         oracles: &[
