@@ -347,6 +347,28 @@ mod equipment_stopped {
     }
 
     #[test]
+    fn the_equipment_of_the_next_game_is_none_of_this_one() {
+        let next = |into_a_game: bool, before_the_exit: bool| {
+            let log = left_alive(|now, then| {
+                let mut timer = then.intervals[1].clone();
+                timer.id = 77;
+                timer.created = if before_the_exit { 30_000.0 } else { 38_400.0 };
+                now.intervals.push(timer);
+            });
+            let exit = places(&log, "activate_scene")[2] as u64;
+            changed(&log, |event| {
+                if event.seq == exit && into_a_game {
+                    args(event)[0]["scene_type"] = "GymScene".into();
+                }
+                true
+            })
+        };
+        passes(ASK, &next(true, false));
+        fails(ASK, "ledger", "s after the exit", &next(false, false));
+        fails(ASK, "ledger", "s before the exit", &next(true, true));
+    }
+
+    #[test]
     fn the_listeners_of_the_game_object_may_stay_once() {
         let first = with_page(&good(), "survivor", "before-game", |page| {
             page.state.listeners.remove("p2p_pause");
@@ -400,6 +422,17 @@ mod data_whole {
             |event| matches!(&event.fact, Fact::Wire(wire) if matches!(wire.packet, Packet::Ack { .. })),
         );
         is_vacuous(ASK, "the acknowledgement", &ack);
+        // A page that asks for no word has the file for one.
+        let unasked = changed(&ack, |event| {
+            if is_socket_event(event, "survivor", "emit_episode_data")
+                && let Fact::Wire(wire) = &mut event.fact
+                && let Packet::Event { ack, .. } = &mut wire.packet
+            {
+                *ack = None;
+            }
+            true
+        });
+        passes(ASK, &unasked);
         let unsent = without(&good, |event| {
             is_socket_event(event, "survivor", "emit_episode_data")
         });
@@ -448,13 +481,39 @@ mod data_whole {
         fails(
             ASK,
             "frames",
-            "58 frames in the file, at least 60 were played",
+            "58 frames in the file, it has 60 steps",
             &lost,
         );
         let first = with_file(|rows, _| {
             rows.remove(0);
         });
         fails(ASK, "frames", "frame 1 in row 0", &first);
+    }
+
+    #[test]
+    fn an_episode_that_both_played_longer_is_whole_and_one_that_one_played_longer_is_not() {
+        let longer = |log: &Log, player: &str| {
+            changed(log, |event| {
+                if is_of(event, player)
+                    && let Fact::DataFile(file) = &mut event.fact
+                    && file.what == "episode"
+                {
+                    let mut row = file.rows.last().expect("a row").clone();
+                    row[column(&file.columns, "t")] = "60".into();
+                    file.rows.push(row);
+                }
+                true
+            })
+        };
+        let frames = |log: &Log| {
+            let result = asked(ASK, log);
+            let one = result.oracles.iter().find(|one| one.oracle == "frames");
+            one.expect("asked").clone()
+        };
+        let one = longer(&good(), "survivor");
+        assert!(frames(&one).account.contains("60 in the partner's"));
+        let both = longer(&one, "partner");
+        assert_eq!(frames(&both).account, "61 frames, each once and in order");
     }
 
     fn truncate(value: &mut serde_json::Value, to: usize) {
@@ -753,5 +812,391 @@ mod told_or_carried_on {
             is_socket_event(event, "survivor", "p2p_game_ended")
         });
         fails(ON_SURVEY, "wire", "neither told nor moved on", &forgotten);
+    }
+}
+
+/// The log in which a player's page at a moment has played so many frames.
+fn with_frames(log: &Log, label: &str, frames: u64) -> Log {
+    ["survivor", "partner"]
+        .iter()
+        .fold(log.clone(), |log, player| {
+            with_page(&log, player, label, |page| {
+                page.state.game["frameNumber"] = frames.into();
+            })
+        })
+}
+
+mod fresh_connection {
+    use super::*;
+
+    const ASK: &str = "{ fresh-connection = { game = 2, at = \"in-game-2\" } }";
+
+    /// Two games, looked at in the second one when half of it has been played.
+    fn two_games() -> Log {
+        let log = played(2);
+        let begun = *places(&log, "start_game").last().expect("two games");
+        let mut events = log.events().to_vec();
+        let halfway = begun + 250;
+        // The looks at the pages, moved to that place.
+        let (mut looks, rest): (Vec<Event>, Vec<Event>) = events.drain(..).partition(|event| {
+            matches!(&event.fact, Fact::Snapshot(snapshot) if snapshot.label == "in-game-2")
+        });
+        let at = rest[halfway].t;
+        for look in &mut looks {
+            look.t = at;
+        }
+        let log = inserted(&in_order(rest), halfway, looks);
+        let log = with_true_pages(&log);
+        with_frames(&log, "in-game-2", 30)
+    }
+
+    #[test]
+    fn a_connection_of_its_own_passes() {
+        passes(ASK, &two_games());
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        is_vacuous(ASK, "a second game", &good());
+        let log = two_games();
+        is_vacuous(ASK, "frames", &with_frames(&log, "in-game-2", 5));
+        let at_the_start = with_frames(&played(2), "in-game-2", 0);
+        is_vacuous(ASK, "any time in it", &at_the_start);
+        for player in ["survivor", "partner"] {
+            let hands_off = without(&log, |event| {
+                is_of(event, player)
+                    && matches!(&event.fact, Fact::Action(action)
+                        if action.action == "press a key")
+            });
+            is_vacuous(ASK, "keys", &hands_off);
+        }
+        is_vacuous(ASK, "the moment", &without_moment(&log, "in-game-2"));
+    }
+
+    #[test]
+    fn inputs_that_take_the_relay_fail() {
+        let log = two_games();
+        let begun = *places(&log, "start_game").last().expect("two games");
+        let like = log.events()[*places(&log, "join_game").last().expect("one")].clone();
+        let relayed = socket_event(&like, "pyodide_player_action", serde_json::json!({}));
+        let log = inserted(&log, begun + 5, [relayed]);
+        fails(
+            ASK,
+            "wire",
+            "1 inputs of the game took the server's relay",
+            &log,
+        );
+    }
+
+    #[test]
+    fn a_channel_that_carries_pings_only_fails() {
+        let log = with_page(&two_games(), "survivor", "in-game-2", |page| {
+            let channel = page.state.channels.last_mut().expect("one");
+            (channel.sent, channel.received) = (25, 25);
+        });
+        fails(
+            ASK,
+            "the survivor's page",
+            "the inputs are not among them",
+            &log,
+        );
+    }
+
+    #[test]
+    fn the_first_games_connection_fails() {
+        // As if the second game had none of its own, and the first one's were still open.
+        let log = with_page(&two_games(), "survivor", "in-game-2", |page| {
+            page.state.connections.truncate(1);
+            page.state.connections[0].connection = "connected".into();
+        });
+        fails(
+            ASK,
+            "the survivor's page",
+            "no connection was made for the game",
+            &log,
+        );
+    }
+}
+
+mod same_equipment {
+    use super::*;
+
+    const ASK: &str = "{ same-equipment = {} }";
+
+    fn in_second_game(change: impl Fn(&mut PageState)) -> Log {
+        with_page(&played(2), "survivor", "in-game-2", |page| {
+            change(&mut page.state)
+        })
+    }
+
+    #[test]
+    fn two_games_on_the_same_equipment_pass_by_all_oracles() {
+        passes(ASK, &played(2));
+        assert_eq!(asked(ASK, &played(2)).account, "4 oracles agree");
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        is_vacuous(ASK, "a second game", &good());
+        let log = played(2);
+        is_vacuous(ASK, "the first moment", &without_moment(&log, "in-game"));
+        is_vacuous(ASK, "the second moment", &without_moment(&log, "in-game-2"));
+        let same_game = "{ same-equipment = { second = \"in-game\" } }";
+        is_vacuous(same_game, "another game", &log);
+        let mut bare = log;
+        for label in ["in-game", "in-game-2"] {
+            bare = with_page(&bare, "survivor", label, |page| {
+                page.state.workers.clear();
+                page.state.intervals.clear();
+            });
+        }
+        is_vacuous(ASK, "equipment", &bare);
+    }
+
+    #[test]
+    fn equipment_that_is_not_made_again_fails() {
+        let worker = in_second_game(|state| state.workers.retain(|one| one.terminated.is_some()));
+        fails(
+            ASK,
+            "ledger",
+            "1 in the first game, 0 in the second",
+            &worker,
+        );
+        for of in ["_startP2PHealthReporting", "LatencyTelemetry.start"] {
+            let log = in_second_game(|state| state.intervals.retain(|one| !one.stack.contains(of)));
+            fails(ASK, "ledger", of, &log);
+        }
+        let doubled = in_second_game(|state| {
+            let again = state.intervals.last().expect("one").clone();
+            state.intervals.push(again);
+        });
+        fails(ASK, "ledger", "2 in the second", &doubled);
+    }
+
+    #[test]
+    fn reports_that_are_not_sent_again_fail() {
+        let log = played(2);
+        let second = *places(&log, "pyodide_player_assigned").last().expect("two") as u64;
+        let silent = without(&log, |event| {
+            event.seq > second && is_socket_event(event, "survivor", "p2p_health_report")
+        });
+        fails(
+            ASK,
+            "wire",
+            "`p2p_health_report` in the first game only",
+            &silent,
+        );
+    }
+
+    #[test]
+    fn python_that_loads_again_fails() {
+        let log = played(2);
+        let loading = log.events()[places(&log, "pyodide_loading_start")[0]].clone();
+        let place = *places(&log, "join_game").last().expect("two");
+        let again = inserted(&log, place, [loading]);
+        fails(ASK, "runtime", "loaded Python 2 times", &again);
+        // A new game object listens anew beside the old one.
+        let object = in_second_game(|state| {
+            state.listeners.insert("p2p_pause".into(), 2);
+        });
+        fails(
+            ASK,
+            "listeners",
+            "`p2p_pause`: 1 in the first game, 2",
+            &object,
+        );
+        let page = with_page(&log, "survivor", "in-game-2", |page| page.page = 2);
+        fails(ASK, "runtime", "another page", &page);
+    }
+}
+
+mod nobody_told {
+    use super::*;
+
+    const ASK: &str = "{ nobody-told = { after = \"after-death\" } }";
+
+    /// The headline run with the target telling the survivor of the partner's death.
+    fn with_news(name: &str, args: serde_json::Value) -> Log {
+        let good = recorded("good");
+        let place = position(
+            &good,
+            |event| matches!(&event.fact, Fact::ServerHandled(one) if one.event == "disconnect"),
+        );
+        let like = good.events()[places(&good, "start_game")[0]].clone();
+        inserted(&good, place, [socket_event(&like, name, args)])
+    }
+
+    #[test]
+    fn a_target_that_forgets_the_game_passes() {
+        passes(ASK, &recorded("good"));
+        // What the gateway injects is not the target's doing.
+        assert_eq!(asked(ASK, &recorded("good")).account, "2 oracles agree");
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        let good = recorded("good");
+        let killed = |event: &Event| {
+            matches!(&event.fact, Fact::Process(process)
+                if process.phase == gymcheck::evidence::ProcessPhase::Killed)
+        };
+        is_vacuous(ASK, "the departure", &without(&good, killed));
+        is_vacuous(ASK, "a barrier", &without(&good, is_barrier));
+        let stays = without(&good, |event| {
+            event.seq > 400 && is_socket_event(event, "survivor", "activate_scene")
+        });
+        is_vacuous(ASK, "the exit", &stays);
+        // The partner has gone on as well: nobody is left in the game.
+        let survey = good.events()[places(&good, "activate_scene")[2]].clone();
+        let place = survey.seq as usize + 1;
+        let mut gone_on = survey;
+        gone_on.player = Some("partner".into());
+        is_vacuous(
+            ASK,
+            "a partner in the game",
+            &inserted(&good, place, [gone_on]),
+        );
+    }
+
+    #[test]
+    fn each_kind_of_news_fails() {
+        let nothing = serde_json::json!({});
+        for name in [
+            "p2p_game_ended",
+            "partner_excluded",
+            "p2p_pause",
+            "webrtc_signal",
+        ] {
+            let told = with_news(name, nothing.clone());
+            fails(ASK, "wire", &format!("sent the survivor `{name}`"), &told);
+        }
+        let game = recorded("good");
+        let assigned = places(&game, "pyodide_player_assigned")[0];
+        let id = args(&mut game.events()[assigned].clone())[0]["game_id"].clone();
+        let unheard_of = with_news("game_update", serde_json::json!({ "game_id": id }));
+        fails(ASK, "wire", "`game_update`", &unheard_of);
+    }
+
+    #[test]
+    fn a_log_that_speaks_of_notifying_fails() {
+        let good = recorded("good");
+        let said = position(
+            &good,
+            |event| matches!(&event.fact, Fact::ServerLog { line } if line.contains("Notifying")),
+        );
+        let place = position(
+            &good,
+            |event| matches!(&event.fact, Fact::ServerHandled(one) if one.event == "disconnect"),
+        );
+        let again = good.events()[said].clone();
+        fails(
+            ASK,
+            "target's log",
+            "Notifying 1 remaining players",
+            &inserted(&good, place, [again]),
+        );
+    }
+}
+
+mod counts_steady {
+    use super::*;
+
+    const ASK: &str = "{ counts-steady = { at = [\"after-exit\", \"after-exit-2\", \
+                       \"after-exit-3\", \"after-exit-4\"] } }";
+
+    fn four_games() -> Log {
+        changed(&played(4), |event| {
+            if let Fact::Snapshot(snapshot) = &mut event.fact {
+                let listeners = &mut snapshot.state.document_listeners;
+                listeners.insert("document visibilitychange".into(), 2);
+            }
+            true
+        })
+    }
+
+    /// The log in which something grows, so much each time.
+    fn growing(change: impl Fn(&mut PageState, u32)) -> Log {
+        let labels = ["after-exit", "after-exit-2", "after-exit-3", "after-exit-4"];
+        (0..).zip(labels).fold(four_games(), |log, (time, label)| {
+            with_page(&log, "survivor", label, |page| {
+                change(&mut page.state, time)
+            })
+        })
+    }
+
+    #[test]
+    fn four_games_that_leave_nothing_pass() {
+        passes(ASK, &four_games());
+        assert_eq!(asked(ASK, &four_games()).account, "4 oracles agree");
+        // What the first game makes once and keeps is no growth.
+        let once = growing(|state, time| {
+            if time == 0 {
+                state.listeners.remove("p2p_pause");
+            }
+        });
+        passes(ASK, &once);
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        let two = "{ counts-steady = { at = [\"after-exit\", \"after-exit-2\"] } }";
+        is_vacuous(two, "a third scene", &four_games());
+        let log = four_games();
+        is_vacuous(ASK, "a moment", &without_moment(&log, "after-exit-3"));
+        let same = "{ counts-steady = { at = [\"after-exit\", \"after-exit/later\", \
+                    \"after-exit-2\"] } }";
+        is_vacuous(same, "a game between", &log);
+        let relayed = growing(|state, _| {
+            for connection in &mut state.connections {
+                connection.was_connected = false;
+            }
+        });
+        is_vacuous(ASK, "connections", &relayed);
+        let reloaded = with_page(&log, "survivor", "after-exit-3", |page| page.page = 2);
+        is_vacuous(ASK, "one page", &reloaded);
+    }
+
+    #[test]
+    fn whatever_grows_fails() {
+        let listeners = growing(|state, time| {
+            state.listeners.insert("join_game_error".into(), time + 1);
+        });
+        fails(
+            ASK,
+            "listeners",
+            "`join_game_error`: 1, 2, 3, 4",
+            &listeners,
+        );
+        let intervals = growing(|state, time| {
+            let one = state.intervals[0].clone();
+            state
+                .intervals
+                .extend(std::iter::repeat_n(one, time as usize));
+        });
+        fails(ASK, "equipment", "1, 2, 3, 4", &intervals);
+        let connections = growing(|state, time| {
+            for connection in state.connections.iter_mut().take(time as usize) {
+                connection.connection = "connected".into();
+            }
+        });
+        fails(
+            ASK,
+            "connections",
+            "open connections: 0, 1, 2, 3",
+            &connections,
+        );
+        let document = growing(|state, time| {
+            state.document_listeners.insert("window focus".into(), time);
+        });
+        fails(
+            ASK,
+            "document listeners",
+            "`window focus`: 0, 1, 2, 3",
+            &document,
+        );
+        let one_moment = with_page(&four_games(), "survivor", "after-exit-3", |page| {
+            page.state.listeners.insert("p2p_pause".into(), 2);
+        });
+        fails(ASK, "listeners", "`p2p_pause`: 1, 1, 2, 1", &one_moment);
     }
 }

@@ -29,6 +29,7 @@ scenarios! {
     controls_are_hit_tested
     timers_and_workers
     websockets_are_counted
+    listeners_of_document_and_window_are_counted
     errors_and_console
     a_refused_probe_keeps_what_it_knows
     a_page_without_its_gateway_works
@@ -672,6 +673,64 @@ async fn websockets_are_counted(kind: Kind) {
             .await;
     }
     assert_eq!(page.snapshot().await.websockets[0].state, "closed");
+    browser.close().await;
+}
+
+async fn listeners_of_document_and_window_are_counted(kind: Kind) {
+    const BODY: &str = r#"<p id="own">Text</p><script>
+        window.heard = [];
+        const note = ({ type }) => heard.push(type);
+        document.addEventListener("alpha", note);
+        document.addEventListener("alpha", note);
+        document.addEventListener("alpha", note, true);
+        document.addEventListener("alpha", { handleEvent: note }, { capture: false });
+        document.addEventListener("beta", null);
+        document.addEventListener("beta", note, { once: true });
+        addEventListener("alpha", note);
+        const controller = new AbortController();
+        window.addEventListener("gamma", note, { signal: controller.signal });
+        own.addEventListener("alpha", note);
+        </script>"#;
+    let (page, browser) = open(kind, BODY).await;
+    let counts = |state: gymcheck::evidence::PageState| -> Vec<(String, u32)> {
+        state
+            .document_listeners
+            .into_iter()
+            .filter(|(name, _)| name.ends_with('a'))
+            .collect()
+    };
+    let expected = |counts: &[(&str, u32)]| -> Vec<(String, u32)> {
+        counts
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect()
+    };
+    assert_eq!(
+        counts(page.snapshot().await),
+        expected(&[
+            ("document alpha", 3),
+            ("window alpha", 1),
+            ("window gamma", 1)
+        ])
+    );
+    let heard = browser
+        .run(
+            r#"document.removeEventListener("alpha", note);
+            document.removeEventListener("alpha", note, { capture: true });
+            document.removeEventListener("alpha", note);
+            controller.abort();
+            document.dispatchEvent(new Event("alpha"));
+            document.dispatchEvent(new Event("beta"));
+            window.dispatchEvent(new Event("gamma"));
+            window.dispatchEvent(new Event("alpha"));
+            return heard"#,
+        )
+        .await;
+    assert_eq!(heard, json!(["alpha", "beta", "alpha"]));
+    assert_eq!(
+        counts(page.snapshot().await),
+        expected(&[("document alpha", 1), ("window alpha", 1)])
+    );
     browser.close().await;
 }
 

@@ -653,6 +653,10 @@ pub struct PageState {
     pub header: String,
     /// Number of listeners by event on the client's socket, as the client's library tells it.
     pub listeners: std::collections::BTreeMap<String, u32>,
+    /// Number of listeners on the document and on the window, as `document visibilitychange`, but
+    /// for those that hear one event only. Older logs have none.
+    #[serde(default)]
+    pub document_listeners: std::collections::BTreeMap<String, u32>,
     /// Second opinion: what the client's own game object says, or null.
     pub game: Value,
 }

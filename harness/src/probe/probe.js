@@ -669,6 +669,68 @@
   const socketStates = () =>
     sockets.map((record) => ({ ...socketState(record), received: record.received }));
 
+  // ---- Listeners of the document and of the window ---------------------------------------------
+
+  // Live listeners by kind of event: those that also hear it on its way down, and the others. The
+  // same function is registered once for each.
+  const registered = new Map([
+    [document, { name: "document", kinds: new Map() }],
+    [window, { name: "window", kinds: new Map() }],
+  ]);
+
+  function watchListeners() {
+    const { prototype } = EventTarget;
+    watchMethod(prototype, "addEventListener", (self, args, proceed) => {
+      const result = proceed();
+      attempt("addEventListener", () => addListener(self ?? window, args));
+      return result;
+    });
+    watchMethod(prototype, "removeEventListener", (self, args, proceed) => {
+      const result = proceed();
+      attempt("removeEventListener", () => dropListener(self ?? window, args));
+      return result;
+    });
+  }
+
+  const isObject = (value) =>
+    value !== null && (typeof value === "object" || typeof value === "function");
+
+  const isCapture = (options) => Boolean(isObject(options) ? options.capture : options);
+
+  function addListener(target, [kind, callback, options]) {
+    const own = registered.get(target);
+    // One that is heard once ends by itself, and one of a signal that is over never begins.
+    if (!own || !isObject(callback) || options?.once || options?.signal?.aborted) {
+      return;
+    }
+    const name = String(kind);
+    if (!own.kinds.has(name)) {
+      own.kinds.set(name, { down: new Set(), up: new Set() });
+    }
+    const capture = isCapture(options);
+    own.kinds.get(name)[capture ? "down" : "up"].add(callback);
+    if (options?.signal) {
+      on(options.signal, "abort", () => dropListener(target, [name, callback, capture]));
+    }
+  }
+
+  function dropListener(target, [kind, callback, options]) {
+    const callbacks = registered.get(target)?.kinds.get(String(kind));
+    callbacks?.[isCapture(options) ? "down" : "up"].delete(callback);
+  }
+
+  function documentListeners() {
+    const counts = {};
+    for (const { name, kinds } of registered.values()) {
+      for (const [kind, { down, up }] of kinds) {
+        if (down.size + up.size > 0) {
+          counts[`${name} ${kind}`] = down.size + up.size;
+        }
+      }
+    }
+    return counts;
+  }
+
   // ---- Errors, console, visibility -------------------------------------------------------------
 
   let errors = 0;
@@ -1216,6 +1278,7 @@
     errors,
     header: attempt("header", header) ?? "",
     listeners: attempt("listeners", listeners) ?? {},
+    document_listeners: documentListeners(),
     game: attempt("game", game) ?? null,
   });
 
@@ -1328,6 +1391,7 @@
   attempt("workers", watchWorkers);
   attempt("timers", watchTimers);
   attempt("sockets", watchSockets);
+  attempt("listeners", watchListeners);
   attempt("errors", watchErrors);
   attempt("console", watchConsole);
   attempt("page", watchPage);

@@ -455,6 +455,14 @@ pub enum Question {
     NoErrors(ExitPaths),
     /// Was the survivor told in the game and stayed, or not told and came to a scene that works?
     ToldOrCarriedOn(BetweenMoments),
+    /// Did a connection that was made for this game carry its inputs?
+    FreshConnection(GameAtMoment),
+    /// Does a later game run on the same equipment, page and Python as the first?
+    SameEquipment(TwoMoments),
+    /// Does the target leave those in peace who have left the game?
+    NobodyTold(AfterMoment),
+    /// Do listeners, workers, intervals and open connections not grow from scene to scene?
+    CountsSteady(AtMoments),
 }
 
 impl Question {
@@ -472,6 +480,10 @@ impl Question {
             Question::DataWhole(_) => "data-whole",
             Question::NoErrors(_) => "no-errors",
             Question::ToldOrCarriedOn(_) => "told-or-carried-on",
+            Question::FreshConnection(_) => "fresh-connection",
+            Question::SameEquipment(_) => "same-equipment",
+            Question::NobodyTold(_) => "nobody-told",
+            Question::CountsSteady(_) => "counts-steady",
         }
     }
 
@@ -485,9 +497,13 @@ impl Question {
             | Question::OverlayShown(between)
             | Question::ToldOrCarriedOn(between) => Some(between.game),
             Question::DataWhole(of) => Some(of.game),
+            Question::FreshConnection(at) => Some(at.game),
             Question::FormAnswered(_)
             | Question::SceneOrder(_)
             | Question::EquipmentStopped(_)
+            | Question::SameEquipment(_)
+            | Question::NobodyTold(_)
+            | Question::CountsSteady(_)
             | Question::NoErrors(_) => None,
         }
     }
@@ -505,6 +521,10 @@ impl Question {
             Question::EquipmentStopped(moments) => {
                 vec![&moments.at, &moments.before, &moments.during]
             }
+            Question::FreshConnection(which) => vec![&which.at],
+            Question::SameEquipment(two) => vec![&two.first, &two.second],
+            Question::NobodyTold(moment) => vec![&moment.after],
+            Question::CountsSteady(moments) => moments.at.iter().map(String::as_str).collect(),
             Question::PlayedPeerToPeer(_)
             | Question::FormAnswered(_)
             | Question::SceneOrder(_)
@@ -534,6 +554,48 @@ fn before_game() -> String {
 
 fn in_game() -> String {
     "in-game".to_owned()
+}
+
+/// A question about one game at a moment in it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GameAtMoment {
+    /// Which game for two.
+    pub game: GameNumber,
+    /// The label of an `observe` step in it.
+    pub at: String,
+}
+
+/// A question about two games, each at a moment in it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TwoMoments {
+    /// A moment in the earlier game.
+    #[serde(default = "in_game")]
+    pub first: String,
+    /// A moment in the later game.
+    #[serde(default = "in_second_game")]
+    pub second: String,
+}
+
+fn in_second_game() -> String {
+    "in-game-2".to_owned()
+}
+
+/// A question about the time until a moment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterMoment {
+    /// The label of the `observe` step after the partner's departure.
+    pub after: String,
+}
+
+/// A question about several moments.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtMoments {
+    /// The labels of `observe` steps, each on the scene after another game.
+    pub at: Vec<String>,
 }
 
 /// A question about ways out of a game that overlap.

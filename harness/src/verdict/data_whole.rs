@@ -4,7 +4,7 @@ mod duet;
 
 use serde_json::Value;
 
-use super::facts::{SURVIVOR, same};
+use super::facts::{PARTNER, SURVIVOR, same};
 use super::games::{Game, game, text};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{DataFile, Direction, Event, Fact, Log, Packet, WireFact};
@@ -41,7 +41,7 @@ pub(super) fn ask(spec: &Spec, number: u32, log: &Log) -> Findings {
         stimuli: stimuli(spec, &game, &episodes),
         oracles: vec![
             wire_and_file(log, &game, &episodes),
-            frames_played(spec, &episodes),
+            frames_played(spec, log, &game, &episodes),
             recomputed(spec, &game, &episodes),
         ],
     }
@@ -56,7 +56,7 @@ fn stimuli(spec: &Spec, game: &Game<'_>, episodes: &[Episode<'_>]) -> Vec<Stimul
     vec![
         Stimulus::new("the survivor's game began", super::facts::seq(game.started)),
         Stimulus::new(
-            "the page sent each episode's data, and the target acknowledged it",
+            "the page sent each episode's data, and the target took it",
             match all {
                 true => episodes
                     .iter()
@@ -96,42 +96,51 @@ fn episodes<'a>(log: &'a Log, game: &Game<'a>) -> Vec<Episode<'a>> {
             continue;
         };
         found.retain(|episode| episode.number != number);
+        let file = stored(SURVIVOR, log, game, text(args, "subject_id"), number);
         found.push(Episode {
             number,
             sent: event,
             data: args
                 .first()
                 .and_then(|one| one.get("data")?.get("$binary")?.get("msgpack")),
-            acknowledged: acknowledgement(log, event, wire),
-            file: file(log, game, text(args, "subject_id"), number),
+            acknowledged: match &wire.packet {
+                Packet::Event { ack: Some(ack), .. } => acknowledgement(log, event, wire, *ack),
+                // A page that asks for no word has the file for one.
+                _ => file.map(|(event, _)| event),
+            },
+            file,
         });
     }
     found
 }
 
 /// The target's word that it has stored what this event carried.
-fn acknowledgement<'a>(log: &'a Log, sent: &Event, wire: &WireFact) -> Option<&'a Event> {
-    let Packet::Event { ack: wanted, .. } = &wire.packet else {
-        return None;
-    };
+fn acknowledgement<'a>(
+    log: &'a Log,
+    sent: &Event,
+    wire: &WireFact,
+    wanted: i64,
+) -> Option<&'a Event> {
     log.of(SURVIVOR).find(|event| {
         event.seq > sent.seq
             && matches!(&event.fact, Fact::Wire(answer)
                 if answer.connection == wire.connection
                     && answer.direction == Direction::ToClient
-                    && matches!(&answer.packet, Packet::Ack { id, .. } if Some(*id) == *wanted))
+                    && matches!(&answer.packet, Packet::Ack { id, .. } if *id == wanted))
     })
 }
 
-/// The file that the target stored for an episode: in the scene's folder, under the subject's name.
-fn file<'a>(
+/// The file that the target stored for a player's episode: in the scene's folder, under the
+/// subject's name.
+fn stored<'a>(
+    player: &'a str,
     log: &'a Log,
     game: &Game<'_>,
     subject: Option<&str>,
     number: u64,
 ) -> Option<(&'a Event, &'a DataFile)> {
     let ending = format!("_ep{number}.csv");
-    log.of(SURVIVOR).find_map(|event| match &event.fact {
+    log.of(player).find_map(|event| match &event.fact {
         Fact::DataFile(file) if file.what == "episode" => {
             let (folder, name) = file.path.rsplit_once('/')?;
             let owner = name.strip_suffix(&ending)?;
@@ -205,7 +214,10 @@ fn compare(data: &Value, file: &DataFile) -> (usize, Vec<String>) {
     let mut wrong = Vec::new();
     for (column, value) in &sent {
         let Some(index) = file.columns.iter().position(|name| name == column) else {
-            wrong.push(format!("the file has no column {column}"));
+            // A column in which nothing ever stood may be left out, or stand empty.
+            if value.as_array().is_none_or(|items| !items.is_empty()) {
+                wrong.push(format!("the file has no column {column}"));
+            }
             continue;
         };
         let alone = std::slice::from_ref(*value);
@@ -244,8 +256,6 @@ fn flatten<'a>(prefix: &str, value: &'a Value, into: &mut Vec<(String, &'a Value
                 flatten(&path, inner, into);
             }
         }
-        // A column in which nothing ever stood is left out, or stands empty.
-        Value::Array(items) if items.is_empty() => {}
         _ => into.push((prefix.to_owned(), value)),
     }
 }
@@ -308,37 +318,35 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// At least as many frames as the episode has steps, each once and in order. A client that rolls
-/// back may count a step twice, and plays a longer episode then: these frames were played too.
-fn frames_played(spec: &Spec, episodes: &[Episode<'_>]) -> OracleFinding {
+/// The frames of each episode: each once and in order, none of its steps missing, and as many as the
+/// partner's record has. A page that lags finds the end late, and both then play some frames more.
+fn frames_played(
+    spec: &Spec,
+    log: &Log,
+    game: &Game<'_>,
+    episodes: &[Episode<'_>],
+) -> OracleFinding {
     let steps = spec.body.experiment.steps as usize;
     let mut violations = Vec::new();
     let mut evidence = Vec::new();
+    let mut counts = Vec::new();
     for episode in episodes {
         let Some((event, file)) = episode.file else {
             continue;
         };
+        let partner = stored(PARTNER, log, game, None, episode.number);
         evidence.push(event.seq);
-        let Some(clock) = file.columns.iter().position(|column| column == CLOCK) else {
+        evidence.extend(partner.map(|(event, _)| event.seq));
+        let Some(wrong) = frames_of(file, partner.map(|(_, file)| file), steps) else {
             return OracleFinding::absent("frames", "the record does not count its frames");
         };
-        let count = frames(file).count();
-        if count < steps {
-            violations.push(format!(
-                "episode {} has {count} frames in the file, at least {steps} were played",
-                episode.number
-            ));
-        }
-        let out_of_order = frames(file)
-            .enumerate()
-            .find(|(index, row)| !same(&index.to_string(), cell(row, clock)));
-        if let Some((index, row)) = out_of_order {
-            violations.push(format!(
-                "episode {} has frame {} in row {index}",
-                episode.number,
-                cell(row, clock)
-            ));
-        }
+        counts.push(frames(file).count().to_string());
+        let number = episode.number;
+        violations.extend(
+            wrong
+                .into_iter()
+                .map(|what| format!("episode {number} has {what}")),
+        );
     }
     if evidence.is_empty() {
         return OracleFinding::absent("frames", "no episode was stored");
@@ -346,9 +354,33 @@ fn frames_played(spec: &Spec, episodes: &[Episode<'_>]) -> OracleFinding {
     OracleFinding::from_violations(
         "frames",
         violations,
-        format!("{steps} frames an episode, each once and in order"),
+        format!("{} frames, each once and in order", counts.join(", ")),
         evidence,
     )
+}
+
+/// What is wrong with the frames of one episode; `None` if the record does not count them.
+fn frames_of(file: &DataFile, partner: Option<&DataFile>, steps: usize) -> Option<Vec<String>> {
+    let clock = file.columns.iter().position(|column| column == CLOCK)?;
+    let count = frames(file).count();
+    let mut wrong = Vec::new();
+    if count < steps {
+        wrong.push(format!("{count} frames in the file, it has {steps} steps"));
+    }
+    let out_of_order = frames(file)
+        .enumerate()
+        .find(|(index, row)| !same(&index.to_string(), cell(row, clock)));
+    if let Some((index, row)) = out_of_order {
+        wrong.push(format!("frame {} in row {index}", cell(row, clock)));
+    }
+    if let Some(theirs) = partner.map(|other| frames(other).count())
+        && theirs != count
+    {
+        wrong.push(format!(
+            "{count} frames in the file, {theirs} in the partner's"
+        ));
+    }
+    Some(wrong)
 }
 
 /// The recorded actions, played again from the game's seed, earn the recorded rewards.
@@ -422,5 +454,26 @@ mod tests {
         }
         assert!(is_same(None, None));
         assert!(!is_same(None, Some("1")));
+    }
+
+    #[test]
+    fn a_column_in_which_nothing_stood_may_be_there_or_not() {
+        let owned = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
+        let mut file = DataFile {
+            what: "episode".into(),
+            path: "duet/game-1/somebody_ep0.csv".into(),
+            columns: owned(&["t", "rollbackEvents"]),
+            rows: vec![owned(&["0", ""]), owned(&["1", ""])],
+            json: Value::Null,
+        };
+        let data = json!({ "t": [0, 1], "rollbackEvents": [], "infos": {} });
+        assert_eq!(compare(&data, &file), (2, Vec::new()));
+        file.columns.truncate(1);
+        assert_eq!(compare(&data, &file), (2, Vec::new()));
+        let more = json!({ "t": [0, 1], "rollbackEvents": [7] });
+        assert_eq!(
+            compare(&more, &file).1,
+            ["the file has no column rollbackEvents"]
+        );
     }
 }

@@ -2,10 +2,10 @@
 
 use super::equipment::{Running, new_since, running, tally, timeouts};
 use super::excuses::kept_listener;
-use super::facts::{SURVIVOR, seq};
-use super::games::{Game, games_of, sent_after};
+use super::facts::{SURVIVOR, is_game, seq};
+use super::games::{Game, games_of, lag, sent_after};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Event, Log, Snapshot};
+use crate::evidence::{Direction, Event, Log, Snapshot};
 use crate::spec::Equipment;
 
 /// A page at a moment.
@@ -45,11 +45,45 @@ pub(super) fn ask(moments: &Equipment, log: &Log) -> Findings {
     Findings {
         stimuli,
         oracles: vec![
-            ledger(before, during, after, exit),
+            ledger(before, during, after, &Exit::of(log, exit, after.1)),
             listeners(before, after),
-            wire(log, exit, after.0.seq),
+            wire(log, exit, until_next_game(log, exit).min(after.0.seq)),
         ],
     }
+}
+
+/// The survivor's exit, as its page knows it.
+struct Exit {
+    /// When, on the page's clock.
+    t: f64,
+    /// Whether the scene that it led to is another GymScene, which makes equipment of its own.
+    into_a_game: bool,
+}
+
+impl Exit {
+    fn of(log: &Log, exit: &Event, page: &Snapshot) -> Exit {
+        let into_a_game = log
+            .socket_events(SURVIVOR, Direction::ToClient, "activate_scene")
+            .any(|(event, _, args)| event.seq == exit.seq && is_game(args));
+        Exit {
+            t: exit.t - lag(log, page),
+            into_a_game,
+        }
+    }
+
+    /// Whether the game that was left, and not the one after it, may have made something then.
+    fn concerns(&self, created: f64) -> bool {
+        created < self.t || !self.into_a_game
+    }
+}
+
+/// Where the survivor's next game is made; the end of the log, if there is none.
+fn until_next_game(log: &Log, exit: &Event) -> u64 {
+    games_of(SURVIVOR, log)
+        .into_iter()
+        .map(|game| game.assigned.seq)
+        .find(|assigned| *assigned > exit.seq)
+        .unwrap_or(u64::MAX)
 }
 
 /// The survivor's last game whose scene was left by then.
@@ -136,10 +170,11 @@ fn ledger(
     (first, before): Seen<'_>,
     during: Option<Seen<'_>>,
     (last, after): Seen<'_>,
-    exit: &Event,
+    exit: &Exit,
 ) -> OracleFinding {
     let mut violations: Vec<String> = new_since(before, after)
         .iter()
+        .filter(|one| exit.concerns(one.created))
         .map(|one| format!("{one} is alive, {}", made_when(one.created, exit)))
         .collect();
     violations.extend(pending(
@@ -155,8 +190,8 @@ fn ledger(
         "ledger",
         violations,
         format!(
-            "alive are only the {} workers and intervals from before the game; of the game's, \
-             these were seen and have ended: {}",
+            "nothing of the game is alive among {} workers and intervals; these were seen in it \
+             and have ended: {}",
             running(&after.state).len(),
             ended.join(", ")
         ),
@@ -178,7 +213,7 @@ fn names(running: &[Running]) -> Vec<String> {
         .collect()
 }
 
-fn made_when(created: f64, exit: &Event) -> String {
+fn made_when(created: f64, exit: &Exit) -> String {
     let seconds = (exit.t - created).abs() / 1000.0;
     if created < exit.t {
         format!("made {seconds:.1} s before the exit")
@@ -193,7 +228,7 @@ fn pending(
     before: &Snapshot,
     during: Option<&Snapshot>,
     after: &Snapshot,
-    exit: &Event,
+    exit: &Exit,
 ) -> Vec<String> {
     let old = timeouts(&before.state);
     let in_game = during.map(|page| timeouts(&page.state)).unwrap_or_default();
@@ -202,7 +237,7 @@ fn pending(
         .filter(|(creator, timer)| {
             let is_old = old.iter().any(|(other, _)| other == creator);
             let was_in_game = in_game.iter().any(|(other, _)| other == creator);
-            !is_old && (timer.created < exit.t || was_in_game)
+            !is_old && (timer.created < exit.t || (was_in_game && exit.concerns(timer.created)))
         })
         .map(|(creator, timer)| {
             format!(

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::facts::SURVIVOR;
-use crate::evidence::{Direction, Event, Fact, Log, Packet};
+use crate::evidence::{Direction, Event, Fact, Log, Packet, PageFact, Snapshot};
 
 /// One game of a player: it has an id of the target's own.
 #[derive(Debug, Clone, Copy)]
@@ -134,4 +134,29 @@ pub(super) fn sent_after<'a>(
 pub(super) fn barrier_after(log: &Log, seq: u64) -> Option<&Event> {
     log.of(SURVIVOR)
         .find(|event| event.seq > seq && matches!(event.fact, Fact::Barrier(_)))
+}
+
+/// When the harness learned that a page made this connection. Times of a page and of the wire are
+/// not compared: the page's clock is known to a few hundred milliseconds only.
+pub(super) fn connection_made<'a>(
+    player: &'a str,
+    log: &'a Log,
+    page: u32,
+    id: u32,
+) -> Option<&'a Event> {
+    log.of(player).find(|event| {
+        matches!(&event.fact, Fact::Page(told) if told.page == page
+            && matches!(&told.what, PageFact::ConnectionCreated { id: made, .. } if *made == id))
+    })
+}
+
+/// How far a page's times lie before those of the run: the least that its events took to be told.
+pub(super) fn lag(log: &Log, snapshot: &Snapshot) -> f64 {
+    log.of(SURVIVOR)
+        .filter_map(|event| match &event.fact {
+            Fact::Page(page) if page.page == snapshot.page => Some(event.t - page.page_t),
+            _ => None,
+        })
+        .reduce(f64::min)
+        .unwrap_or(0.0)
 }

@@ -5,26 +5,33 @@
 //! pass.
 
 mod connections_closed;
+mod counts_steady;
 mod data_whole;
 mod departure;
 mod equipment;
 mod equipment_stopped;
 mod excuses;
 mod expectations;
+mod explain;
 mod facts;
 mod form_answered;
+mod fresh_connection;
 mod games;
 mod no_errors;
 mod no_overlay;
+mod nobody_told;
 mod overlay_shown;
 mod played_peer_to_peer;
 mod rules;
 
 pub use expectations::expect;
+mod same_equipment;
 mod scene_order;
 mod told_or_carried_on;
 
 use std::fmt;
+
+pub use explain::{EXPLANATIONS, Explanation, explain};
 
 use serde::{Deserialize, Serialize};
 
@@ -290,6 +297,10 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
         Question::NoErrors(taken) => no_errors::ask(&taken.paths, log),
         Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
+        Question::FreshConnection(which) => fresh_connection::ask(which, log),
+        Question::SameEquipment(moments) => same_equipment::ask(moments, log),
+        Question::NobodyTold(moment) => nobody_told::ask(&moment.after, log),
+        Question::CountsSteady(moments) => counts_steady::ask(&moments.at, log),
     };
     let concluded = conclude(&findings, missed);
     let firings = rules::firings(spec, log);

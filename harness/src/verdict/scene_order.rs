@@ -1,10 +1,12 @@
 //! `scene-order` (LIFE-01): did each advance bring one end of the scene, and then one beginning of
 //! the next?
 
+use serde_json::Value;
+
 use super::facts::{SURVIVOR, is_game, seq};
 use super::games::{barrier_after, games_of, text};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Packet, REGISTER, Snapshot};
+use crate::evidence::{Direction, Event, Fact, Log, Packet, REGISTER, Snapshot, WireFact};
 use crate::spec::Spec;
 
 /// Asks about the survivor's whole run.
@@ -41,6 +43,10 @@ struct Walk<'a> {
     multiplayer: bool,
     /// Whether such a game was played to its end on this scene.
     played: bool,
+    /// How many episodes' records were sent from this scene.
+    records: u32,
+    /// Whether the page asked to join a game and has no answer yet.
+    joining: bool,
     /// Whether the player did anything on this scene.
     touched: bool,
     /// How often the page asked for its scene, or came anew, and was not told one yet.
@@ -63,6 +69,46 @@ impl<'a> Walk<'a> {
 
     fn here(&self) -> &'a str {
         self.scene.unwrap_or("no scene")
+    }
+
+    fn page_sends(&mut self, event: &Event, name: &str, episodes: u32) {
+        match name {
+            "advance_scene" => self.advance(event),
+            "request_current_scene" | REGISTER => self.asked += 1,
+            "multiplayer_game_complete" => self.played = true,
+            "emit_episode_data" => {
+                self.records += 1;
+                self.played |= self.records >= episodes;
+            }
+            "join_game" => self.joining = true,
+            _ => {}
+        }
+    }
+
+    fn target_sends(&mut self, event: &Event, name: &str, args: &'a [Value]) {
+        let id = || text(args, "scene_id").unwrap_or("a scene without id");
+        match name {
+            "terminate_scene" => self.terminate(event, id()),
+            "activate_scene" => {
+                self.activate(event, id());
+                self.multiplayer = is_game(args) && is_multiplayer(args);
+                // A game for one is left as soon as it is over.
+                self.touched |= is_game(args);
+            }
+            "pyodide_player_assigned" => {
+                self.joining = false;
+                self.multiplayer = true;
+            }
+            refusal if self.joining && refusal.ends_with("_error") => {
+                self.joining = false;
+                let here = self.here();
+                self.wrong(
+                    event,
+                    format!("the target answered join_game on `{here}` with `{refusal}`"),
+                );
+            }
+            _ => {}
+        }
     }
 
     fn advance(&mut self, event: &Event) {
@@ -132,55 +178,20 @@ impl<'a> Walk<'a> {
 /// The wire: the events of the survivor's scenes, one after the other.
 fn wire(spec: &Spec, log: &Log) -> OracleFinding {
     let mut walk = Walk::default();
-    let mut records = 0;
-    let mut joining = false;
     for event in log.of(SURVIVOR) {
-        let Fact::Wire(wire) = &event.fact else {
+        match &event.fact {
+            Fact::Wire(WireFact {
+                direction,
+                packet: Packet::Event { name, args, .. },
+                ..
+            }) => match direction {
+                Direction::ToServer => {
+                    walk.page_sends(event, name, spec.body.experiment.episodes);
+                }
+                Direction::ToClient => walk.target_sends(event, name, args),
+            },
             // What a form needs to be left is a click; keys alone play the game.
-            walk.touched |= matches!(&event.fact, Fact::Action(action)
-                if action.action.starts_with("click"));
-            continue;
-        };
-        let Packet::Event { name, args, .. } = &wire.packet else {
-            continue;
-        };
-        match (wire.direction, name.as_str()) {
-            (Direction::ToServer, "advance_scene") => walk.advance(event),
-            (Direction::ToServer, "request_current_scene" | REGISTER) => walk.asked += 1,
-            (Direction::ToServer, "multiplayer_game_complete") => walk.played = true,
-            (Direction::ToServer, "emit_episode_data") => {
-                records += 1;
-                walk.played |= records >= spec.body.experiment.episodes;
-            }
-            (Direction::ToServer, "join_game") => joining = true,
-            (Direction::ToClient, "pyodide_player_assigned") => {
-                joining = false;
-                walk.multiplayer = true;
-            }
-            (Direction::ToClient, "terminate_scene") => {
-                walk.terminate(
-                    event,
-                    text(args, "scene_id").unwrap_or("a scene without id"),
-                );
-            }
-            (Direction::ToClient, "activate_scene") => {
-                walk.activate(
-                    event,
-                    text(args, "scene_id").unwrap_or("a scene without id"),
-                );
-                records = 0;
-                walk.multiplayer = is_game(args) && is_multiplayer(args);
-                // A game for one is left as soon as it is over.
-                walk.touched |= is_game(args);
-            }
-            (Direction::ToClient, refusal) if joining && refusal.ends_with("_error") => {
-                joining = false;
-                let here = walk.here();
-                walk.wrong(
-                    event,
-                    format!("the target answered join_game on `{here}` with `{refusal}`"),
-                );
-            }
+            Fact::Action(action) => walk.touched |= action.action.starts_with("click"),
             _ => {}
         }
     }
@@ -197,7 +208,7 @@ fn wire(spec: &Spec, log: &Log) -> OracleFinding {
 }
 
 /// Whether a GymScene is for several players.
-fn is_multiplayer(args: &[serde_json::Value]) -> bool {
+fn is_multiplayer(args: &[Value]) -> bool {
     args.first()
         .and_then(|scene| scene.get("pyodide_multiplayer")?.as_bool())
         .unwrap_or(true)

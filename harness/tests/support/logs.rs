@@ -1,5 +1,8 @@
 //! Recorded logs, edited in memory: the one place that knows how.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use gymcheck::evidence::{
     ChannelState, ConnectionState, Event, Fact, Log, Origin, Packet, PageFact, PageState, Snapshot,
     TimerState, WorkerState,
@@ -243,4 +246,108 @@ fn replay(state: &mut PageState, at: f64, what: &PageFact) {
         PageFact::IntervalCleared { id } => state.intervals.retain(|one| one.id != id),
         _ => {}
     }
+}
+
+/// The headline run with its game and its survey played so many times in one page, as a sound
+/// target would play them: all that happened between the first step into the GymScene and the
+/// partner's death, again and again under other ids. The moments are named `before-game`,
+/// `in-game`, `after-exit`, then `before-game-2` and so on.
+pub fn played(times: usize) -> Log {
+    static PLAYED: Mutex<BTreeMap<usize, Log>> = Mutex::new(BTreeMap::new());
+    let mut played = PLAYED.lock().expect("no panic");
+    played.entry(times).or_insert_with(|| play(times)).clone()
+}
+
+fn play(times: usize) -> Log {
+    let once = with_moments(&recorded("good"));
+    let start = position(&once, |event| is_click(event, "partner"));
+    let end = position(
+        &once,
+        |event| matches!(&event.fact, Fact::Step(step) if step.step.starts_with("partner leaves")),
+    );
+    let (before, after) = (&once.events()[..end], &once.events()[end..]);
+    let part = &once.events()[start..end];
+    let duration = after[0].t - part[0].t;
+    let mut events = before.to_vec();
+    for time in 2..=times {
+        let shift = duration * (time - 1) as f64;
+        events.extend(part.iter().filter_map(|event| again(event, time, shift)));
+    }
+    let shift = duration * (times - 1) as f64;
+    events.extend(after.iter().cloned().map(|mut event| {
+        event.t += shift;
+        event
+    }));
+    with_true_pages(&in_order(events))
+}
+
+fn is_click(event: &Event, player: &str) -> bool {
+    is_of(event, player)
+        && matches!(&event.fact, Fact::Action(action) if action.action.starts_with("click"))
+}
+
+/// An event of the first game as it would be in a later one.
+fn again(event: &Event, time: usize, shift: f64) -> Option<Event> {
+    let mut text = serde_json::to_string(event).expect("it can be written");
+    if text.contains("pyodide_loading") {
+        return None;
+    }
+    text = text
+        .replace("game-1", &format!("game-{time}"))
+        .replace("survey-1", &format!("survey-{time}"))
+        .replace(
+            "\"scene_id\":\"start\"",
+            &format!("\"scene_id\":\"survey-{}\"", time - 1),
+        )
+        .replace("Duet 1", &format!("Duet {time}"))
+        .replace("Survey 1", &format!("Survey {time}"))
+        .replace("9674f500-", &format!("{time}674f500-"));
+    for label in ["before-game", "in-game", "after-exit"] {
+        text = text.replace(&format!("\"{label}"), &format!("\"{label}-{time}"));
+    }
+    let mut event: Event = serde_json::from_str(&text).expect("still an event");
+    event.t += shift;
+    let number = u32::try_from(time).expect("few");
+    match &mut event.fact {
+        Fact::Page(page) => {
+            page.page_t += shift;
+            renumber(&mut page.what, number * 1000);
+        }
+        Fact::Snapshot(snapshot) => snapshot.page_t += shift,
+        _ => {}
+    }
+    Some(event)
+}
+
+/// What a page makes anew in a later game has another number in its ledger.
+fn renumber(what: &mut PageFact, by: u32) {
+    match what {
+        PageFact::ConnectionCreated { id, .. }
+        | PageFact::ConnectionState { id, .. }
+        | PageFact::ConnectionClosed { id, .. }
+        | PageFact::ChannelState { id, .. }
+        | PageFact::ChannelClosed { id, .. }
+        | PageFact::ChannelTraffic { id, .. }
+        | PageFact::WorkerCreated { id, .. }
+        | PageFact::WorkerTerminated { id }
+        | PageFact::IntervalCreated { id, .. }
+        | PageFact::IntervalCleared { id } => *id += by,
+        PageFact::ChannelCreated { id, connection, .. } => {
+            *id += by;
+            *connection += by;
+        }
+        _ => {}
+    }
+}
+
+/// Makes the ledgers of all pages what their events tell.
+pub fn with_true_pages(log: &Log) -> Log {
+    let mut place = 0;
+    changed(log, |event| {
+        if let (Some(player), Fact::Snapshot(snapshot)) = (event.player.clone(), &mut event.fact) {
+            refresh(&mut snapshot.state, log, &player, place);
+        }
+        place += 1;
+        true
+    })
 }

@@ -1,0 +1,170 @@
+//! `counts-steady` (LISTEN-01): does nothing pile up in the page from scene to scene?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::equipment::{Running, running, tally};
+use super::facts::{SURVIVOR, seq};
+use super::games::{connection_made, games_of};
+use super::{Findings, OracleFinding, Stimulus};
+use crate::evidence::{Event, Log, PageState, Snapshot};
+
+/// From how many scenes on growth can be told from what is made once.
+const LEAST_SCENES: usize = 3;
+
+/// The page after one of the scenes.
+type Seen<'a> = (&'a Event, &'a Snapshot);
+
+/// How many there are of each, at each moment.
+type Table = BTreeMap<String, Vec<usize>>;
+
+/// Asks about these moments, each after another game.
+pub(super) fn ask(moments: &[String], log: &Log) -> Findings {
+    let pages: Vec<Option<Seen<'_>>> = moments
+        .iter()
+        .map(|label| log.snapshot(SURVIVOR, label))
+        .collect();
+    let mut stimuli = vec![Stimulus::new(
+        format!("{LEAST_SCENES} moments or more"),
+        match pages.len() >= LEAST_SCENES {
+            true => pages.iter().flatten().map(|(event, _)| event.seq).collect(),
+            false => Vec::new(),
+        },
+    )];
+    let mut from = 0;
+    for (label, page) in moments.iter().zip(&pages) {
+        stimuli.push(Stimulus::new(
+            format!(
+                "before `{label}` a game was played over a connection of its own, and its scene \
+                 was left"
+            ),
+            page.and_then(|page| game_between(log, from, page))
+                .map(seq_of)
+                .unwrap_or_default(),
+        ));
+        from = page.map_or(from, |(event, _)| event.seq);
+    }
+    let pages: Vec<Seen<'_>> = pages.into_iter().flatten().collect();
+    let one_page = pages.windows(2).all(|two| two[0].1.page == two[1].1.page);
+    stimuli.push(Stimulus::new(
+        "all in one page",
+        seq(pages.last().map(|(event, _)| *event).filter(|_| one_page)),
+    ));
+    let oracles = if pages.len() >= 2 && one_page {
+        vec![
+            oracle("listeners", &pages, listeners),
+            oracle("equipment", &pages, equipment),
+            oracle("connections", &pages, connections),
+            oracle("document listeners", &pages, document_listeners),
+        ]
+    } else {
+        Vec::new()
+    };
+    Findings { stimuli, oracles }
+}
+
+fn seq_of(event: &Event) -> Vec<u64> {
+    vec![event.seq]
+}
+
+/// The exit of a game that began and was left between a position and a look at the page, in which
+/// a connection was up that was made for it.
+fn game_between<'a>(log: &'a Log, from: u64, (event, snapshot): Seen<'_>) -> Option<&'a Event> {
+    games_of(SURVIVOR, log).into_iter().find_map(|game| {
+        let exit = game.exit?;
+        let in_it = |event: &Event| event.seq > game.assigned.seq && event.seq < exit.seq;
+        let connected = snapshot.state.connections.iter().any(|one| {
+            one.was_connected
+                && connection_made(SURVIVOR, log, snapshot.page, one.id).is_some_and(in_it)
+        });
+        (game.assigned.seq > from && exit.seq < event.seq && connected).then_some(exit)
+    })
+}
+
+fn listeners(state: &PageState) -> BTreeMap<String, usize> {
+    state
+        .listeners
+        .iter()
+        .map(|(event, count)| (format!("`{event}`"), *count as usize))
+        .collect()
+}
+
+fn equipment(state: &PageState) -> BTreeMap<String, usize> {
+    let running = running(state);
+    let (workers, intervals): (Vec<&Running>, Vec<&Running>) =
+        running.iter().partition(|one| one.what == "worker");
+    let mut counts = tally(intervals.iter().map(ToString::to_string));
+    counts.insert("workers".to_owned(), workers.len());
+    counts
+}
+
+fn connections(state: &PageState) -> BTreeMap<String, usize> {
+    let connections = state.connections.iter();
+    let channels = state.channels.iter();
+    BTreeMap::from([
+        (
+            "open connections".to_owned(),
+            connections.filter(|one| one.connection != "closed").count(),
+        ),
+        (
+            "open channels".to_owned(),
+            channels.filter(|one| one.state != "closed").count(),
+        ),
+    ])
+}
+
+fn document_listeners(state: &PageState) -> BTreeMap<String, usize> {
+    state
+        .document_listeners
+        .iter()
+        .map(|(event, count)| (format!("`{event}`"), *count as usize))
+        .collect()
+}
+
+/// One kind of thing: from the second scene on its counts are the same. The first scene may differ:
+/// what is made once and kept is made there.
+fn oracle(
+    name: &str,
+    pages: &[Seen<'_>],
+    counts: fn(&PageState) -> BTreeMap<String, usize>,
+) -> OracleFinding {
+    let table = table(pages, counts);
+    if table.is_empty() {
+        return OracleFinding::absent(name, "they cannot be counted in this page");
+    }
+    let row = |what: &str, row: &[usize]| {
+        let numbers: Vec<String> = row.iter().map(usize::to_string).collect();
+        format!("{what}: {}", numbers.join(", "))
+    };
+    let violations = table
+        .iter()
+        .filter(|(_, numbers)| numbers[1..].windows(2).any(|two| two[0] != two[1]))
+        .map(|(what, numbers)| row(what, numbers))
+        .collect();
+    let sums: Vec<usize> = (0..pages.len())
+        .map(|moment| table.values().map(|numbers| numbers[moment]).sum())
+        .collect();
+    OracleFinding::from_violations(
+        name,
+        violations,
+        row(&format!("{} kinds, in all", table.len()), &sums),
+        pages.iter().map(|(event, _)| event.seq).collect(),
+    )
+}
+
+fn table(pages: &[Seen<'_>], counts: fn(&PageState) -> BTreeMap<String, usize>) -> Table {
+    let counted: Vec<BTreeMap<String, usize>> = pages
+        .iter()
+        .map(|(_, snapshot)| counts(&snapshot.state))
+        .collect();
+    let names: BTreeSet<&String> = counted.iter().flat_map(BTreeMap::keys).collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let row = counted
+                .iter()
+                .map(|counts| counts.get(name).copied().unwrap_or(0))
+                .collect();
+            (name.clone(), row)
+        })
+        .collect()
+}

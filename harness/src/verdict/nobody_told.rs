@@ -1,0 +1,135 @@
+//! `nobody-told` (COORD-01): does the target leave those in peace who have left the game?
+
+use super::departure::{departure, partner_left};
+use super::facts::{PARTNER, SURVIVOR, is_game, seq};
+use super::games::{Game, games_of, text};
+use super::{Findings, OracleFinding, Stimulus};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, Packet};
+
+/// Events that tell of another player's doings, whether or not they name the game.
+const NEWS_OF_A_PARTNER: [&str; 8] = [
+    "end_game",
+    "p2p_game_ended",
+    "p2p_pause",
+    "p2p_resume",
+    "partner_excluded",
+    "pyodide_other_player_action",
+    "waiting_room_player_left",
+    "webrtc_signal",
+];
+
+/// Asks about the time from the survivor's exit until the moment `after`.
+pub(super) fn ask(after: &str, log: &Log) -> Findings {
+    let gone = departure(log, PARTNER).map(|left| left.began);
+    let left = games_of(SURVIVOR, log).into_iter().rev().find_map(|game| {
+        let exit = game.exit?;
+        gone.is_none_or(|gone| exit.seq < gone.seq)
+            .then_some((game, exit))
+    });
+    let barrier = log.barrier(SURVIVOR, after);
+    let stayed = gone.filter(|gone| stands_in_game(log, gone.seq));
+    let in_order = left
+        .zip(stayed)
+        .filter(|((_, exit), gone)| exit.seq < gone.seq)
+        .map(|(_, gone)| gone);
+    let mut stimuli = vec![
+        Stimulus::new(
+            "the survivor left the game's scene",
+            seq(left.map(|(_, exit)| exit)),
+        ),
+        Stimulus::new(
+            "the partner was still in that scene, and went after the survivor had left it",
+            seq(in_order),
+        ),
+        Stimulus::new(
+            "a barrier after that",
+            seq(barrier.filter(|barrier| gone.is_some_and(|gone| gone.seq < barrier.seq))),
+        ),
+    ];
+    stimuli.extend(partner_left(log));
+    let oracles = match left {
+        Some((game, exit)) => {
+            let end = next_game(log, exit);
+            vec![wire(log, &game, exit, end), server(log, &game, exit, end)]
+        }
+        None => Vec::new(),
+    };
+    Findings { stimuli, oracles }
+}
+
+/// Whether the partner stood in a GymScene at a position.
+fn stands_in_game(log: &Log, by: u64) -> bool {
+    log.socket_events(PARTNER, Direction::ToClient, "activate_scene")
+        .rfind(|(event, _, _)| event.seq < by)
+        .is_some_and(|(_, _, args)| is_game(args))
+}
+
+/// Where the survivor is given another game; the end of the log, if it is given none.
+fn next_game(log: &Log, exit: &Event) -> u64 {
+    log.socket_events(SURVIVOR, Direction::ToClient, "pyodide_player_assigned")
+        .find(|(event, _, _)| event.seq > exit.seq)
+        .map_or(u64::MAX, |(event, _, _)| event.seq)
+}
+
+/// The wire: the target sends the survivor nothing of the game by itself.
+fn wire(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
+    let mut evidence = vec![exit.seq];
+    let mut violations = Vec::new();
+    for event in log
+        .of(SURVIVOR)
+        .filter(|event| event.seq > exit.seq && event.seq < end)
+    {
+        let Fact::Wire(wire) = &event.fact else {
+            continue;
+        };
+        let Packet::Event { name, args, .. } = &wire.packet else {
+            continue;
+        };
+        let is_news =
+            NEWS_OF_A_PARTNER.contains(&name.as_str()) || text(args, "game_id") == Some(game.id);
+        if wire.direction == Direction::ToClient && wire.origin == Origin::Natural && is_news {
+            evidence.push(event.seq);
+            violations.push(format!(
+                "the target sent the survivor `{name}`, {:.1} s after it had left the game",
+                (event.t - exit.t) / 1000.0
+            ));
+        }
+    }
+    OracleFinding::from_violations(
+        "wire",
+        violations,
+        "the target sent the survivor nothing of the game it had left",
+        evidence,
+    )
+}
+
+/// The target's log: it speaks of notifying nobody in that game any more.
+fn server(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
+    let lines: Vec<(u64, &str)> = log
+        .events()
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::ServerLog { line } if line.contains(game.id) => Some((event.seq, line.as_str())),
+            _ => None,
+        })
+        .collect();
+    let notifies = |line: &str| line.contains("Notifying");
+    if !lines.iter().any(|(_, line)| notifies(line)) {
+        return OracleFinding::absent("target's log", "it never says whom it notifies");
+    }
+    let late: Vec<&(u64, &str)> = lines
+        .iter()
+        .filter(|(seq, line)| *seq > exit.seq && *seq < end && notifies(line))
+        .collect();
+    OracleFinding::from_violations(
+        "target's log",
+        late.iter()
+            .map(|(_, line)| format!("after the survivor had left: \"{line}\""))
+            .collect(),
+        format!(
+            "of {} lines on the game, none after the exit notifies anybody",
+            lines.len()
+        ),
+        late.iter().map(|(seq, _)| *seq).chain([exit.seq]).collect(),
+    )
+}
