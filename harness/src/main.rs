@@ -12,10 +12,10 @@ use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, PrepareError, RunRecord, Selection, Side, Wanted, base_of,
     browsers_of, default_jobs, fate_of, find_root, record,
 };
-use gymcheck::spec::{BrowserKind, Catalogue, Pair};
+use gymcheck::spec::{BrowserKind, Catalogue, Pair, SpecError};
 use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::target::{PINNED_RELEASE, TargetName};
-use gymcheck::verdict::judge;
+use gymcheck::verdict::{EXPLANATIONS, Explanation, explain, judge};
 
 /// Drive two real browsers through a peer-to-peer game on a real interactive_gym server, make one
 /// partner go away, and prove what the survivor sees.
@@ -72,6 +72,13 @@ enum Command {
     /// Run specs (all by default) and pass judgement on what happened
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArguments),
+    /// Say what a check asks, why, by which oracles, and which mutants it kills
+    #[command(after_help = "Example:\n  gymcheck explain no-overlay")]
+    Explain {
+        /// The check, as specs write it; all of them, if none is named
+        #[arg(value_name = "CHECK")]
+        check: Option<String>,
+    },
     /// Judge recorded evidence again, without a browser
     #[command(after_help = "Example:\n  gymcheck judge target/gymcheck/runs/*/*/*/evidence.jsonl")]
     Judge {
@@ -159,6 +166,7 @@ fn main() -> ExitCode {
         } => list(),
         Command::List { requirements: true } => list_requirements(),
         Command::Run(arguments) => run(&arguments),
+        Command::Explain { check } => explain_checks(check.as_deref()),
         Command::Judge { logs } => judge_logs(&logs),
     };
     status
@@ -265,6 +273,36 @@ fn list() -> Outcome {
             mutant.check,
             mutant.spec
         );
+    }
+    Ok(ExitStatus::AsExpected)
+}
+
+fn explain_checks(check: Option<&str>) -> Outcome {
+    let catalogue = Catalogue::read(&find_root())?;
+    let wanted: Vec<&Explanation> = match check {
+        None => EXPLANATIONS.iter().collect(),
+        Some(name) => {
+            let known = EXPLANATIONS.iter().map(|explanation| explanation.check);
+            vec![explain(name).ok_or_else(|| SpecError::unknown("check", name, known))?]
+        }
+    };
+    for explanation in wanted {
+        anstream::println!(
+            "{}\n  asks     {}\n  why      {}",
+            explanation.check,
+            explanation.question,
+            explanation.why
+        );
+        for stimulus in explanation.stimuli {
+            anstream::println!("  needs    {stimulus}");
+        }
+        for oracle in explanation.oracles {
+            anstream::println!("  oracle   {oracle}");
+        }
+        anstream::println!("  vacuous  {}", explanation.vacuous);
+        for (spec, mutant) in catalogue.killed_by(explanation.check) {
+            anstream::println!("  kills    {mutant} in {spec}");
+        }
     }
     Ok(ExitStatus::AsExpected)
 }

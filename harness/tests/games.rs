@@ -23,7 +23,8 @@ fn headline(number: GameNumber) -> Spec {
         match &mut check.ask {
             Question::ConnectionsClosed(asked) => asked.game = number,
             Question::PlayedPeerToPeer(of) => of.game = number,
-            Question::NoOverlay(between) | Question::OverlayShown(between) => {
+            Question::NoOverlay(calm) => calm.game = number,
+            Question::OverlayShown(between) => {
                 between.game = number;
             }
             _ => {}

@@ -39,6 +39,20 @@ impl Coverage<'_> {
 }
 
 impl Catalogue {
+    /// The mutants that a check must kill, each with the spec that asks it.
+    #[must_use]
+    pub fn killed_by(&self, check: &str) -> Vec<(&str, &str)> {
+        let mutants = self.mutants.values().filter(|mutant| {
+            let asked = self.specs[&mutant.spec].body.checks.iter();
+            asked
+                .filter(|one| one.name() == mutant.check)
+                .any(|one| one.ask.name() == check)
+        });
+        mutants
+            .map(|mutant| (mutant.spec.as_str(), mutant.name.as_str()))
+            .collect()
+    }
+
     /// What each requirement is held by, in the order of their ids.
     #[must_use]
     pub fn coverage(&self) -> Vec<Coverage<'_>> {

@@ -73,7 +73,8 @@ impl SpecError {
     }
 
     /// An unknown name, with the nearest known one.
-    pub(crate) fn unknown<'a>(
+    #[must_use]
+    pub fn unknown<'a>(
         kind: &'static str,
         name: &str,
         known: impl Iterator<Item = &'a str>,

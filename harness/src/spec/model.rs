@@ -438,7 +438,7 @@ pub enum Question {
     /// Did one connection carry the inputs of both, and do both records of the game agree?
     PlayedPeerToPeer(OfGame),
     /// Was there no overlay on any scene but an active GymScene, between these moments?
-    NoOverlay(BetweenMoments),
+    NoOverlay(Calm),
     /// Was the survivor told, in the game, that the partner had gone, and did it stay?
     OverlayShown(BetweenMoments),
     /// Could the survivor answer, was the answer stored, and did the next scene come?
@@ -493,9 +493,10 @@ impl Question {
         match self {
             Question::ConnectionsClosed(at) => Some(at.game),
             Question::PlayedPeerToPeer(of) => Some(of.game),
-            Question::NoOverlay(between)
-            | Question::OverlayShown(between)
-            | Question::ToldOrCarriedOn(between) => Some(between.game),
+            Question::NoOverlay(calm) => Some(calm.game),
+            Question::OverlayShown(between) | Question::ToldOrCarriedOn(between) => {
+                Some(between.game)
+            }
             Question::DataWhole(of) => Some(of.game),
             Question::FreshConnection(at) => Some(at.game),
             Question::FormAnswered(_)
@@ -508,14 +509,22 @@ impl Question {
         }
     }
 
+    /// The rules of the spec that it asks about.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let rules = match self {
+            Question::NoOverlay(calm) => calm.injected.as_slice(),
+            _ => &[],
+        };
+        rules.iter().map(String::as_str)
+    }
+
     /// The moments that it looks at.
     #[must_use]
     pub fn moments(&self) -> Vec<&str> {
         match self {
             Question::ConnectionsClosed(at) => vec![&at.at],
-            Question::NoOverlay(between)
-            | Question::OverlayShown(between)
-            | Question::ToldOrCarriedOn(between) => {
+            Question::NoOverlay(calm) => vec![&calm.before, &calm.after],
+            Question::OverlayShown(between) | Question::ToldOrCarriedOn(between) => {
                 vec![&between.before, &between.after]
             }
             Question::EquipmentStopped(moments) => {
@@ -658,6 +667,23 @@ pub struct ConnectionsAt {
     /// the round trip.
     #[serde(default)]
     pub probes: bool,
+}
+
+/// A question about the scene after a game.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calm {
+    /// The label of an `observe` step on that scene.
+    pub before: String,
+    /// The label of the `observe` step after all that could disturb it.
+    pub after: String,
+    /// The game for two that was left.
+    #[serde(default)]
+    pub game: GameNumber,
+    /// The rules whose injected events disturb it, by their names. Without any it is the partner
+    /// who has gone, and the news of that.
+    #[serde(default)]
+    pub injected: Vec<String>,
 }
 
 /// A question about the time between two moments.

@@ -391,6 +391,11 @@ fn check_names(
                 return wrong(moment, "moment", join(moments.iter()));
             }
         }
+        for rule in check.ask.rules() {
+            if !rules.contains(rule) {
+                return wrong(rule, "rule", join(rules.iter()));
+            }
+        }
         if let Some(game) = missing_game(check, body) {
             return Err(SpecError::at(
                 path,

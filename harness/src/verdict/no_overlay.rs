@@ -8,21 +8,26 @@ use super::facts::{
     seq, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
-use crate::spec::{BetweenMoments, GameNumber};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot};
+use crate::spec::{Calm, GameNumber};
 
 /// Asks about the time from the survivor's exit from a game until the moment `after`; `before` is a
-/// moment before the partner's departure.
-pub(super) fn ask(between: &BetweenMoments, log: &Log) -> Findings {
-    let (before, after) = (between.before.as_str(), between.after.as_str());
-    let exit = left_the_game(log, between.game);
+/// moment before the partner's departure, or before the last of the injected events.
+pub(super) fn ask(calm: &Calm, log: &Log) -> Findings {
+    let (before, after) = (calm.before.as_str(), calm.after.as_str());
+    let exit = left_the_game(log, calm.game);
     let barrier = log.barrier(SURVIVOR, after);
     let mut stimuli = vec![
         Stimulus::new("the survivor left the GymScene", seq(exit)),
-        told(log, between.game, exit, barrier),
         Stimulus::new("a barrier after that", seq(barrier)),
     ];
-    stimuli.extend(partner_left(log));
+    if calm.injected.is_empty() {
+        stimuli.push(told(log, calm.game, exit, barrier));
+        stimuli.extend(partner_left(log));
+    } else {
+        let by = barrier.map_or(0, |barrier| barrier.seq);
+        stimuli.extend(calm.injected.iter().map(|rule| injected(rule, by, log)));
+    }
     let oracles = match (exit, barrier) {
         (Some(exit), Some(_)) => vec![
             dom(log, exit),
@@ -34,6 +39,19 @@ pub(super) fn ask(between: &BetweenMoments, log: &Log) -> Findings {
         (None, _) => Vec::new(),
     };
     Findings { stimuli, oracles }
+}
+
+/// The event of a rule, which in a wrong system would raise an overlay.
+fn injected(rule: &str, by: u64, log: &Log) -> Stimulus {
+    let fired = log.of(SURVIVOR).filter(|event| {
+        event.seq < by
+            && matches!(&event.fact, Fact::Rule(fact)
+                if fact.rule == rule && fact.effect == RuleEffect::Injected)
+    });
+    Stimulus::new(
+        format!("the survivor's page was sent what the rule `{rule}` injects"),
+        fired.map(|event| event.seq).collect(),
+    )
 }
 
 /// The event that, in a wrong system, would raise the overlay.
