@@ -48,3 +48,19 @@ fn every_mutant_fits_the_release_on_its_repairs() {
         }
     }
 }
+
+#[test]
+fn every_requirement_has_a_check_and_a_mutant() {
+    let catalogue = catalogue();
+    let coverage = catalogue.coverage();
+    assert_eq!(coverage.len(), 16);
+    for covered in coverage {
+        let lacks = covered.lacks();
+        assert!(
+            lacks.is_empty(),
+            "{} has no {}",
+            covered.id,
+            lacks.join(", no ")
+        );
+    }
+}

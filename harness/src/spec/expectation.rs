@@ -18,9 +18,9 @@ pub struct Expectation {
     pub verdict: KnownVerdict,
     /// Why: what a maintainer needs to know to reproduce it.
     pub reason: String,
-    /// The repair that mends it: with it, the check is expected to pass.
+    /// The repairs that mend it: with all of them, the check is expected to pass.
     #[serde(default)]
-    pub mended_by: Option<String>,
+    pub mended_by: Vec<String>,
     /// The pairs on which it is so; on all, if none are named.
     #[serde(default)]
     pub pairs: Vec<Pair>,
@@ -50,11 +50,34 @@ impl Expectation {
     /// Whether it speaks of this check on this pair, with these repairs applied.
     #[must_use]
     pub fn is_of(&self, spec: &str, check: &str, pair: Pair, repairs: &[&str]) -> bool {
-        let mended = self
-            .mended_by
-            .as_deref()
-            .is_some_and(|repair| repairs.contains(&repair));
+        let applied = |repair: &String| repairs.contains(&repair.as_str());
+        let mended = !self.mended_by.is_empty() && self.mended_by.iter().all(applied);
         let on_pair = self.pairs.is_empty() || self.pairs.contains(&pair);
         self.spec == spec && self.check == check && on_pair && !mended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expectation_holds_until_all_that_mends_it_is_applied() {
+        let text = r#"
+spec = "a/b"
+check = "c"
+verdict = "fail"
+reason = "r"
+mended-by = ["one", "two"]
+pairs = ["chrome+chrome"]
+"#;
+        let known: Expectation = toml::from_str(text).unwrap();
+        let chrome = "chrome+chrome".parse().unwrap();
+        assert!(known.is_of("a/b", "c", chrome, &[]));
+        assert!(known.is_of("a/b", "c", chrome, &["one", "three"]));
+        assert!(!known.is_of("a/b", "c", chrome, &["two", "one"]));
+        assert!(!known.is_of("a/b", "d", chrome, &[]));
+        let other = "chrome+firefox".parse().unwrap();
+        assert!(!known.is_of("a/b", "c", other, &[]));
     }
 }

@@ -299,7 +299,7 @@ fn read_expectations(
         for one in &file.known {
             source.known("spec", &one.spec, known.specs.keys().map(String::as_str))?;
             source.known("check", &one.check, checks_of(&known.specs[&one.spec]))?;
-            if let Some(repair) = &one.mended_by {
+            for repair in &one.mended_by {
                 let repairs = known.repairs.keys().map(String::as_str);
                 source.known("repair", repair, repairs)?;
             }
