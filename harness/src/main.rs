@@ -336,6 +336,10 @@ fn run(arguments: &RunArguments) -> Outcome {
         mutants: &arguments.mutant,
         repeat: arguments.repeat,
         against: arguments.against.is_some(),
+        pinned: [
+            is_pinned(&arguments.target),
+            arguments.against.as_ref().is_some_and(is_pinned),
+        ],
     }
     .items(&catalogue)?;
     if items.is_empty() {
@@ -378,6 +382,10 @@ fn run(arguments: &RunArguments) -> Outcome {
     } else {
         results.exit_status()
     })
+}
+
+fn is_pinned(target: &TargetName) -> bool {
+    *target == TargetName::Release(PINNED_RELEASE)
 }
 
 /// The folders of runs, below `--out`: those on the target, and those on the one of `--against`.

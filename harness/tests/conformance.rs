@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gymcheck::run::{
     Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, fate_of, find_root,
-    pair_of_runs,
+    pair_of_runs, select_repairs,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal};
@@ -121,7 +121,7 @@ impl Suite {
             scenario,
             specs: self.catalogue.judging(&scenario.name).collect(),
             pair,
-            repairs: Vec::new(),
+            repairs: select_repairs(&self.catalogue, &scenario.body.repairs, &[])?,
             mutant: None,
             repetition: 1,
             side: Side::Target,

@@ -1,5 +1,6 @@
 //! The runs that one call asks for.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sha2::Digest;
@@ -108,6 +109,8 @@ pub struct Selection<'a> {
     pub repeat: u32,
     /// Whether a second target is run as well.
     pub against: bool,
+    /// Whether the target is the pinned release, and whether the second one is.
+    pub pinned: [bool; 2],
 }
 
 impl Selection<'_> {
@@ -134,18 +137,23 @@ impl Selection<'_> {
         repetition: u32,
         items: &mut Vec<Item<'a>>,
     ) -> Result<(), SpecError> {
-        let repairs = select_repairs(catalogue, self.repairs)?;
         let sides: &[Side] = match self.against {
             true => &[Side::Target, Side::Against],
             false => &[Side::Target],
         };
         for run in select(catalogue, self.specs, self.pairs)? {
             for side in sides {
+                let [target, against] = self.pinned;
+                let pinned = match side {
+                    Side::Target => target,
+                    Side::Against => against,
+                };
+                let own: &[String] = if pinned { &run.spec.body.repairs } else { &[] };
                 let item = Item {
                     scenario: catalogue.spec(run.spec.scenario())?,
                     specs: vec![run.spec],
                     pair: run.pair,
-                    repairs: repairs.clone(),
+                    repairs: select_repairs(catalogue, own, self.repairs)?,
                     mutant: None,
                     repetition,
                     side: *side,
@@ -196,12 +204,11 @@ pub fn pair_of_runs<'a>(
     repetition: u32,
 ) -> Result<(Item<'a>, Item<'a>), SpecError> {
     let scenario = catalogue.spec(catalogue.spec(&mutant.spec)?.scenario())?;
-    let repairs = mutant.repairs.iter().map(|name| catalogue.repair(name));
     let base = Item {
         scenario,
         specs: catalogue.judging(&scenario.name).collect(),
         pair,
-        repairs: repairs.collect::<Result<_, _>>()?,
+        repairs: select_repairs(catalogue, &scenario.body.repairs, &mutant.repairs)?,
         mutant: None,
         repetition,
         side: Side::Target,
@@ -213,15 +220,22 @@ pub fn pair_of_runs<'a>(
     Ok((base, mutated))
 }
 
-/// The repairs that a call names, `all` for all of them.
-fn select_repairs<'a>(
+/// The repairs that a spec is played on, and those that a call or a mutant names (`all` for all of
+/// them), each once, by name.
+///
+/// # Errors
+/// A name that no repair has.
+pub fn select_repairs<'a>(
     catalogue: &'a Catalogue,
+    own: &[String],
     names: &[String],
 ) -> Result<Vec<&'a Repair>, SpecError> {
     if names.iter().any(|name| name == "all") {
         return Ok(catalogue.repairs.values().collect());
     }
-    names.iter().map(|name| catalogue.repair(name)).collect()
+    let names: BTreeSet<&String> = own.iter().chain(names).collect();
+    let repairs = names.into_iter().map(|name| catalogue.repair(name));
+    repairs.collect()
 }
 
 /// The records of the run without the mutant that belongs to the run at `index`; `runs` are those

@@ -38,6 +38,10 @@ pub struct SpecBody {
     /// happens is the same, and is carried out once.
     #[serde(default)]
     pub plays: Option<String>,
+    /// Repairs of the pinned release that it is played on: without them a defect that strikes by
+    /// chance, and is asked for elsewhere, would decide. Other targets are played as they are.
+    #[serde(default)]
+    pub repairs: Vec<String>,
     /// The pairs that it runs on unless the call names others; the first is its default pair.
     #[serde(default = "default_pairs")]
     pub pairs: Vec<Pair>,

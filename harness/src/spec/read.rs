@@ -57,6 +57,7 @@ impl Catalogue {
             read_toml(&root.join("specs/requirements.toml"))?;
         let specs = read_specs(&root.join("specs"), &requirements)?;
         let repairs = read_repairs(&root.join("fixtures/repairs"), &requirements)?;
+        known_repairs(&specs, &repairs)?;
         let known = Known {
             requirements: &requirements,
             specs: &specs,
@@ -108,6 +109,21 @@ impl Catalogue {
         self.mutants.get(name).ok_or_else(|| {
             SpecError::unknown("mutant", name, self.mutants.keys().map(String::as_str))
         })
+    }
+}
+
+/// The repairs that specs are played on must be there.
+fn known_repairs(
+    specs: &BTreeMap<String, Spec>,
+    repairs: &BTreeMap<String, Repair>,
+) -> Result<(), SpecError> {
+    let mut wanted = specs.values().flat_map(|spec| &spec.body.repairs);
+    match wanted.find(|name| !repairs.contains_key(*name)) {
+        Some(name) => {
+            let known = repairs.keys().map(String::as_str);
+            Err(SpecError::unknown("repair", name, known))
+        }
+        None => Ok(()),
     }
 }
 
@@ -223,6 +239,7 @@ fn with_steps(
     let played = &bodies[&plays];
     body.steps.clone_from(&played.steps);
     body.experiment.clone_from(&played.experiment);
+    body.repairs.clone_from(&played.repairs);
     Ok(body)
 }
 
