@@ -31,7 +31,10 @@ impl Scenario {
             Ok(event)
         };
         let looking = async {
-            self.look_into_the_game().await?;
+            // The game may be over already.
+            if self.current_game(PlayerName::Survivor).is_ok() {
+                self.look_into_the_game().await?;
+            }
             std::future::pending().await
         };
         // The moment may come before there is anything to look at: it does not wait for that.

@@ -36,6 +36,9 @@ impl Presence {
                 (!hidden).then(|| not_in_background(who.player))
             }),
             Step::Leave(leave) => self.leave(leave),
+            Step::Start(who) | Step::Solo(who) => {
+                who.players.iter().find_map(|player| self.in_front(*player))
+            }
             _ => None,
         }
     }

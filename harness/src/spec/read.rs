@@ -755,6 +755,7 @@ ask = { connections-closed = { at = "in-game" } }
             with_steps(&[hide, "answer = { player = \"partner\" }"]),
             with_steps(&[hide, "leave = { player = \"partner\", how = \"reload\" }"]),
             with_steps(&["foreground = { player = \"partner\" }"]),
+            with_steps(&[hide, "start = {}"]),
             with_steps(&["leave = { player = \"partner\", how = \"vanish\" }"]),
             with_steps(&[
                 "leave = { player = \"partner\", how = \"kill\", at = { after = \"lunch\" } }",
