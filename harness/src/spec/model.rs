@@ -609,6 +609,23 @@ pub struct AfterMoment {
 pub struct AtMoments {
     /// The labels of `observe` steps, each on the scene after another game.
     pub at: Vec<String>,
+    /// What is counted; everything, if nothing is named.
+    #[serde(default = "everything")]
+    pub of: Vec<Counted>,
+}
+
+fn everything() -> Vec<Counted> {
+    vec![Counted::Client, Counted::Document]
+}
+
+/// What can pile up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counted {
+    /// What the target's client has: listeners of its socket, workers, intervals, connections.
+    Client,
+    /// Listeners of the document and of the window, whoever made them.
+    Document,
 }
 
 /// A question about ways out of a game that overlap.

@@ -7,6 +7,7 @@ use super::facts::{SURVIVOR, seq};
 use super::games::{connection_made, games_of};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Event, Log, PageState, Snapshot};
+use crate::spec::{AtMoments, Counted};
 
 /// From how many scenes on growth can be told from what is made once.
 const LEAST_SCENES: usize = 3;
@@ -18,7 +19,8 @@ type Seen<'a> = (&'a Event, &'a Snapshot);
 type Table = BTreeMap<String, Vec<usize>>;
 
 /// Asks about these moments, each after another game.
-pub(super) fn ask(moments: &[String], log: &Log) -> Findings {
+pub(super) fn ask(asked: &AtMoments, log: &Log) -> Findings {
+    let moments = &asked.at;
     let pages: Vec<Option<Seen<'_>>> = moments
         .iter()
         .map(|label| log.snapshot(SURVIVOR, label))
@@ -50,12 +52,15 @@ pub(super) fn ask(moments: &[String], log: &Log) -> Findings {
         seq(pages.last().map(|(event, _)| *event).filter(|_| one_page)),
     ));
     let oracles = if pages.len() >= 2 && one_page {
-        vec![
-            oracle("listeners", &pages, listeners),
-            oracle("equipment", &pages, equipment),
-            oracle("connections", &pages, connections),
-            oracle("document listeners", &pages, document_listeners),
-        ]
+        let counted = asked.of.iter().flat_map(|of| match of {
+            Counted::Client => vec![
+                oracle("listeners", &pages, listeners),
+                oracle("equipment", &pages, equipment),
+                oracle("connections", &pages, connections),
+            ],
+            Counted::Document => vec![oracle("document listeners", &pages, document_listeners)],
+        });
+        counted.collect()
     } else {
         Vec::new()
     };

@@ -300,7 +300,7 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::FreshConnection(which) => fresh_connection::ask(which, log),
         Question::SameEquipment(moments) => same_equipment::ask(moments, log),
         Question::NobodyTold(moment) => nobody_told::ask(&moment.after, log),
-        Question::CountsSteady(moments) => counts_steady::ask(&moments.at, log),
+        Question::CountsSteady(moments) => counts_steady::ask(moments, log),
     };
     let concluded = conclude(&findings, missed);
     let firings = rules::firings(spec, log);
