@@ -232,6 +232,10 @@ impl Drop for BrowserSession {
     }
 }
 
+/// How often a driver is started that ends before it listens. Which port is free is found out by
+/// each driver for itself, and another program may take it in the same moment.
+const DRIVER_STARTS: u32 = 3;
+
 async fn start_driver(
     browser: &Browser,
     player: &str,
@@ -240,6 +244,42 @@ async fn start_driver(
     mark: &str,
     recorder: &Recorder,
 ) -> Result<(StageProcess, u16), StageError> {
+    let mut tried = 1;
+    loop {
+        match start_driver_once(browser, player, home, folders, mark, recorder).await? {
+            Started::Listens(process, port) => return Ok((process, port)),
+            Started::Ended(_) if tried < DRIVER_STARTS => tried += 1,
+            Started::Ended(last_lines) => {
+                return Err(StageError::NotReady {
+                    what: format!(
+                        "the driver {} to listen (it ended by itself, {tried} times)",
+                        browser.driver.display()
+                    ),
+                    waited: deadline::DRIVER,
+                    component: "driver".to_owned(),
+                    last_lines,
+                });
+            }
+        }
+    }
+}
+
+/// How the start of a driver went.
+enum Started {
+    /// It listens on this port.
+    Listens(StageProcess, u16),
+    /// It ended before, with these last words.
+    Ended(Vec<String>),
+}
+
+async fn start_driver_once(
+    browser: &Browser,
+    player: &str,
+    home: &Path,
+    folders: Folders<'_>,
+    mark: &str,
+    recorder: &Recorder,
+) -> Result<Started, StageError> {
     let mut command = Command::new(&browser.driver);
     command
         .arg("--port=0")
@@ -274,13 +314,17 @@ async fn start_driver(
         what: format!("the driver {}", browser.driver.display()),
         source,
     })?;
+    // Until it listens, its end is no end of the run: it can be started again.
+    process.may_end();
     let port = tokio::select! {
         port = port.recv() => port,
+        () = process.ended() => return Ok(Started::Ended(process.last_lines())),
         () = broken(recorder) => None,
         () = tokio::time::sleep(deadline::DRIVER) => None,
     };
+    process.must_live();
     match port {
-        Some(port) => Ok((process, port)),
+        Some(port) => Ok(Started::Listens(process, port)),
         None => Err(StageError::NotReady {
             what: format!("the driver {} to listen", browser.driver.display()),
             waited: deadline::DRIVER,

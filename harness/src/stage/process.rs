@@ -168,6 +168,17 @@ impl StageProcess {
         self.ending.store(true, Ordering::SeqCst);
     }
 
+    /// Says that from now on its end breaks the run.
+    pub fn must_live(&self) {
+        self.ending.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&self) {
+        // Its watcher may be gone with the runtime: then it is over as well.
+        let _ = self.exit.clone().wait_for(Option::is_some).await;
+    }
+
     /// Breaks the run when a process below this one ends by itself.
     pub fn watch(&self, member: Member, role: &str, player: &str, recorder: &Recorder) {
         let (ending, exit) = (self.ending.clone(), self.exit.clone());
