@@ -250,14 +250,10 @@ async fn start_driver(
             Started::Listens(process, port) => return Ok((process, port)),
             Started::Ended(_) if tried < DRIVER_STARTS => tried += 1,
             Started::Ended(last_lines) => {
-                return Err(StageError::NotReady {
-                    what: format!(
-                        "the driver {} to listen (it ended by itself, {tried} times)",
-                        browser.driver.display()
-                    ),
-                    waited: deadline::DRIVER,
-                    component: "driver".to_owned(),
-                    last_lines,
+                let driver = browser.driver.display();
+                return Err(StageError::Start {
+                    what: format!("the driver {driver}: it ended by itself, {tried} times"),
+                    source: std::io::Error::other(last_lines.join("; ")),
                 });
             }
         }
@@ -301,6 +297,8 @@ async fn start_driver_once(
             command,
             mark,
             log: &log_path(folders.artefacts, &format!("driver-{player}")),
+            // Until it listens, its end is no end of the run: it can be started again.
+            must_live: false,
         },
         recorder,
         move |line: &str| {
@@ -314,10 +312,15 @@ async fn start_driver_once(
         what: format!("the driver {}", browser.driver.display()),
         source,
     })?;
-    // Until it listens, its end is no end of the run: it can be started again.
-    process.may_end();
+    let listens = async {
+        match port.recv().await {
+            Some(port) => port,
+            // Its output has ended, and so has it.
+            None => std::future::pending().await,
+        }
+    };
     let port = tokio::select! {
-        port = port.recv() => port,
+        port = listens => Some(port),
         () = process.ended() => return Ok(Started::Ended(process.last_lines())),
         () = broken(recorder) => None,
         () = tokio::time::sleep(deadline::DRIVER) => None,

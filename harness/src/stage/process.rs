@@ -56,6 +56,9 @@ pub struct Start<'a> {
     pub mark: &'a str,
     /// The file that its output goes to.
     pub log: &'a Path,
+    /// Whether its end breaks the run from the start on, or only after
+    /// [`StageProcess::must_live`].
+    pub must_live: bool,
 }
 
 impl StageProcess {
@@ -75,6 +78,7 @@ impl StageProcess {
             mut command,
             mark,
             log,
+            must_live,
         } = start;
         let log = Arc::new(Mutex::new(File::create(log)?));
         live::refuse_when_ending()?;
@@ -104,7 +108,7 @@ impl StageProcess {
                 .take()
                 .map(|out| tokio::spawn(read_lines(out, log, last_lines.clone(), on_line))),
         ];
-        let ending = Arc::new(AtomicBool::new(false));
+        let ending = Arc::new(AtomicBool::new(!must_live));
         let (sender, exit) = watch::channel(None);
         note(recorder, player, role, pid, ProcessPhase::Started, None);
         let process = StageProcess {

@@ -86,6 +86,7 @@ impl Server {
                 command,
                 mark,
                 log: &log_path(folders.artefacts, "server"),
+                must_live: true,
             },
             recorder,
             lines,
