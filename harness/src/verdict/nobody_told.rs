@@ -103,6 +103,21 @@ fn wire(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
     )
 }
 
+/// Where the target had finished with the survivor's advance. What it says of that, as that the
+/// partner is told, may be read after the exit has passed the gateway.
+fn handled(log: &Log, exit: &Event) -> Option<u64> {
+    let session = log.session(SURVIVOR)?;
+    let (advance, _, _) = log
+        .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+        .rfind(|(event, _, _)| event.seq < exit.seq)?;
+    let is_it = |event: &&Event| {
+        event.seq > advance.seq
+            && matches!(&event.fact, Fact::ServerHandled(handled)
+                if handled.event == "advance_scene" && handled.sid == session)
+    };
+    log.events().iter().find(is_it).map(|event| event.seq)
+}
+
 /// The target's log: it speaks of notifying nobody in that game any more.
 fn server(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
     let lines: Vec<(u64, &str)> = log
@@ -117,9 +132,12 @@ fn server(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
     if !lines.iter().any(|(_, line)| notifies(line)) {
         return OracleFinding::absent("target's log", "it never says whom it notifies");
     }
+    let Some(handled) = handled(log, exit) else {
+        return OracleFinding::absent("target's log", "nobody saw the survivor's advance handled");
+    };
     let late: Vec<&(u64, &str)> = lines
         .iter()
-        .filter(|(seq, line)| *seq > exit.seq && *seq < end && notifies(line))
+        .filter(|(seq, line)| *seq > handled && *seq < end && notifies(line))
         .collect();
     OracleFinding::from_violations(
         "target's log",
