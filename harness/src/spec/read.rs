@@ -1,6 +1,7 @@
 //! Reading a checkout's specs, mutants and requirements, strictly.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -55,9 +56,8 @@ impl Catalogue {
     pub fn read(root: &Path) -> Result<Catalogue, SpecError> {
         let requirements: BTreeMap<String, Requirement> =
             read_toml(&root.join("specs/requirements.toml"))?;
-        let specs = read_specs(&root.join("specs"), &requirements)?;
         let repairs = read_repairs(&root.join("fixtures/repairs"), &requirements)?;
-        known_repairs(&specs, &repairs)?;
+        let specs = read_specs(&root.join("specs"), &requirements, &repairs)?;
         let known = Known {
             requirements: &requirements,
             specs: &specs,
@@ -112,21 +112,6 @@ impl Catalogue {
     }
 }
 
-/// The repairs that specs are played on must be there.
-fn known_repairs(
-    specs: &BTreeMap<String, Spec>,
-    repairs: &BTreeMap<String, Repair>,
-) -> Result<(), SpecError> {
-    let mut wanted = specs.values().flat_map(|spec| &spec.body.repairs);
-    match wanted.find(|name| !repairs.contains_key(*name)) {
-        Some(name) => {
-            let known = repairs.keys().map(String::as_str);
-            Err(SpecError::unknown("repair", name, known))
-        }
-        None => Ok(()),
-    }
-}
-
 /// What files may refer to.
 struct Known<'a> {
     requirements: &'a BTreeMap<String, Requirement>,
@@ -154,7 +139,16 @@ impl Source {
 
     /// Something is wrong where `name` stands.
     fn wrong(&self, name: &str, message: String) -> SpecError {
-        SpecError::at(&self.path, &self.text, place_of(&self.text, name), message)
+        self.wrong_at(place_of(&self.text, name), message)
+    }
+
+    /// Something is wrong with the file as a whole.
+    fn wrong_as_a_whole(&self, message: String) -> SpecError {
+        self.wrong_at(None, message)
+    }
+
+    fn wrong_at(&self, span: Option<Range<usize>>, message: String) -> SpecError {
+        SpecError::at(&self.path, &self.text, span, message)
     }
 
     /// A name of this kind must be one of the known ones.
@@ -179,6 +173,7 @@ impl Source {
 fn read_specs(
     folder: &Path,
     requirements: &BTreeMap<String, Requirement>,
+    repairs: &BTreeMap<String, Repair>,
 ) -> Result<BTreeMap<String, Spec>, SpecError> {
     let mut sources = Vec::new();
     let mut bodies: BTreeMap<String, SpecBody> = BTreeMap::new();
@@ -194,7 +189,10 @@ fn read_specs(
     let mut specs = BTreeMap::new();
     for (name, source) in sources {
         let body = with_steps(&name, &source, &bodies)?;
-        check_names(&source.path, &source.text, &body, requirements)?;
+        check_names(&source, &body, requirements)?;
+        for repair in &body.repairs {
+            source.known("repair", repair, repairs.keys().map(String::as_str))?;
+        }
         specs.insert(name.clone(), Spec { name, body });
     }
     if specs.is_empty() {
@@ -217,12 +215,7 @@ fn with_steps(
         if body.steps.is_empty() {
             let message =
                 "expected [[steps]], or `plays` with the name of a spec whose run it judges";
-            return Err(SpecError::at(
-                &source.path,
-                &source.text,
-                None,
-                message.to_owned(),
-            ));
+            return Err(source.wrong_as_a_whole(message.to_owned()));
         }
         return Ok(body);
     };
@@ -230,10 +223,13 @@ fn with_steps(
     let playable = bodies.iter().filter(|(_, body)| own(body));
     source.known("spec", &plays, playable.map(|(name, _)| name.as_str()))?;
     let has_experiment = source.parse::<toml::Table>()?.contains_key("experiment");
-    if !body.steps.is_empty() || has_experiment {
+    if !body.steps.is_empty() || has_experiment || !body.repairs.is_empty() {
         return Err(source.wrong(
             "plays",
-            format!("a spec that plays `{plays}` takes its steps and its experiment: expected none of its own"),
+            format!(
+                "a spec that plays `{plays}` takes its steps, its experiment and its repairs: \
+                 expected none of its own"
+            ),
         ));
     }
     let played = &bodies[&plays];
@@ -300,7 +296,7 @@ fn checks_of(spec: &Spec) -> impl Iterator<Item = &str> {
 fn not_empty(source: &Source, kind: &str, edits: &[Edit]) -> Result<(), SpecError> {
     if edits.is_empty() {
         let message = format!("a {kind} changes something: expected at least one table [[edits]]");
-        return Err(SpecError::at(&source.path, &source.text, None, message));
+        return Err(source.wrong_as_a_whole(message));
     }
     Ok(())
 }
@@ -328,121 +324,87 @@ fn read_expectations(
 
 /// Checks the names by which the parts of a spec refer to each other.
 fn check_names(
-    path: &Path,
-    text: &str,
+    source: &Source,
     body: &SpecBody,
     requirements: &BTreeMap<String, Requirement>,
 ) -> Result<(), SpecError> {
-    let wrong = |name: &str, what: &str, known: String| {
-        Err(SpecError::at(
-            path,
-            text,
-            place_of(text, name),
-            format!("unknown {what} `{name}`, expected one of: {known}"),
-        ))
-    };
-    let mut rules = BTreeSet::new();
-    let mut moments = BTreeSet::new();
-    for step in &body.steps {
-        if let Some(rule) = step.rule() {
-            if let Some(mistake) = check_faults::mistake(step) {
-                return Err(SpecError::at(
-                    path,
-                    text,
-                    Some(mistake.span),
-                    mistake.message,
-                ));
-            }
-            if !rules.insert(rule.as_str()) {
-                let message =
-                    format!("two rules are named `{rule}`, expected another name for each");
-                return Err(SpecError::at(path, text, Some(rule.span()), message));
-            }
-        }
-        match step {
-            Step::Release(rule) if !rules.contains(rule.as_str()) => {
-                return wrong(rule, "rule", join(rules.iter()));
-            }
-            Step::Observe(observe) if !moments.insert(observe.label.as_str()) => {
-                return Err(SpecError::at(
-                    path,
-                    text,
-                    place_of(text, &observe.label),
-                    format!(
-                        "two steps observe `{}`, expected another name for each",
-                        observe.label
-                    ),
-                ));
-            }
-            _ => {}
-        }
-    }
-    if let Some((player, wrong)) = check_presence::mistake(&body.steps) {
-        return Err(SpecError::at(
-            path,
-            text,
-            place_of(text, player.as_str()),
-            wrong,
-        ));
-    }
+    let (rules, mut moments) = check_steps(source, body)?;
     let automatic = moments_of_games(body);
     moments.extend(automatic.iter().map(String::as_str));
     let mut checks = BTreeSet::new();
     for check in &body.checks {
-        if !checks.insert(check.name()) {
-            return Err(SpecError::at(
-                path,
-                text,
-                place_of(text, check.name()),
+        let name = check.name();
+        if !checks.insert(name) {
+            return Err(source.wrong(
+                name,
                 format!(
-                    "two checks are named `{}`, expected `as = \"…\"` with another name for one",
-                    check.name()
+                    "two checks are named `{name}`, expected `as = \"…\"` with another name for one"
                 ),
             ));
         }
-        if !requirements.contains_key(&check.requirement) {
-            return wrong(&check.requirement, "requirement", join(requirements.keys()));
-        }
+        let known = requirements.keys().map(String::as_str);
+        source.known("requirement", &check.requirement, known)?;
         for moment in check.ask.moments() {
-            if !moments.contains(moment) {
-                return wrong(moment, "moment", join(moments.iter()));
-            }
+            source.known("moment", moment, moments.iter().copied())?;
         }
         for rule in check.ask.rules() {
-            if !rules.contains(rule) {
-                return wrong(rule, "rule", join(rules.iter()));
-            }
+            source.known("rule", rule, rules.iter().copied())?;
         }
         if let Some(game) = missing_game(check, body) {
-            return Err(SpecError::at(
-                path,
-                text,
-                place_of(text, &format!("game = {game}")),
-                format!(
-                    "the experiment has no game {game}: its setting `games` is {}",
-                    body.experiment.games
-                ),
+            let games = body.experiment.games;
+            return Err(source.wrong(
+                &format!("game = {game}"),
+                format!("the experiment has no game {game}: its setting `games` is {games}"),
             ));
         }
     }
     if body.checks.is_empty() {
-        return Err(SpecError::at(
-            path,
-            text,
-            None,
+        return Err(source.wrong_as_a_whole(
             "a spec without a check proves nothing: expected at least one table [[checks]]"
                 .to_owned(),
         ));
     }
     if body.pairs.is_empty() {
-        return Err(SpecError::at(
-            path,
-            text,
-            place_of(text, "pairs"),
-            "expected at least one pair of browsers".to_owned(),
-        ));
+        let message = "expected at least one pair of browsers";
+        return Err(source.wrong("pairs", message.to_owned()));
     }
     Ok(())
+}
+
+/// Checks the steps of a spec. Gives the names of the rules that they set, and of the moments that
+/// they observe.
+fn check_steps<'a>(
+    source: &Source,
+    body: &'a SpecBody,
+) -> Result<(BTreeSet<&'a str>, BTreeSet<&'a str>), SpecError> {
+    let mut rules = BTreeSet::new();
+    let mut moments = BTreeSet::new();
+    for step in &body.steps {
+        if let Some(rule) = step.rule() {
+            if let Some(mistake) = check_faults::mistake(step) {
+                return Err(source.wrong_at(Some(mistake.span), mistake.message));
+            }
+            if !rules.insert(rule.as_str()) {
+                let message =
+                    format!("two rules are named `{rule}`, expected another name for each");
+                return Err(source.wrong_at(Some(rule.span()), message));
+            }
+        }
+        match step {
+            Step::Release(rule) => source.known("rule", rule, rules.iter().copied())?,
+            Step::Observe(observe) if !moments.insert(observe.label.as_str()) => {
+                let label = &observe.label;
+                let message =
+                    format!("two steps observe `{label}`, expected another name for each");
+                return Err(source.wrong(label, message));
+            }
+            _ => {}
+        }
+    }
+    match check_presence::mistake(&body.steps) {
+        Some((player, message)) => Err(source.wrong(player.as_str(), message)),
+        None => Ok((rules, moments)),
+    }
 }
 
 /// What is taken down of each game without being asked for.
@@ -460,7 +422,7 @@ fn missing_game(check: &CheckSpec, body: &SpecBody) -> Option<GameNumber> {
 }
 
 /// Where a name stands in a text, as a quoted string if possible.
-fn place_of(text: &str, name: &str) -> Option<std::ops::Range<usize>> {
+fn place_of(text: &str, name: &str) -> Option<Range<usize>> {
     // The last place: a name is defined before it is used, and the use is what is wrong.
     text.rfind(&format!("\"{name}\""))
         .map(|start| start + 1)
