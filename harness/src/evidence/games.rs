@@ -14,6 +14,8 @@ pub struct GameScene<'a> {
     pub activated: &'a Event,
     /// The target's id of the game to which the player was assigned last.
     pub game: Option<&'a Value>,
+    /// The event that assigned the player to that game, and what it said.
+    pub assigned: Option<(&'a Event, &'a Value)>,
     /// The game started.
     pub started: Option<&'a Event>,
     /// The target activated another scene.
@@ -47,7 +49,10 @@ impl Log {
                     }
                     games.extend(entered(event, said));
                 }
-                ("pyodide_player_assigned", Some(here)) => here.game = said.get("game_id"),
+                ("pyodide_player_assigned", Some(here)) => {
+                    here.game = said.get("game_id");
+                    here.assigned = Some((event, said));
+                }
                 ("start_game", Some(here)) => {
                     here.started.get_or_insert(event);
                 }
@@ -78,6 +83,7 @@ fn entered<'a>(event: &'a Event, said: &'a Value) -> Option<GameScene<'a>> {
         scene,
         activated: event,
         game: None,
+        assigned: None,
         started: None,
         left: None,
     })

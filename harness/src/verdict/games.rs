@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::facts::SURVIVOR;
-use crate::evidence::{Direction, Event, Fact, Log, Packet, PageFact, Snapshot};
+use crate::evidence::{Direction, Event, Fact, GameScene, Log, Packet, PageFact, Snapshot};
 
 /// One game of a player: it has an id of the target's own.
 #[derive(Debug, Clone, Copy)]
@@ -36,67 +36,36 @@ pub(super) fn game_of<'a>(player: &'a str, log: &'a Log, number: u32) -> Option<
         .nth((number as usize).checked_sub(1)?)
 }
 
-/// All games of a player, in order: one for each assignment with an id that is new.
+/// All games of a player that it was assigned to, in order.
 pub(super) fn games_of<'a>(player: &'a str, log: &'a Log) -> Vec<Game<'a>> {
-    let mut games: Vec<Game<'a>> = Vec::new();
-    for (assigned, _, args) in
-        log.socket_events(player, Direction::ToClient, "pyodide_player_assigned")
-    {
-        let Some(id) = text(args, "game_id") else {
-            continue;
-        };
-        if games.iter().any(|game| game.id == id) {
-            continue;
-        }
-        let scene = scene_before(player, log, assigned.seq).unwrap_or_default();
-        let of_it = |direction, name| {
-            log.socket_events(player, direction, name)
-                .find(|(event, _, args)| {
-                    event.seq > assigned.seq && text(args, "game_id") == Some(id)
-                })
-                .map(|(event, _, _)| event)
-        };
-        games.push(Game {
-            id,
-            seed: args
-                .first()
-                .and_then(|args| args.get("game_seed")?.as_u64()),
-            scene,
-            assigned,
-            started: of_it(Direction::ToClient, "start_game"),
-            complete: of_it(Direction::ToServer, "multiplayer_game_complete"),
-            exit: exit(player, log, scene, assigned.seq),
-        });
-    }
+    let games = log.games(player).into_iter();
     games
+        .filter_map(|game| of_scene(player, log, &game))
+        .collect()
+}
+
+/// The game that was played in a scene, if the target named one.
+fn of_scene<'a>(player: &'a str, log: &'a Log, scene: &GameScene<'a>) -> Option<Game<'a>> {
+    let id = scene.game?.as_str()?;
+    let (assigned, said) = scene.assigned?;
+    let complete = log
+        .socket_events(player, Direction::ToServer, "multiplayer_game_complete")
+        .find(|(_, _, args)| text(args, "game_id") == Some(id))
+        .map(|(event, _, _)| event);
+    Some(Game {
+        id,
+        seed: said.get("game_seed").and_then(Value::as_u64),
+        scene: scene.scene.as_str().unwrap_or_default(),
+        assigned,
+        started: scene.started,
+        complete,
+        exit: scene.left,
+    })
 }
 
 /// A field of an event's first argument, where it is a text.
 pub(super) fn text<'a>(args: &'a [Value], field: &str) -> Option<&'a str> {
     args.first()?.get(field)?.as_str()
-}
-
-/// The scene on which a player stood.
-fn scene_before<'a>(player: &'a str, log: &'a Log, seq: u64) -> Option<&'a str> {
-    log.socket_events(player, Direction::ToClient, "activate_scene")
-        .rfind(|(event, _, _)| event.seq < seq)
-        .and_then(|(_, _, args)| text(args, "scene_id"))
-}
-
-/// The next scene's beginning. The same scene again is another one only if it was ended before: a
-/// page that asks for its scene is told it once more.
-fn exit<'a>(player: &'a str, log: &'a Log, scene: &str, from: u64) -> Option<&'a Event> {
-    let ended = log
-        .socket_events(player, Direction::ToClient, "terminate_scene")
-        .find(|(event, _, _)| event.seq > from)
-        .map(|(event, _, _)| event.seq);
-    log.socket_events(player, Direction::ToClient, "activate_scene")
-        .find(|(event, _, args)| {
-            event.seq > from
-                && (text(args, "scene_id") != Some(scene)
-                    || ended.is_some_and(|ended| ended < event.seq))
-        })
-        .map(|(event, _, _)| event)
 }
 
 /// Events that only a running game, or an open connection, sends.
