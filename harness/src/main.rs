@@ -361,7 +361,7 @@ fn run(arguments: &RunArguments) -> Outcome {
     if let Some(against) = &arguments.against {
         sides.push(prepare(against, AGAINST)?);
     }
-    for item in &items {
+    for item in items.iter().filter(|item| item.repetition == 1) {
         side_of(&sides, item).check_edits(&item.repairs, item.mutant)?;
     }
     let runtime = tokio::runtime::Runtime::new()?;

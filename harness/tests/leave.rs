@@ -12,19 +12,7 @@ use gymcheck::probe::SCRIPT;
 use gymcheck::spec::{PlayerName, WayToHide};
 
 use support::target::Target;
-use support::{Browser, Kind};
-
-/// Makes a test for each browser of each scenario.
-macro_rules! scenarios {
-    ($($scenario:ident)*) => {
-        mod chromium {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(super::Kind::Chrome).await })*
-        }
-        mod firefox {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(super::Kind::Firefox).await })*
-        }
-    };
-}
+use support::{Browser, Kind, scenarios};
 
 scenarios! {
     a_killed_browser_is_gone

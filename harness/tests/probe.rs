@@ -6,19 +6,7 @@ use gymcheck::evidence::{Control, Overlay, PageFact};
 use serde_json::{Value, json};
 
 use support::page::{Page, exactly};
-use support::{Browser, Kind};
-
-/// Makes a test for each browser of each scenario.
-macro_rules! scenarios {
-    ($($scenario:ident)*) => {
-        mod chromium {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(super::Kind::Chrome).await })*
-        }
-        mod firefox {
-            $(#[tokio::test] async fn $scenario() { super::$scenario(super::Kind::Firefox).await })*
-        }
-    };
-}
+use support::{Browser, Kind, scenarios};
 
 scenarios! {
     two_peers_and_their_channel

@@ -40,30 +40,21 @@ impl Environment {
     ) -> Result<PathBuf, ProvisionError> {
         files::remove_folder(&self.folder)?;
         files::create_folder(&home.targets())?;
-        let made = self.make_anew(home, host_python, guard, fill);
-        if made.is_err() {
+        let make = || {
+            Tool::new(host_python, VENV_DEADLINE)
+                .args(["-I", "-m", "venv"])
+                .args([&self.folder])
+                .run(&log(home), Some(guard))?;
+            let python = self.interpreter();
+            fill(&python)?;
+            // Without this file the environment does not count, so it comes last.
+            files::write_whole(&self.stamp(), format!("{}\n", self.made_from).as_bytes())?;
+            Ok(python)
+        };
+        make().inspect_err(|_| {
             // It would not count anyway. What the error says matters more than a folder that stays.
             let _ = files::remove_folder(&self.folder);
-        }
-        made
-    }
-
-    fn make_anew(
-        &self,
-        home: &Home,
-        host_python: &Path,
-        guard: &HomeLock,
-        fill: impl FnOnce(&Path) -> Result<(), ProvisionError>,
-    ) -> Result<PathBuf, ProvisionError> {
-        Tool::new(host_python, VENV_DEADLINE)
-            .args(["-I", "-m", "venv"])
-            .args([&self.folder])
-            .run(&log(home), Some(guard))?;
-        let python = self.interpreter();
-        fill(&python)?;
-        // Without this file the environment does not count, so it comes last.
-        files::write_whole(&self.stamp(), format!("{}\n", self.made_from).as_bytes())?;
-        Ok(python)
+        })
     }
 
     /// Where Python keeps what was installed.

@@ -244,38 +244,54 @@ async fn start_driver(
     mark: &str,
     recorder: &Recorder,
 ) -> Result<(StageProcess, u16), StageError> {
-    let mut tried = 1;
-    loop {
-        match start_driver_once(browser, player, home, folders, mark, recorder).await? {
-            Started::Listens(process, port) => return Ok((process, port)),
-            Started::Ended(_) if tried < DRIVER_STARTS => tried += 1,
-            Started::Ended(last_lines) => {
-                let driver = browser.driver.display();
-                return Err(StageError::Start {
-                    what: format!("the driver {driver}: it ended by itself, {tried} times"),
-                    source: std::io::Error::other(last_lines.join("; ")),
-                });
+    let driver = browser.driver.display();
+    let cannot = |why: String, source| StageError::Start {
+        what: format!("the driver {driver}{why}"),
+        source,
+    };
+    let mut last_words = String::new();
+    for _ in 0..DRIVER_STARTS {
+        let (sender, mut ports) = mpsc::unbounded_channel();
+        let process = StageProcess::start(
+            Start {
+                role: "driver",
+                player: Some(player),
+                command: driver_command(browser, home),
+                mark,
+                log: &log_path(folders.artefacts, &format!("driver-{player}")),
+                // Until it listens, its end is no end of the run: it can be started again.
+                must_live: false,
+            },
+            recorder,
+            move |line: &str| {
+                if let Some(port) = port_in(line) {
+                    // Nobody waits for it a second time.
+                    let _ = sender.send(port);
+                }
+            },
+        )
+        .map_err(|source| cannot(String::new(), source))?;
+        let not_ready = || StageError::NotReady {
+            what: format!("the driver {driver} to listen"),
+            waited: deadline::DRIVER,
+            component: "driver".to_owned(),
+            last_lines: process.last_lines(),
+        };
+        tokio::select! {
+            Some(port) = ports.recv() => {
+                process.must_live();
+                return Ok((process, port));
             }
+            () = process.ended() => last_words = process.last_lines().join("; "),
+            () = broken(recorder) => return Err(not_ready()),
+            () = tokio::time::sleep(deadline::DRIVER) => return Err(not_ready()),
         }
     }
+    let why = format!(": it ended by itself, {DRIVER_STARTS} times");
+    Err(cannot(why, std::io::Error::other(last_words)))
 }
 
-/// How the start of a driver went.
-enum Started {
-    /// It listens on this port.
-    Listens(StageProcess, u16),
-    /// It ended before, with these last words.
-    Ended(Vec<String>),
-}
-
-async fn start_driver_once(
-    browser: &Browser,
-    player: &str,
-    home: &Path,
-    folders: Folders<'_>,
-    mark: &str,
-    recorder: &Recorder,
-) -> Result<Started, StageError> {
+fn driver_command(browser: &Browser, home: &Path) -> Command {
     let mut command = Command::new(&browser.driver);
     command
         .arg("--port=0")
@@ -289,52 +305,7 @@ async fn start_driver_once(
         // Its own default is a fixed port.
         command.arg("--websocket-port=0");
     }
-    let (sender, mut port) = mpsc::unbounded_channel();
-    let process = StageProcess::start(
-        Start {
-            role: "driver",
-            player: Some(player),
-            command,
-            mark,
-            log: &log_path(folders.artefacts, &format!("driver-{player}")),
-            // Until it listens, its end is no end of the run: it can be started again.
-            must_live: false,
-        },
-        recorder,
-        move |line: &str| {
-            if let Some(port) = port_in(line) {
-                // Nobody waits for it a second time.
-                let _ = sender.send(port);
-            }
-        },
-    )
-    .map_err(|source| StageError::Start {
-        what: format!("the driver {}", browser.driver.display()),
-        source,
-    })?;
-    let listens = async {
-        match port.recv().await {
-            Some(port) => port,
-            // Its output has ended, and so has it.
-            None => std::future::pending().await,
-        }
-    };
-    let port = tokio::select! {
-        port = listens => Some(port),
-        () = process.ended() => return Ok(Started::Ended(process.last_lines())),
-        () = broken(recorder) => None,
-        () = tokio::time::sleep(deadline::DRIVER) => None,
-    };
-    process.must_live();
-    match port {
-        Some(port) => Ok(Started::Listens(process, port)),
-        None => Err(StageError::NotReady {
-            what: format!("the driver {} to listen", browser.driver.display()),
-            waited: deadline::DRIVER,
-            component: "driver".to_owned(),
-            last_lines: process.last_lines(),
-        }),
-    }
+    command
 }
 
 /// The port that a driver says it listens on: `… was started successfully on port 4711.` or

@@ -15,6 +15,19 @@ use tempfile::TempDir;
 
 pub(crate) use gymcheck::spec::BrowserKind as Kind;
 
+/// Makes a test for each browser of each scenario.
+macro_rules! scenarios {
+    ($($scenario:ident)*) => {
+        mod chromium {
+            $(#[tokio::test] async fn $scenario() { super::$scenario(super::Kind::Chrome).await })*
+        }
+        mod firefox {
+            $(#[tokio::test] async fn $scenario() { super::$scenario(super::Kind::Firefox).await })*
+        }
+    };
+}
+pub(crate) use scenarios;
+
 /// A browser under WebDriver.
 pub(crate) struct Browser {
     pub(crate) client: Client,
