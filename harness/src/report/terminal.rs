@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::results::Results;
-use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
+use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, changes};
 use crate::verdict::{CheckResult, Says, Verdict};
 
 /// Says what goes on while it goes on: a live line for each run on a terminal, else a line for each
@@ -153,23 +153,14 @@ fn differences(differences: &[Difference], first: &str, second: &str) -> String 
 fn table(results: &Results) -> String {
     let mut text = String::new();
     for run in &results.runs {
-        let mutant = run
-            .mutant
-            .as_ref()
-            .map(|name| format!(" ~ {name}"))
-            .unwrap_or_default();
-        let repairs = match run.repairs.len() {
-            0 => String::new(),
-            few @ 1..3 => format!(" + {}", run.repairs[..few].join(" + ")),
-            many => format!(" + {many} repairs"),
-        };
+        let changes = changes(&run.repairs, run.mutant.as_deref());
         let again = match run.attempts {
             1 => String::new(),
             attempts => format!(", attempt {attempts}"),
         };
         let _ = writeln!(
             text,
-            "{}  {} {}{repairs}{mutant} ({}, {} s{again})",
+            "{}  {} {}{changes} ({}, {} s{again})",
             coloured(run.verdict, 8),
             run.spec,
             run.pair,

@@ -68,18 +68,7 @@ impl Item<'_> {
 
     fn changes(&self) -> String {
         let repairs: Vec<&str> = self.repair_names().collect();
-        let mut text = match repairs.len() {
-            0 => String::new(),
-            few if few < MANY_REPAIRS => format!(" + {}", repairs.join(" + ")),
-            many => {
-                let names = sha2::Sha256::digest(repairs.join(" "));
-                format!(" + {many} repairs {}", &hex::encode(names)[..6])
-            }
-        };
-        if let Some(mutant) = self.mutant {
-            text = format!("{text} ~ {}", mutant.name);
-        }
-        text
+        changes(&repairs, self.mutant.map(|mutant| mutant.name.as_str()))
     }
 
     /// Whether it is the run without the mutant that belongs to the other one.
@@ -92,6 +81,24 @@ impl Item<'_> {
             && self.side == other.side
             && self.repair_names().eq(other.repair_names())
     }
+}
+
+/// The changes that a run is played with, in one line, each set of them with a text of its own.
+#[must_use]
+pub fn changes(repairs: &[impl AsRef<str>], mutant: Option<&str>) -> String {
+    let names: Vec<&str> = repairs.iter().map(AsRef::as_ref).collect();
+    let mut text = match names.len() {
+        0 => String::new(),
+        few if few < MANY_REPAIRS => format!(" + {}", names.join(" + ")),
+        many => {
+            let digest = hex::encode(sha2::Sha256::digest(names.join(" ")));
+            format!(" + {many} repairs {}", &digest[..6])
+        }
+    };
+    if let Some(mutant) = mutant {
+        text = format!("{text} ~ {mutant}");
+    }
+    text
 }
 
 /// What a call selects.

@@ -20,7 +20,7 @@ mod root;
 mod scenario;
 mod walk;
 
-pub use batch::{Item, Selection, Side, base_of, pair_of_runs, select_repairs};
+pub use batch::{Item, Selection, Side, base_of, changes, pair_of_runs, select_repairs};
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
 pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};
