@@ -340,7 +340,9 @@ pub struct RuleFact {
 pub enum RuleEffect {
     /// It holds the event, and everything behind it but Engine.IO's ping and pong.
     Held,
-    /// The same, for a set time.
+    /// It had nothing to hold: the event came after the one that it was to come after.
+    InOrder,
+    /// It holds the event for a set time, and everything behind it.
     Delayed,
     /// What it kept was let go.
     Released,
@@ -368,6 +370,7 @@ impl RuleEffect {
     pub fn is_firing(self) -> bool {
         match self {
             RuleEffect::Held
+            | RuleEffect::InOrder
             | RuleEffect::Delayed
             | RuleEffect::Injected
             | RuleEffect::Cut
@@ -387,6 +390,7 @@ impl RuleEffect {
         match self {
             // A slow network, and one that breaks, do the same to what the target sent by itself.
             RuleEffect::Held
+            | RuleEffect::InOrder
             | RuleEffect::Delayed
             | RuleEffect::Released
             | RuleEffect::Discarded

@@ -162,29 +162,31 @@ impl Lane {
             return self.pass_on(parcel, Origin::Natural, None);
         };
         match self.rules.stopping(&at) {
-            Some((rule, stop)) => self.stop(rule, stop, at.event, parcel),
+            Some((rule, stop)) => self.stop(rule, stop, at, parcel),
             None => self.pass_event(&at, parcel),
         }
     }
 
-    /// Keeps an event from being passed on.
-    fn stop(&mut self, rule: String, stop: Stop, event: String, parcel: Parcel) {
+    /// Keeps an event from being passed on, unless it need not wait any more.
+    fn stop(&mut self, rule: String, stop: Stop, at: Passage, parcel: Parcel) {
         let effect = match stop {
             Stop::Hold => RuleEffect::Held,
+            Stop::InOrder => RuleEffect::InOrder,
             Stop::Delay(_) => RuleEffect::Delayed,
             Stop::Cut => RuleEffect::Cut,
             Stop::Drop => RuleEffect::Dropped,
             Stop::SetAside { .. } => RuleEffect::SetAside,
         };
-        self.record_rule(&rule, effect, &event);
+        self.record_rule(&rule, effect, &at.event);
         match stop {
-            Stop::Hold => self.hold(rule, event, None, parcel),
-            Stop::Delay(by) => self.hold(rule, event, Some(by), parcel),
+            Stop::Hold => self.hold(rule, at.event, None, parcel),
+            Stop::InOrder => self.pass_event(&at, parcel),
+            Stop::Delay(by) => self.hold(rule, at.event, Some(by), parcel),
             Stop::Cut => self.cut = Some(rule),
             Stop::Drop => {}
             Stop::SetAside { until } => self.aside.push(Aside {
                 rule,
-                event,
+                event: at.event,
                 until,
                 parcel,
             }),

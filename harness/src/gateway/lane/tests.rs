@@ -223,11 +223,6 @@ fn a_hold_until_another_event_is_over_when_that_has_passed() {
     let hold = |player: &str| Fault::Hold {
         until: Some(until(player)),
     };
-    bench.set("early", "a", hold("partner"));
-    bench.rules.passed(&until("partner"));
-    bench.events(&["a"]);
-    assert_eq!(names(&mut bench), ["a"]);
-
     bench.set("late", "b", hold("partner"));
     bench.events(&["b", "c"]);
     bench.rules.passed(&until("survivor"));
@@ -236,6 +231,24 @@ fn a_hold_until_another_event_is_over_when_that_has_passed() {
     bench.rules.passed(&until("partner"));
     bench.lane.reconsider();
     assert_eq!(names(&mut bench), ["b", "c"]);
+}
+
+#[test]
+fn a_hold_that_has_nothing_to_wait_for_any_more_says_that_the_order_is_as_wanted() {
+    let mut bench = Bench::new();
+    let until = at("u");
+    bench.set(
+        "order",
+        "a",
+        Fault::Hold {
+            until: Some(until.clone()),
+        },
+    );
+    bench.rules.passed(&until);
+    assert!(bench.effects().is_empty());
+    bench.events(&["a", "a"]);
+    assert_eq!(names(&mut bench), ["a", "a"]);
+    assert_eq!(bench.effects(), [("order".into(), RuleEffect::InOrder)]);
 }
 
 #[tokio::test]

@@ -20,12 +20,16 @@ struct Set {
     rule: Rule,
     /// Whether it has met its event already.
     spent: bool,
+    /// Whether the event that a hold waits for has passed before there was anything to hold.
+    overdue: bool,
 }
 
 /// A rule that keeps an event from being passed on now.
 #[derive(Debug)]
 pub(super) enum Stop {
     Hold,
+    /// It need not wait: the event that it was to come after has passed already.
+    InOrder,
     Delay(Duration),
     Cut,
     Drop,
@@ -53,19 +57,26 @@ impl Default for Rules {
 
 impl Rules {
     pub(super) fn set(&self, rule: Rule) {
-        self.rules().push(Set { rule, spent: false });
+        self.rules().push(Set {
+            rule,
+            spent: false,
+            overdue: false,
+        });
     }
 
     /// Takes a rule out of force. False if there is none of that name.
     pub(super) fn release(&self, name: &str) -> bool {
-        self.remove(|rule| rule.name == name)
+        self.remove(|set| set.rule.name == name)
     }
 
-    /// An event was delivered: those who waited for it are released.
+    /// An event was delivered: those who waited for it are released. A hold that has kept nothing so
+    /// far has only to see its own event come after this one.
     pub(super) fn passed(&self, at: &Passage) {
-        self.remove(
-            |rule| matches!(&rule.fault, Fault::Hold { until: Some(until) } if until == at),
-        );
+        let waits = |rule: &Rule| matches!(&rule.fault, Fault::Hold { until: Some(until) } if until == at);
+        for set in self.rules().iter_mut() {
+            set.overdue |= !set.spent && waits(&set.rule);
+        }
+        self.remove(|set| set.spent && waits(&set.rule));
     }
 
     /// Whether a rule is in force.
@@ -81,10 +92,9 @@ impl Rules {
     /// The rule that stops an event which is about to be passed on, by its name.
     pub(super) fn stopping(&self, at: &Passage) -> Option<(String, Stop)> {
         let mut rules = self.rules();
-        rules.iter_mut().filter(|set| !set.spent).find_map(|set| {
-            let stop = set.rule.stop(at)?;
-            // A hold is for every such event until it is released.
-            set.spent = !matches!(stop, Stop::Hold);
+        rules.iter_mut().find_map(|set| {
+            let stop = set.stop(at)?;
+            set.spent = true;
             Some((set.rule.name.clone(), stop))
         })
     }
@@ -101,10 +111,10 @@ impl Rules {
         met.collect()
     }
 
-    fn remove(&self, wanted: impl Fn(&Rule) -> bool) -> bool {
+    fn remove(&self, wanted: impl Fn(&Set) -> bool) -> bool {
         let mut rules = self.rules();
         let before = rules.len();
-        rules.retain(|set| !wanted(&set.rule));
+        rules.retain(|set| !wanted(set));
         let removed = rules.len() < before;
         drop(rules);
         if removed {
@@ -115,6 +125,18 @@ impl Rules {
 
     fn rules(&self) -> MutexGuard<'_, Vec<Set>> {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Set {
+    /// What it does to an event that is about to be passed on.
+    fn stop(&self, at: &Passage) -> Option<Stop> {
+        match self.rule.stop(at)? {
+            Stop::Hold if self.overdue => (!self.spent).then_some(Stop::InOrder),
+            // A hold is for every such event until it is released.
+            Stop::Hold => Some(Stop::Hold),
+            stop => (!self.spent).then_some(stop),
+        }
     }
 }
 

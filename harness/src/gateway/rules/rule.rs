@@ -40,7 +40,8 @@ pub enum Fault {
     /// Engine.IO's ping and pong: until the rule is released, or until another event has passed.
     ///
     /// The rule stays in force until then: an event that matches on a later connection is held as
-    /// well. If the other event passes before anything was held, nothing ever is.
+    /// well. If the other event passes before anything was held, nothing is: the two come in the
+    /// wanted order by themselves, and the evidence says so.
     Hold {
         /// The other event, if there is one.
         until: Option<Passage>,
