@@ -12,14 +12,20 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gymcheck::run::{
-    Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, fate_of, find_root,
-    pair_of_runs, select_repairs,
+    Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs,
+    fate_of, find_root, pair_of_runs, select_repairs,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal};
 use gymcheck::target::{PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+/// How many trials are begun at once. Most of them wait: for one of the runs that the machine can
+/// carry out at once, or for a run that another trial has begun.
+const TRIALS_AT_ONCE: usize = 64;
 
 fn main() -> ExitCode {
     // A signal ends the browsers and servers first, then this program.
@@ -31,7 +37,8 @@ fn main() -> ExitCode {
         eprintln!("signals cannot be handled: {error}");
         return ExitCode::FAILURE;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(TRIALS_AT_ONCE);
     let suite = match Suite::read() {
         Ok(suite) => Arc::new(suite),
         Err(error) => {
@@ -53,18 +60,25 @@ struct Suite {
     root: PathBuf,
     catalogue: Catalogue,
     invocation: OnceLock<Result<Invocation, String>>,
-    /// One run at a time: two browsers and Python in each of them fill a small machine. They
-    /// are kept by what was played, since specs and mutants share them.
-    runs: Mutex<HashMap<String, Vec<RunRecord>>>,
+    runtime: Runtime,
+    /// As many runs at once as the machine can carry out.
+    jobs: Semaphore,
+    /// Runs are kept by what was played, since specs and mutants share them.
+    runs: Mutex<HashMap<String, Shared>>,
 }
 
+/// A run that is carried out by the first trial that needs it; the others wait for it.
+type Shared = Arc<OnceLock<Result<Vec<RunRecord>, String>>>;
+
 impl Suite {
-    fn read() -> Result<Suite, SpecError> {
+    fn read() -> Result<Suite, Box<dyn std::error::Error>> {
         let root = find_root();
         Ok(Suite {
             catalogue: Catalogue::read(&root)?,
             root,
             invocation: OnceLock::new(),
+            runtime: Runtime::new()?,
+            jobs: Semaphore::new(default_jobs().into()),
             runs: Mutex::new(HashMap::new()),
         })
     }
@@ -99,19 +113,27 @@ impl Suite {
 
     /// The records of a run, carried out once in this invocation.
     fn run(&self, item: &Item<'_>) -> Result<Vec<RunRecord>, Failed> {
-        let invocation = self.invocation()?;
-        invocation.check_edits(&item.repairs, item.mutant)?;
-        let runtime = tokio::runtime::Runtime::new()?;
+        let title = item.title();
         // A trial that panicked has ended its stage: what it left of the map is good.
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = Arc::clone(runs.entry(title).or_default());
+        drop(runs);
+        let records = shared.get_or_init(|| {
+            self.carry_out(item)
+                .map_err(|failed| failed.message().unwrap_or("failed").to_owned())
+        });
+        records.clone().map_err(Failed::from)
+    }
+
+    fn carry_out(&self, item: &Item<'_>) -> Result<Vec<RunRecord>, Failed> {
+        let invocation = self.invocation()?;
+        invocation.check_edits(&item.repairs, item.mutant)?;
         let title = item.title();
-        if let Some(known) = runs.get(&title) {
-            return Ok(known.clone());
-        }
-        let say = |step: &str| eprintln!("{title}: {step}");
-        let records = runtime.block_on(invocation.run(item, say))?;
-        runs.insert(title, records.clone());
-        Ok(records)
+        self.runtime.block_on(async {
+            let _job = self.jobs.acquire().await?;
+            let say = |step: &str| eprintln!("{title}: {step}");
+            Ok(invocation.run(item, say).await?)
+        })
     }
 
     /// The run of a spec, judged by every spec that plays the same.
