@@ -733,11 +733,20 @@ mod told_or_carried_on {
         passes(IN_GAME, &ended_after(1_900.0, false));
         // Both on their way at once: it was told and stayed, which is whole.
         passes(IN_GAME, &ended_after(1.0, false));
+        // The target had forgotten the game: it tells nobody, and the survivor is on the survey.
+        passes(ON_SURVEY, &recorded("good"));
+    }
+
+    #[test]
+    fn neither_told_nor_moved_on_fails() {
+        let log = without(&recorded("in-game"), |event| {
+            is_socket_event(event, "survivor", "p2p_game_ended")
+        });
+        fails(IN_GAME, "wire", "neither told nor moved on", &log);
     }
 
     #[test]
     fn without_each_stimulus_it_is_vacuous() {
-        is_vacuous(ON_SURVEY, "the target's own word", &recorded("good"));
         let log = told_late();
         let killed = |event: &Event| {
             matches!(&event.fact, Fact::Process(process)
@@ -1198,5 +1207,60 @@ mod counts_steady {
             page.state.listeners.insert("p2p_pause".into(), 2);
         });
         fails(ASK, "listeners", "`p2p_pause`: 1, 1, 2, 1", &one_moment);
+    }
+}
+
+mod rules {
+    use super::*;
+    use gymcheck::evidence::{ProcessPhase, RuleEffect};
+    use gymcheck::verdict::Judgement;
+
+    fn judged(log: &Log) -> Judgement {
+        let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+        judge(catalogue.spec(HEADLINE).expect("a spec"), log)
+    }
+
+    fn unfired(name: &str) -> Log {
+        let fired = |event: &Event| {
+            matches!(&event.fact, Fact::Rule(rule) if rule.rule == "partner-stays-behind"
+                && rule.effect == RuleEffect::Held)
+        };
+        let log = recorded(name);
+        assert!(log.events().iter().any(fired), "{name}");
+        without(&log, fired)
+    }
+
+    /// The log in which the partner's advance passes right before it leaves.
+    fn passed(log: &Log) -> Log {
+        let leaves = position(log, |event| {
+            matches!(&event.fact, Fact::Process(process)
+                if process.phase == ProcessPhase::Killed)
+        });
+        let joins = position(log, |event| is_socket_event(event, "partner", "join_game"));
+        let like = &log.events()[joins];
+        let advance = socket_event(like, "advance_scene", serde_json::json!({}));
+        inserted(log, leaves, [advance])
+    }
+
+    #[test]
+    fn one_that_never_fired_leaves_no_pass_and_hides_no_failure() {
+        let good = judged(&passed(&unfired("good")));
+        assert_eq!(good.verdict, Verdict::Vacuous);
+        for check in good.checks {
+            assert_eq!(check.verdict, Verdict::Vacuous, "{}", check.check);
+            assert_eq!(check.account, "the rule `partner-stays-behind` never fired");
+        }
+        let bad = judged(&passed(&unfired("late-end-not-guarded")));
+        let of = |name: &str| {
+            let check = bad.checks.iter().find(|check| check.check == name);
+            check.map(|check| check.verdict)
+        };
+        assert_eq!(of("no-overlay"), Some(Verdict::Fail));
+        assert_eq!(of("connections-closed"), Some(Verdict::Vacuous));
+    }
+
+    #[test]
+    fn a_hold_has_done_its_work_if_the_player_left_before_it_sent_the_event() {
+        assert_eq!(judged(&unfired("good")).verdict, Verdict::Pass);
     }
 }

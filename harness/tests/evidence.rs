@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gymcheck::evidence::{
     DepartedFact, Direction, Event, Fact, LeavingFact, Log, Overlay, Packet, PageEvent, PageFact,
-    ProcessPhase, RuleEffect, StepPhase,
+    ProcessPhase, StepPhase,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, Spec, WayToLeave};
@@ -181,29 +181,6 @@ fn hello(event: &Event) -> Fact {
             secure: true,
         },
     })
-}
-
-#[test]
-fn a_rule_that_never_fired_leaves_no_pass_and_hides_no_failure() {
-    let spec = spec(HEADLINE);
-    let fired = |event: &Event| {
-        matches!(&event.fact, Fact::Rule(rule) if rule.rule == "partner-stays-behind"
-            && rule.effect == RuleEffect::Held)
-    };
-    let judged = |name: &str| {
-        let log = log(name);
-        assert!(log.events().iter().any(fired), "{name}");
-        judge(&spec, &without(&log, fired))
-    };
-    let good = judged("good");
-    assert_eq!(good.verdict, Verdict::Vacuous);
-    for check in good.checks {
-        assert_eq!(check.verdict, Verdict::Vacuous, "{}", check.check);
-        assert_eq!(check.account, "the rule `partner-stays-behind` never fired");
-    }
-    let bad = judged("late-end-not-guarded");
-    assert_eq!(verdict(&bad, "no-overlay"), Verdict::Fail);
-    assert_eq!(verdict(&bad, "connections-closed"), Verdict::Vacuous);
 }
 
 #[test]

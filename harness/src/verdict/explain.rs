@@ -168,7 +168,7 @@ pub const EXPLANATIONS: [Explanation; 14] = [
         why: "A partner who goes in the last frames meets an end that is already under way: half \
               of each story strands the survivor under an overlay on the next scene.",
         stimuli: &[
-            "the target told the survivor by itself that the partner had ended this game",
+            "the survivor was in a game that had begun",
             DEPARTURE,
             "a barrier after that",
         ],
@@ -177,7 +177,7 @@ pub const EXPLANATIONS: [Explanation; 14] = [
             "wire: no advance, or an advance and the next scene",
             "hit-testing: nothing in reach, or everything",
         ],
-        vacuous: "the target had forgotten the game already and told nobody.",
+        vacuous: "the partner did not really leave, or not from a game that had begun.",
     },
     Explanation {
         check: "form-answered",

@@ -1,24 +1,45 @@
 //! What the rules of a spec did: a check is worth nothing if the disturbance that its spec is about
 //! never was.
 
+use super::departure::departure;
 use super::{Stimulus, Verdict};
-use crate::evidence::{Fact, Log};
-use crate::spec::Spec;
+use crate::evidence::{Fact, Log, StepPhase};
+use crate::spec::{HoldRule, Spec, Step};
 
 /// What each rule of a spec has done, as something that had to happen.
 pub(super) fn firings(spec: &Spec, log: &Log) -> Vec<Firing> {
-    let rules = spec.body.steps.iter().filter_map(|step| step.rule());
-    let firings = rules.map(|rule| {
+    let steps = spec.body.steps.iter().enumerate();
+    let firings = steps.filter_map(|(index, step)| {
+        let rule = step.rule()?;
         let fired = log.events().iter().filter(|event| {
             matches!(&event.fact, Fact::Rule(fact)
                 if fact.rule == rule.as_str() && fact.effect.is_firing())
         });
-        Firing {
+        let unneeded = match step {
+            Step::Hold(hold) => left_before(hold, index, log),
+            _ => None,
+        };
+        Some(Firing {
             rule: rule.to_string(),
-            evidence: fired.map(|event| event.seq).collect(),
-        }
+            evidence: fired.map(|event| event.seq).chain(unneeded).collect(),
+        })
     });
     firings.collect()
+}
+
+/// The departure of the player whose event a rule keeps for good, if the player left before its page
+/// came to send it: it never reached the target, which is what the rule is there for.
+fn left_before(hold: &HoldRule, index: usize, log: &Log) -> Option<u64> {
+    let player = hold.player.as_str();
+    let set = log.events().iter().find(|event| {
+        matches!(&event.fact, Fact::Step(step)
+            if step.index == index && step.phase == StepPhase::Done)
+    })?;
+    let left = departure(log, player)?.began;
+    let came = log
+        .socket_events(player, hold.direction, hold.event.as_str())
+        .any(|(event, _, _)| event.seq > set.seq);
+    (hold.until.is_none() && !came && set.seq < left.seq).then_some(left.seq)
 }
 
 /// What one rule has done.

@@ -14,40 +14,60 @@ const ROUND_TRIP_MS: f64 = 100.0;
 /// What the survivor has been through.
 #[derive(Clone, Copy)]
 struct Story<'a> {
-    /// It was told that the partner had ended this game.
-    told: &'a Event,
+    /// It was told that the partner had ended this game. A target that has forgotten the game tells
+    /// nobody.
+    told: Option<&'a Event>,
+    /// It was told; or, if it was not, the partner began to leave.
+    since: &'a Event,
     /// Its page said that the last episode had ended.
     ended: Option<&'a Event>,
     /// The end of the time that is looked at.
     end: &'a Event,
 }
 
+impl Story<'_> {
+    /// From where on nothing may cover the page of a survivor who carries on.
+    fn out_of_the_game(&self) -> u64 {
+        match (self.told, self.ended) {
+            (Some(told), Some(ended)) => told.seq.min(ended.seq),
+            (None, Some(ended)) => ended.seq,
+            (_, None) => self.since.seq,
+        }
+    }
+}
+
 /// Asks about the time until the moment `after`; `before` is a moment in the game.
 pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
     let game = game_of_the_death(log);
     let told = game.and_then(|game| told(log, &game));
+    let died = departure(log, PARTNER).map(|left| left.began);
+    let since = told.or(died);
     let end = log.barrier(SURVIVOR, &moments.after);
+    let left = partner_left(log);
+    // What the target has to say of the death, it has said by then.
+    let said = left.iter().flat_map(|stimulus| &stimulus.evidence).max();
+    let at_rest = end.filter(|end| {
+        told.is_none_or(|told| told.seq < end.seq) && said.is_some_and(|said| *said < end.seq)
+    });
     let mut stimuli = vec![
         Stimulus::new(
             "the survivor was in a game that had begun",
             seq(game.and_then(|game| game.started)),
         ),
-        Stimulus::new(
-            "the target told the survivor by itself that the partner had ended this game",
-            seq(told),
-        ),
-        Stimulus::new(
-            "a barrier after that",
-            seq(end.filter(|end| told.is_some_and(|told| told.seq < end.seq))),
-        ),
+        Stimulus::new("a barrier after the partner's departure", seq(at_rest)),
     ];
-    stimuli.extend(partner_left(log));
-    let oracles = match (game, told, end) {
-        (Some(game), Some(told), Some(end)) => {
+    stimuli.extend(left);
+    let oracles = match (game, since, end) {
+        (Some(game), Some(since), Some(end)) => {
             let ended = game.complete.filter(|ended| ended.seq < end.seq);
-            judge_rows(&Story { told, ended, end }, moments, log, &game)
+            let story = Story {
+                told,
+                since,
+                ended,
+                end,
+            };
+            judge_rows(&story, moments, log, &game)
         }
-        (Some(game), None, Some(end)) => vec![neither(&game, end)],
         _ => Vec::new(),
     };
     Findings { stimuli, oracles }
@@ -72,36 +92,23 @@ fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
         .map(|(event, _, _)| event)
 }
 
-/// A survivor who is not told must be moved on.
-fn neither(game: &Game<'_>, end: &Event) -> OracleFinding {
-    match game.exit.filter(|exit| exit.seq < end.seq) {
-        Some(_) => OracleFinding::absent(
-            "wire",
-            "the survivor was not told and moved on: the target knew no more of this game",
-        ),
-        None => OracleFinding::from_violations(
-            "wire",
-            vec!["the survivor was neither told nor moved on".to_owned()],
-            "",
-            vec![end.seq],
-        ),
-    }
-}
-
-/// Which of the two it must be, by what came first. Where both were on their way at once, either
-/// will do, if it is whole.
+/// Which of the two it must be, by what came first: who is not told must be moved on. Where both were
+/// on their way at once, either will do, if it is whole.
 fn judge_rows(
     story: &Story<'_>,
     moments: &BetweenMoments,
     log: &Log,
     game: &Game<'_>,
 ) -> Vec<OracleFinding> {
-    let stayed = || stayed(story, moments, log);
     let carried_on = || carried_on(story, moments, log, game);
+    let Some(told) = story.told else {
+        return carried_on();
+    };
+    let stayed = || stayed(told, story, moments, log);
     let Some(ended) = story.ended else {
         return stayed();
     };
-    if (ended.t - story.told.t).abs() < round_trip(log) {
+    if (ended.t - told.t).abs() < round_trip(log) {
         let whole = carried_on();
         let alternative = stayed();
         let is_whole = |row: &[OracleFinding]| row.iter().all(|one| one.says != Says::Violated);
@@ -111,7 +118,7 @@ fn judge_rows(
             alternative
         };
     }
-    if story.told.seq < ended.seq {
+    if told.seq < ended.seq {
         stayed()
     } else {
         carried_on()
@@ -131,20 +138,25 @@ fn round_trip(log: &Log) -> f64 {
 }
 
 /// Told in the game: an overlay comes and stays, and the survivor stays with it.
-fn stayed(story: &Story<'_>, moments: &BetweenMoments, log: &Log) -> Vec<OracleFinding> {
+fn stayed(
+    told: &Event,
+    story: &Story<'_>,
+    moments: &BetweenMoments,
+    log: &Log,
+) -> Vec<OracleFinding> {
     vec![
-        overlay_stays(story, moments, log),
-        nobody_moves(story, log),
+        overlay_stays(told, moments, log),
+        nobody_moves(told, story.end, log),
         nothing_in_reach(moments, log),
     ]
 }
 
-fn overlay_stays(story: &Story<'_>, moments: &BetweenMoments, log: &Log) -> OracleFinding {
+fn overlay_stays(told: &Event, moments: &BetweenMoments, log: &Log) -> OracleFinding {
     let Some((event, snapshot)) = log.snapshot(SURVIVOR, &moments.after) else {
         return OracleFinding::absent("DOM history", "the page was not looked at");
     };
     let mut evidence = vec![event.seq];
-    let came: Vec<u32> = overlays(log, story.told.seq, event.seq)
+    let came: Vec<u32> = overlays(log, told.seq, event.seq)
         .filter(|(_, overlay)| overlay.visible)
         .map(|(event, overlay)| {
             evidence.push(event.seq);
@@ -172,19 +184,19 @@ fn overlay_stays(story: &Story<'_>, moments: &BetweenMoments, log: &Log) -> Orac
     )
 }
 
-fn nobody_moves(story: &Story<'_>, log: &Log) -> OracleFinding {
+fn nobody_moves(told: &Event, end: &Event, log: &Log) -> OracleFinding {
     let moves: Vec<&Event> = log
         .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
         .chain(log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene"))
         .map(|(event, _, _)| event)
-        .filter(|event| event.seq > story.told.seq && event.seq < story.end.seq)
+        .filter(|event| event.seq > told.seq && event.seq < end.seq)
         .collect();
     let violations = moves
         .first()
         .map(|first| {
             format!(
                 "told in the game, and moved on all the same, {:.1} s later",
-                (first.t - story.told.t) / 1000.0
+                (first.t - told.t) / 1000.0
             )
         })
         .into_iter()
@@ -196,7 +208,7 @@ fn nobody_moves(story: &Story<'_>, log: &Log) -> OracleFinding {
         moves
             .iter()
             .map(|event| event.seq)
-            .chain([story.told.seq])
+            .chain([told.seq])
             .collect(),
     )
 }
@@ -230,7 +242,7 @@ fn nothing_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
     )
 }
 
-/// Played to the end: no overlay, and the next scene comes and works.
+/// Played to the end, or not told: no overlay, and the next scene comes and works.
 fn carried_on(
     story: &Story<'_>,
     moments: &BetweenMoments,
@@ -245,7 +257,7 @@ fn carried_on(
 }
 
 fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
-    let from = story.told.seq.min(story.ended.map_or(u64::MAX, |e| e.seq));
+    let from = story.out_of_the_game();
     let end = story.end.seq;
     let mut evidence = Vec::new();
     let mut violations: Vec<String> = Vec::new();
@@ -265,7 +277,7 @@ fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
             );
         }
     }
-    for (event, snapshot) in snapshots_at_rest(log, story.told.seq) {
+    for (event, snapshot) in snapshots_at_rest(log, from) {
         for overlay in snapshot.state.overlays.iter().filter(|one| one.visible) {
             note(
                 event.seq,
@@ -302,6 +314,9 @@ fn next_scene(story: &Story<'_>, log: &Log, game: &Game<'_>) -> OracleFinding {
         .find(|event| story.ended.is_some_and(|ended| event.seq > ended.seq));
     let arrived = game.exit.filter(|exit| exit.seq < story.end.seq);
     let violations = match (advanced, arrived) {
+        (_, None) if story.told.is_none() => {
+            vec!["the survivor was neither told nor moved on".to_owned()]
+        }
         (None, _) => vec!["the game was played to its end, and the page never advanced".to_owned()],
         (_, None) => vec!["the page advanced, and the next scene never came".to_owned()],
         (Some(_), Some(_)) => Vec::new(),
