@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use futures_util::StreamExt;
 use gymcheck::evidence::Log;
 use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
-use gymcheck::report::{ExitStatus, Progress, Results, print_results};
+use gymcheck::report::{ExitStatus, Progress, Results, defects, print_results};
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, PrepareError, RunRecord, Selection, Side, Wanted, base_of,
     browsers_of, default_jobs, fate_of, find_root, record,
@@ -466,6 +466,7 @@ fn put_together(
         }
         results.runs.extend(records.iter().cloned());
     }
+    results.defects = defects(&results.runs);
     results
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::defects::Defect;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, compare};
 use crate::target::TargetFacts;
 use crate::verdict::Verdict;
@@ -25,6 +26,9 @@ pub struct Results {
     /// Where the second target differs from the first, the worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
+    /// The known defects of the targets that were seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<Defect>,
     /// Each run.
     pub runs: Vec<RunRecord>,
     /// Each mutant that was tried.
@@ -75,6 +79,7 @@ impl Results {
             gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
             targets,
             differences: Vec::new(),
+            defects: Vec::new(),
             runs: Vec::new(),
             mutants: Vec::new(),
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::defects::Defect;
 use super::results::Results;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, changes};
 use crate::verdict::{CheckResult, Says, Verdict};
@@ -105,6 +106,7 @@ pub fn print_results(results: &Results, file: &Path, out: &Path) {
         );
     }
     anstream::print!("{}", table(results));
+    anstream::print!("{}", known_defects(&results.defects, out));
     for run in results
         .runs
         .iter()
@@ -187,10 +189,35 @@ fn table(results: &Results) -> String {
 /// What is known of a check and is not `pass`.
 fn expected(check: &CheckResult) -> String {
     match (&check.known, check.verdict == check.expected) {
-        (Some(reason), true) => format!("  (known: {reason})"),
+        (Some(_), true) => "  (known)".to_owned(),
         (Some(reason), false) => format!("  (expected {}: {reason})", check.expected),
         (None, _) => String::new(),
     }
+}
+
+/// What is wrong with the target and was known: it is no surprise, and no less wrong.
+fn known_defects(defects: &[Defect], out: &Path) -> String {
+    let mut text = String::new();
+    if !defects.is_empty() {
+        let _ = writeln!(text, "\nknown defects of the target:");
+    }
+    for one in defects {
+        let _ = writeln!(
+            text,
+            "  {RED}{:<8}{RESET}  {} {} on {}, {} of {} times: {}\n      seen: {}\n      again: {}\n      evidence: {}",
+            one.requirement,
+            one.spec,
+            one.check,
+            one.pair,
+            one.seen,
+            one.runs,
+            one.reason,
+            one.account,
+            one.again,
+            out.join(&one.folder).display()
+        );
+    }
+    text
 }
 
 fn mutant_line(mutant: &MutantRecord) -> String {
