@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::{
-    DepartedFact, Direction, Event, Fact, LeavingFact, Log, Overlay, Packet, PageEvent, PageFact,
-    ProcessPhase, StepPhase,
+    DepartedFact, Direction, Event, Fact, LeavingFact, Log, Origin, Overlay, Packet, PageEvent,
+    PageFact, ProcessPhase, StepPhase,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, Spec, WayToLeave};
@@ -552,4 +552,41 @@ fn a_run_that_ends_early_is_no_pass() {
     let judgement = judge(&spec(HEADLINE), &Log::new(events));
     assert_eq!(judgement.verdict, Verdict::Vacuous);
     assert!(judgement.missed.expect("said").contains("waited in vain"));
+}
+
+/// What the page sends is looked at from the barrier on, and not only from the page's second ping.
+#[test]
+fn what_the_page_sends_after_a_barrier_counts() {
+    let good = log("good");
+    let spec = spec(HEADLINE);
+    let after = good.snapshot("survivor", "after-exit").expect("taken").0;
+    let exit = good
+        .socket_events("survivor", Direction::ToClient, "activate_scene")
+        .map(|(event, _, _)| event.seq)
+        .rfind(|seq| *seq < after.seq)
+        .expect("it left the game");
+    let pings: Vec<u64> = good
+        .socket_events("survivor", Direction::ToServer, "ping")
+        .map(|(event, _, _)| event.seq)
+        .filter(|seq| *seq > exit)
+        .collect();
+    // As in a run whose barrier makes its round trips by itself, and whose page still reports.
+    let judged = |own: &[u64]| {
+        let log = changed(&good, |event| {
+            if let Fact::Wire(wire) = &mut event.fact {
+                if own.contains(&event.seq) {
+                    wire.origin = Origin::Harness;
+                } else if event.seq == pings[2]
+                    && let Packet::Event { name, .. } = &mut wire.packet
+                {
+                    *name = "p2p_health_report".into();
+                }
+            }
+            true
+        });
+        verdict(&judge(&spec, &log), "connections-closed")
+    };
+    assert_eq!(judged(&pings[..2]), Verdict::Fail);
+    // One alone proves nothing: the page may have sent it before it left the game.
+    assert_eq!(judged(&pings[..1]), Verdict::Pass);
 }

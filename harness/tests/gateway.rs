@@ -15,8 +15,8 @@ use gymcheck::evidence::{
     Direction, End, Event, Fact, Origin, Packet, PageFact, Recorder, RuleEffect,
 };
 use gymcheck::gateway::{
-    Delivered, Fault, Forged, Gateway, GatewayError, GatewayOptions, InjectError, Mirror,
-    MirrorEntry, Passage, ProbeError, Rule, Side,
+    Fault, Forged, Gateway, GatewayError, GatewayOptions, InjectError, Mirror, MirrorEntry,
+    Passage, Passed, ProbeError, RoundTripError, Rule, Side,
 };
 use gymcheck::target::Edit;
 use serde_json::{Value, json};
@@ -519,8 +519,8 @@ async fn an_injection_goes_to_the_connection_that_registered() {
         .await
         .expect("written");
     assert_eq!(heard(&mut participant).await, r#"42["told"]"#);
-    let delivered = bench.gateway.delivered(PLAYER).expect("connected");
-    assert_eq!((delivered.connections, delivered.messages), (2, 3));
+    let passed = bench.gateway.passed(PLAYER).expect("connected");
+    assert_eq!((passed.connections, passed.delivered), (2, 3));
 }
 
 #[tokio::test]
@@ -536,12 +536,13 @@ async fn packets_are_recorded_in_their_order() {
     sent.expect("written");
     assert_eq!(heard(&mut browser).await, BINARY);
     assert_eq!(heard(&mut browser).await, "#");
-    let delivered = bench.gateway.delivered(PLAYER);
-    let expected = Delivered {
+    let passed = bench.gateway.passed(PLAYER);
+    let expected = Passed {
         connections: 1,
-        messages: 3,
+        delivered: 3,
+        arrived: 1,
     };
-    assert_eq!(delivered, Some(expected));
+    assert_eq!(passed, Some(expected));
     say(&mut browser, r#"42["advance_scene",{"a":1}]"#).await;
     heard_by_target(&mut target).await;
 
@@ -618,7 +619,7 @@ async fn a_browser_that_closes_says_so_to_the_target() {
         bench.closed().await,
         (End::Browser, "close code 4001 enough".into())
     );
-    assert_eq!(bench.gateway.delivered(PLAYER), None);
+    assert_eq!(bench.gateway.passed(PLAYER), None);
 }
 
 #[tokio::test]
@@ -747,6 +748,71 @@ async fn an_event_is_sent_in_the_targets_name() {
     assert!(matches!(late, Err(InjectError::NotConnected { .. })));
 }
 
+#[tokio::test]
+async fn a_round_trip_of_the_harness_is_kept_from_the_page() {
+    const PAGES: &str = r#"42["ping",{"ping_ms":7}]"#;
+    const OWN: &str = r#"42["ping",{}]"#;
+    let mut bench = Bench::new().await;
+    let nobody = bench.gateway.round_trip(PLAYER, PATIENCE).await;
+    assert!(matches!(nobody, Err(RoundTripError::NotConnected { .. })));
+
+    let (mut browser, mut target) = bench.join().await;
+    // A hold that waits for a ping waits for the page's.
+    let until = Some(at(PLAYER, Direction::ToServer, "ping"));
+    let scene = at(PLAYER, Direction::ToClient, "scene");
+    bench.set("until-ping", scene, Fault::Hold { until });
+    say(&mut browser, r#"42["before"]"#).await;
+    assert_eq!(heard_by_target(&mut target).await, r#"42["before"]"#);
+    let answers = async {
+        assert_eq!(heard_by_target(&mut target).await, OWN);
+        tell_event(&mut target, "because").await;
+        tell(&mut target, r#"42["pong",{"own":true}]"#).await;
+    };
+    let made = async { tokio::join!(bench.gateway.round_trip(PLAYER, PATIENCE), answers).0 };
+    assert_eq!(made.await, Ok(()));
+    let passed = bench.gateway.passed(PLAYER).expect("connected");
+    assert_eq!((passed.arrived, passed.delivered), (2, 2));
+
+    tell_event(&mut target, "scene").await;
+    bench.effect(RuleEffect::Held).await;
+    say(&mut browser, PAGES).await;
+    assert_eq!(heard_by_target(&mut target).await, PAGES);
+    tell(&mut target, r#"42["pong",{"own":false}]"#).await;
+    let heard_events = heard_up_to(&mut browser, "pong").await;
+    assert_eq!(heard_events, ["because", "scene", "pong"]);
+    let passed = |direction, name: &str| -> Vec<Origin> {
+        let all = bench.passed(direction).into_iter();
+        all.filter(|(event, _)| event == name)
+            .map(|(_, origin)| origin)
+            .collect()
+    };
+    let origins = [Origin::Harness, Origin::Natural];
+    assert_eq!(passed(Direction::ToServer, "ping"), origins);
+    assert_eq!(passed(Direction::ToClient, "pong"), origins);
+}
+
+#[tokio::test]
+async fn a_round_trip_that_does_not_end_says_so() {
+    const SHORT: Duration = Duration::from_secs(1);
+    let mut bench = Bench::new().await;
+    let (browser, mut target) = bench.join().await;
+    let unanswered = bench.gateway.round_trip(PLAYER, SHORT).await;
+    let error = unanswered.expect_err("nobody answers").to_string();
+    let expected = "waited 1 s for the target's pong to the harness's own ping on the connection of \
+                    survivor";
+    assert!(error.starts_with(expected), "{error}");
+    assert_eq!(heard_by_target(&mut target).await, r#"42["ping",{}]"#);
+
+    let made = async {
+        tokio::join!(bench.gateway.round_trip(PLAYER, PATIENCE), async {
+            drop(browser)
+        })
+        .0
+    };
+    let ended = made.await.expect_err("it is gone");
+    assert!(matches!(ended, RoundTripError::Ended { .. }), "{ended}");
+}
+
 /// The names of the events that a browser hears, up to one.
 async fn heard_up_to(browser: &mut Browser, last: &str) -> Vec<String> {
     let mut heard_events = Vec::new();
@@ -854,7 +920,7 @@ async fn a_cut_ends_both_ends_without_a_farewell() {
     let cut = (End::Gateway, "cut by the rule `now`".to_owned());
     assert_eq!(bench.closed().await, cut);
     assert_eq!(bench.effects(), [("now".to_owned(), RuleEffect::Cut)]);
-    assert_eq!(bench.gateway.delivered(PLAYER), None);
+    assert_eq!(bench.gateway.passed(PLAYER), None);
     // The next connection lives.
     let (mut browser, mut target) = bench.join().await;
     tell_event(&mut target, "again").await;

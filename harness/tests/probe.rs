@@ -641,6 +641,8 @@ async fn websockets_are_counted(kind: Kind) {
     const BODY: &str = r#"<script>
         const words = [];
         const socket = new WebSocket(location.href.replace("http", "ws") + "three");
+        try { socket.send("too early"); } catch { }
+        socket.onopen = () => { socket.send("a"); socket.send(new Uint8Array([1])); };
         socket.onmessage = ({ data }) => { words.push(data); if (data === "three") console.log("all", words); };
         </script>"#;
     let (page, browser) = open(kind, BODY).await;
@@ -653,6 +655,7 @@ async fn websockets_are_counted(kind: Kind) {
         .try_into()
         .expect("one socket: the probe's own is not the page's");
     assert_eq!((socket.state.as_str(), socket.received), ("open", 3));
+    assert_eq!(socket.sent, 2);
     assert!(socket.url.ends_with("/three"), "{}", socket.url);
     browser.run("socket.close()").await;
     let states = ["connecting", "open", "closed"];

@@ -217,9 +217,13 @@ pub enum Origin {
     Injected,
     /// No real network could have done this.
     Synthetic,
+    /// It belongs to a round trip that the harness makes for a barrier: its own `ping`, or the `pong`
+    /// that answered it, which the gateway kept from the page. The page has no part in it.
+    Harness,
 }
 
-/// A decoded packet, recorded at the moment when the gateway passed it on.
+/// A decoded packet, recorded at the moment when the gateway passed it on, or when it would have: the
+/// answer to a ping of the harness's own goes no further.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WireFact {
     /// Number of the connection within the run.
@@ -746,6 +750,9 @@ pub struct WebsocketState {
     pub state: String,
     /// Messages that the page has received on it.
     pub received: u64,
+    /// Messages that the page has sent on it. Older logs have none.
+    #[serde(default)]
+    pub sent: u64,
 }
 
 /// The controls of a scene, each tested at its centre.

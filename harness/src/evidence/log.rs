@@ -146,8 +146,27 @@ impl Log {
     }
 
     /// Socket.IO events of a player that passed the gateway, in order: the log's event, the wire's
-    /// fact, and the arguments.
+    /// fact, and the arguments. The harness's own are none of them.
     pub fn socket_events<'a>(
+        &'a self,
+        player: &'a str,
+        direction: Direction,
+        name: &'a str,
+    ) -> impl DoubleEndedIterator<Item = (&'a Event, &'a WireFact, &'a [serde_json::Value])> {
+        self.wire_events(player, direction, name)
+            .filter(|(_, wire, _)| wire.origin != Origin::Harness)
+    }
+
+    /// The pings of the harness's own on a player's connection, in order. Where there are two after
+    /// an event, the page had received that event before the second one, and all that it had sent
+    /// until then had arrived.
+    pub fn own_pings<'a>(&'a self, player: &'a str) -> impl DoubleEndedIterator<Item = &'a Event> {
+        self.wire_events(player, Direction::ToServer, "ping")
+            .filter(|(_, wire, _)| wire.origin == Origin::Harness)
+            .map(|(event, _, _)| event)
+    }
+
+    fn wire_events<'a>(
         &'a self,
         player: &'a str,
         direction: Direction,

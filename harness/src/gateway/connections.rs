@@ -1,6 +1,6 @@
 //! The WebSockets of one player that are open.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,13 +56,45 @@ pub enum InjectError {
     },
 }
 
-/// What has gone down to a browser on its open WebSockets.
+/// Why a round trip of the harness's own could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RoundTripError {
+    /// The player's page has no Socket.IO connection, or is not let into its namespace yet.
+    #[error("cannot send the harness's own ping: {player} has no open Socket.IO connection")]
+    NotConnected {
+        /// The player.
+        player: String,
+    },
+    /// The connection ended before the answer came.
+    #[error("the connection of {player} ended before the harness's own ping was answered")]
+    Ended {
+        /// The player.
+        player: String,
+    },
+    /// No answer came.
+    #[error(
+        "waited {} s for the target's pong to the harness's own ping on the connection of {player}: \
+         the target does not answer, or a rule holds what came before",
+        .waited.as_secs()
+    )]
+    Unanswered {
+        /// The player.
+        player: String,
+        /// For how long.
+        waited: Duration,
+    },
+}
+
+/// What has passed on a browser's open WebSockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivered {
+pub struct Passed {
     /// How many there are.
     pub connections: usize,
     /// WebSocket messages passed on to the browser, on all of them.
-    pub messages: u64,
+    pub delivered: u64,
+    /// WebSocket messages that have come from the browser, on all of them, whether or not they were
+    /// passed on.
+    pub arrived: u64,
 }
 
 /// The open WebSockets, in the order in which they were opened.
@@ -81,16 +113,19 @@ impl Connections {
     }
 
     pub(super) fn is_joined(&self) -> bool {
-        self.participants()
-            .is_some_and(|connection| connection.joined.load(Ordering::SeqCst))
+        self.joined().is_some()
     }
 
-    pub(super) fn delivered(&self) -> Option<Delivered> {
+    pub(super) fn passed(&self) -> Option<Passed> {
         let open = self.open();
-        let messages = |one: &Arc<Connection>| one.delivered.load(Ordering::SeqCst);
-        (!open.is_empty()).then(|| Delivered {
+        let sum = |count: fn(&Connection) -> &AtomicU64| {
+            let counts = open.iter().map(|one| count(one).load(Ordering::SeqCst));
+            counts.sum()
+        };
+        (!open.is_empty()).then(|| Passed {
             connections: open.len(),
-            messages: open.iter().map(messages).sum(),
+            delivered: sum(|one| &one.delivered),
+            arrived: sum(|one| &one.arrived),
         })
     }
 
@@ -114,8 +149,7 @@ impl Connections {
         args: Vec<Value>,
     ) -> Result<(), InjectError> {
         let (player, event) = (player.to_owned(), event.to_owned());
-        let joined = |connection: &Arc<Connection>| connection.joined.load(Ordering::SeqCst);
-        let Some(connection) = self.participants().filter(joined) else {
+        let Some(connection) = self.joined() else {
             return Err(InjectError::NotConnected {
                 player,
                 direction,
@@ -147,6 +181,37 @@ impl Connections {
                 waited: INJECTION,
             }),
         }
+    }
+
+    /// Sends the target a ping of the harness's own on the participant's one, and waits for its pong.
+    pub(super) async fn round_trip(
+        &self,
+        player: &str,
+        within: Duration,
+    ) -> Result<(), RoundTripError> {
+        let player = player.to_owned();
+        let Some(connection) = self.joined() else {
+            return Err(RoundTripError::NotConnected { player });
+        };
+        let (answered, was_answered) = oneshot::channel();
+        // If the connection is just ending, the other half of `answered` tells.
+        let _ = connection.commands.send(Command::Ping(answered));
+        // What is kept here would keep the other half alive.
+        drop(connection);
+        match tokio::time::timeout(within, was_answered).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(RoundTripError::Ended { player }),
+            Err(_) => Err(RoundTripError::Unanswered {
+                player,
+                waited: within,
+            }),
+        }
+    }
+
+    /// The participant's one, if the page is in the namespace `/` on it.
+    fn joined(&self) -> Option<Arc<Connection>> {
+        let joined = |connection: &Arc<Connection>| connection.joined.load(Ordering::SeqCst);
+        self.participants().filter(joined)
     }
 
     /// The newest one on which the page registered its participant: a page may have others

@@ -255,6 +255,7 @@ impl Listener {
         let connection = Arc::new(Connection {
             number,
             delivered: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
             joined: AtomicBool::new(false),
             registered: AtomicBool::new(false),
             commands,

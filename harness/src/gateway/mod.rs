@@ -19,6 +19,7 @@ mod parcel;
 mod preview;
 mod probe_link;
 mod proxy;
+mod round_trips;
 mod rules;
 mod socketio;
 mod websocket;
@@ -38,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use crate::evidence::{Direction, Recorder};
 use crate::target::Edit;
 
-pub use connections::{Delivered, InjectError};
+pub use connections::{InjectError, Passed, RoundTripError};
 pub use mirror::{Mirror, MirrorEntry};
 pub use preview::{Preview, PreviewError, preview};
 pub use probe_link::{ProbeError, ProbeLink};
@@ -177,10 +178,25 @@ impl Gateway {
         self.listener(player).probe.clone()
     }
 
-    /// What has gone down to a player's browser on its open WebSockets.
+    /// Makes a round trip of events on the Socket.IO connection of a player's page: sends the target
+    /// a `ping` of the harness's own, and waits for its `pong`, which the page does not get. What had
+    /// come from the page by then has reached the target before it, and what the target had sent when
+    /// it answered was passed on to the page.
+    ///
+    /// It takes its place among what the page and the target send: behind an event that a rule holds
+    /// or delays, on either way, it waits with all the rest. No rule applies to it.
+    ///
+    /// # Errors
+    /// There is no such connection, it ends, or the answer does not come in time.
+    pub async fn round_trip(&self, player: &str, within: Duration) -> Result<(), RoundTripError> {
+        let connections = &self.listener(player).connections;
+        connections.round_trip(player, within).await
+    }
+
+    /// What has passed on a player's open WebSockets.
     #[must_use]
-    pub fn delivered(&self, player: &str) -> Option<Delivered> {
-        self.listener(player).connections.delivered()
+    pub fn passed(&self, player: &str) -> Option<Passed> {
+        self.listener(player).connections.passed()
     }
 
     /// Whether the participant of a player's page is in the Socket.IO namespace `/`.

@@ -11,6 +11,8 @@ use super::socketio::{Read, Reader};
 pub(super) struct Parcel {
     pub(super) messages: Vec<Message>,
     pub(super) packet: Packet,
+    /// Whether it belongs to a round trip of the harness's own.
+    pub(super) is_own: bool,
 }
 
 impl Parcel {
@@ -61,6 +63,7 @@ impl Packing {
             Read::Packet(packet) => Some(Parcel {
                 messages: vec![message],
                 packet,
+                is_own: false,
             }),
         }
     }
@@ -69,12 +72,20 @@ impl Packing {
     pub(super) fn unfinished(&mut self) -> Option<Parcel> {
         let packet = self.reader.unfinished()?;
         let messages = std::mem::take(&mut self.begun);
-        Some(Parcel { messages, packet })
+        Some(Parcel {
+            messages,
+            packet,
+            is_own: false,
+        })
     }
 
     fn close(&mut self, packet: Packet, last: Message) -> Parcel {
         let mut messages = std::mem::take(&mut self.begun);
         messages.push(last);
-        Parcel { messages, packet }
+        Parcel {
+            messages,
+            packet,
+            is_own: false,
+        }
     }
 }

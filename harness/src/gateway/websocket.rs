@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -18,10 +18,11 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 
 use crate::evidence::{
-    Direction, End, Fact, Packet, REGISTER, Recorder, RuleEffect, RuleFact, WireClosed,
+    Direction, End, Fact, Origin, Packet, REGISTER, Recorder, RuleEffect, RuleFact, WireClosed,
 };
 
 use super::lane::{Identity, Injection, Lane, Outgoing};
+use super::round_trips::RoundTrips;
 use super::rules::{Passage, Rules};
 
 /// How long an end that is left may take to read what was passed on to it, and to close.
@@ -42,6 +43,8 @@ pub(super) fn config() -> WebSocketConfig {
 pub(super) enum Command {
     /// Send an event in somebody's name.
     Inject(Direction, Injection),
+    /// Send the target a ping of the harness's own, and tell when it is answered.
+    Ping(oneshot::Sender<()>),
     /// End it, for both of its ends without a farewell, as the rule of this name says.
     Cut(String),
 }
@@ -51,6 +54,8 @@ pub(super) struct Connection {
     pub(super) number: u64,
     /// WebSocket messages passed on to the browser.
     pub(super) delivered: AtomicU64,
+    /// WebSocket messages that have come from the browser.
+    pub(super) arrived: AtomicU64,
     /// Whether the target has let the page into the Socket.IO namespace `/`.
     pub(super) joined: AtomicBool,
     /// Whether the page has registered its participant on it.
@@ -108,8 +113,11 @@ impl Wire {
         B: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (mut browser, mut to_client) = self.side(ends.browser, Direction::ToClient);
-        let (mut target, mut to_server) = self.side(ends.target, Direction::ToServer);
+        let trips = Arc::<RoundTrips>::default();
+        let (mut browser, mut to_client) = self.side(ends.browser, Direction::ToClient, &trips);
+        let (mut target, mut to_server) = self.side(ends.target, Direction::ToServer, &trips);
+        // They end with the lanes, and tell whoever waits for an answer.
+        drop(trips);
         let mut releases = self.rules.releases();
         let ended = loop {
             if let Some(rule) = to_client.cut().or(to_server.cut()) {
@@ -118,7 +126,10 @@ impl Wire {
             let due = to_client.due().into_iter().chain(to_server.due()).min();
             tokio::select! {
                 message = browser.stream.next() => match arrived(End::Browser, message) {
-                    Ok(message) => to_server.receive(message),
+                    Ok(message) => {
+                        self.connection.note_arrival(&message);
+                        to_server.receive(message);
+                    }
                     Err(ended) => break ended,
                 },
                 message = target.stream.next() => match arrived(End::Target, message) {
@@ -138,6 +149,7 @@ impl Wire {
                 Some(command) = commands.recv() => match command {
                     Command::Inject(Direction::ToClient, event) => to_client.inject(event),
                     Command::Inject(Direction::ToServer, event) => to_server.inject(event),
+                    Command::Ping(answered) => to_server.ping(answered),
                     Command::Cut(rule) => {
                         self.record_cut(&rule);
                         break Ended::cut(&rule);
@@ -169,7 +181,12 @@ impl Wire {
     }
 
     /// Takes an end apart, and makes the lane that leads to it.
-    fn side<S>(&self, socket: WebSocketStream<S>, direction: Direction) -> (Side<S>, Lane)
+    fn side<S>(
+        &self,
+        socket: WebSocketStream<S>,
+        direction: Direction,
+        trips: &Arc<RoundTrips>,
+    ) -> (Side<S>, Lane)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -179,6 +196,7 @@ impl Wire {
         let identity = Identity {
             player: self.player.clone(),
             connection: self.connection.number,
+            trips: Arc::clone(trips),
         };
         let (rules, recorder) = (Arc::clone(&self.rules), self.recorder.clone());
         let lane = Lane::new(identity, direction, rules, recorder, sender);
@@ -224,6 +242,7 @@ impl Wire {
         for fact in facts {
             self.connection.note(&fact);
             if let Fact::Wire(wire) = &fact
+                && wire.origin != Origin::Harness
                 && let Packet::Event { name, .. } = &wire.packet
             {
                 events.push(Passage {
@@ -259,6 +278,13 @@ impl Wire {
 }
 
 impl Connection {
+    /// Counts what the page has sent, as its probe counts it.
+    fn note_arrival(&self, message: &Message) {
+        if matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.arrived.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     /// Keeps in mind whether the page is in the namespace `/`, and whether it has registered there.
     fn note(&self, fact: &Fact) {
         let Fact::Wire(wire) = fact else { return };

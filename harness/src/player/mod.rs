@@ -16,7 +16,8 @@ use thiserror::Error;
 use url::Url;
 
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Packet, PageFact, Recorder, WaitError,
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Origin, Packet, PageFact, Recorder,
+    WaitError,
 };
 use crate::spec::PlayerName;
 use crate::stage::{BrowserSession, StageError, deadline};
@@ -348,16 +349,19 @@ impl Player {
     }
 }
 
-/// The arguments of a Socket.IO event, if this is one of that name and direction.
+/// The arguments of a Socket.IO event, if this is one of that name and direction. The harness's own
+/// are none.
 #[must_use]
 pub fn socket_event<'a>(event: &'a Event, direction: Direction, name: &str) -> Option<&'a [Value]> {
     match &event.fact {
-        Fact::Wire(wire) if wire.direction == direction => match &wire.packet {
-            Packet::Event {
-                name: found, args, ..
-            } if found == name => Some(args),
-            _ => None,
-        },
+        Fact::Wire(wire) if wire.direction == direction && wire.origin != Origin::Harness => {
+            match &wire.packet {
+                Packet::Event {
+                    name: found, args, ..
+                } if found == name => Some(args),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

@@ -643,11 +643,13 @@
   const SOCKET_STATES = ["connecting", "open", "closing", "closed"];
 
   const sockets = [];
+  const socketOf = new WeakMap();
 
   function watchSockets() {
     watchConstructor("WebSocket", (socket) => {
-      const record = { id: sockets.length + 1, socket, received: 0 };
+      const record = { id: sockets.length + 1, socket, received: 0, sent: 0 };
       sockets.push(record);
+      socketOf.set(socket, record);
       tellSocket(record);
       on(socket, "open", () => tellSocket(record));
       on(socket, "close", () => tellSocket(record));
@@ -655,6 +657,15 @@
       on(socket, "message", () => {
         record.received += 1;
       });
+    });
+    watchMethod(NativeWebSocket.prototype, "send", (self, _, proceed) => {
+      // A socket that is about to close takes what it is given, and sends nothing.
+      const record = self.readyState === NativeWebSocket.OPEN ? socketOf.get(self) : undefined;
+      const result = proceed();
+      if (record) {
+        record.sent += 1;
+      }
+      return result;
     });
   }
 
@@ -667,7 +678,11 @@
   const tellSocket = (record) => tell("websocket_state", socketState(record));
 
   const socketStates = () =>
-    sockets.map((record) => ({ ...socketState(record), received: record.received }));
+    sockets.map((record) => ({
+      ...socketState(record),
+      received: record.received,
+      sent: record.sent,
+    }));
 
   // ---- Listeners of the document and of the window ---------------------------------------------
 

@@ -1,5 +1,6 @@
 //! Carrying out what a spec says on a stage, and keeping what it leaves.
 
+mod barrier;
 mod batch;
 mod carry_out;
 mod comparison;

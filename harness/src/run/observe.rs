@@ -2,14 +2,11 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
+use super::barrier::{Barrier, ask_probe};
 use super::pixels::{Rectangle, Screen};
 use super::scenario::Scenario;
-use crate::evidence::{
-    BarrierFact, BrokenFact, Control, Fact, HitTest, PageState, ScreenshotFact, Snapshot,
-    WebsocketState,
-};
+use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, ScreenshotFact, Snapshot};
 use crate::player::PlayerError;
 use crate::spec::{Observe, PlayerName};
 use crate::stage::deadline;
@@ -17,14 +14,9 @@ use crate::stage::deadline;
 /// What changes by itself on every page, and is no finding: the display of the round-trip time.
 const MASKED: &str = "#latencyContainer";
 
-/// How many round trips of events, and turns of the page's event loop, a barrier takes.
-const ROUND_TRIPS: usize = 2;
-const TURNS: u32 = 2;
-
-#[derive(Deserialize)]
-struct Turned {
-    websockets: Vec<WebsocketState>,
-}
+/// For how many pings and pongs of the page's own a watch lasts after its first ping: the page sends
+/// one each second, and a watch must see whatever comes every other second.
+const WATCHED_PINGS: usize = 2;
 
 #[derive(Deserialize)]
 struct Taken {
@@ -53,33 +45,47 @@ struct MeasuredRect {
 
 impl Scenario {
     /// Takes down everything about the players who are there: behind a barrier of the survivor,
-    /// with the ledgers a second time after another one, so that traffic that goes on is seen; or
-    /// at once.
+    /// with the ledgers a second time after a watch and another one, so that traffic that goes on is
+    /// seen; or at once.
+    ///
+    /// For the ledgers order is enough: what a page makes and closes, it does while it handles what
+    /// was sent to it. What can be seen and reached is taken down after the watch: a page may take its
+    /// time to show it.
     pub(super) async fn observe(&mut self, observe: &Observe) -> Result<(), PlayerError> {
         let survivor = PlayerName::Survivor;
         let label = observe.label.as_str();
-        if observe.barrier {
-            self.barrier(survivor, label).await?;
+        if !observe.barrier {
+            self.ledgers(label).await?;
+            return self.view(survivor, label).await;
         }
+        let began = self.barrier(survivor, label, None).await?;
+        self.ledgers(label).await?;
+        let watched = self.watch(survivor, began, label).await?;
+        self.view(survivor, label).await?;
+        let later = format!("{label}/later");
+        self.barrier(survivor, &later, Some(watched)).await?;
+        self.ledgers(&later).await
+    }
+
+    /// Takes down the page and the kernel's view of each player who is there.
+    async fn ledgers(&self, label: &str) -> Result<(), PlayerError> {
         self.snapshots(label).await?;
         self.observe_kernels(label);
-        self.hit_test(survivor, label).await?;
-        if self.hidden.contains_key(&survivor) {
+        Ok(())
+    }
+
+    /// Takes down what can be seen and reached on a player's page.
+    async fn view(&mut self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
+        self.hit_test(name, label).await?;
+        if self.hidden.contains_key(&name) {
             // Who asks a browser for a picture of a page that it does not paint waits for ever.
             self.recorder.record(Fact::Absent {
                 oracle: "pixels".to_owned(),
-                reason: format!("at `{label}` the {survivor}'s page is in the background"),
+                reason: format!("at `{label}` the {name}'s page is in the background"),
             });
-        } else {
-            self.screenshot(survivor, label).await?;
+            return Ok(());
         }
-        if observe.barrier {
-            let later = format!("{label}/later");
-            self.barrier(survivor, &later).await?;
-            self.snapshots(&later).await?;
-            self.observe_kernels(&later);
-        }
-        Ok(())
+        self.screenshot(name, label).await
     }
 
     /// Takes down the kernel's view of each browser that is there.
@@ -103,70 +109,45 @@ impl Scenario {
         Ok(())
     }
 
-    /// Waits until nothing that was already caused is still on its way to a player's page: two
-    /// round trips of events over its own socket, all of what the gateway passed on is received,
-    /// and the page's event loop has turned twice.
-    pub(super) async fn barrier(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
+    /// Lets time pass on a player's page, from a position of the evidence on: so much of it that the
+    /// page pings, and then pings twice more and is answered. Gives what was watched, in words.
+    async fn watch(&self, name: PlayerName, from: u64, label: &str) -> Result<String, PlayerError> {
         let player = self.player(name);
-        let mut from = self.recorder.len();
-        for trip in 1..=ROUND_TRIPS {
-            let what = format!("round trip {trip} of the {name} for the barrier `{label}`");
+        let what = |which: &str| format!("{which} ping of the {name} in the watch after `{label}`");
+        let first = player
+            .wait_to_server(from, deadline::REACTION, "ping", &what("the first"))
+            .await?;
+        let mut last = first;
+        for ping in 1..=WATCHED_PINGS {
+            let what = what(&format!("{ping} more"));
             let asked = player
-                .wait_to_server(from, deadline::REACTION, "ping", &what)
+                .wait_to_server(last.seq + 1, deadline::REACTION, "ping", &what)
                 .await?;
-            let answered = player
+            last = player
                 .wait_to_client(asked.seq, deadline::REACTION, "pong", &what)
                 .await?;
-            from = answered.seq + 1;
         }
-        let received = self.received_all(name, label).await?;
-        self.recorder.record_for(
-            name.as_str(),
-            Fact::Barrier(BarrierFact {
-                label: label.to_owned(),
-                rests_on: vec![
-                    format!("{ROUND_TRIPS} round trips of ping and pong over its socket"),
-                    format!("its page has received all {received} messages of its sockets"),
-                    format!("{TURNS} turns of the page's event loop after that"),
-                ],
-            }),
-        );
-        Ok(())
+        Ok(format!(
+            "a watch since `{label}`: the page sent a ping of its own, and {WATCHED_PINGS} more that \
+             were answered, one each second"
+        ))
     }
 
-    /// Waits until the page has received, and had the time to handle, what the gateway has passed
-    /// on until now. Gives the number of messages.
-    async fn received_all(&self, name: PlayerName, label: &str) -> Result<u64, PlayerError> {
-        let Some(delivered) = self.stage.gateway.delivered(name.as_str()) else {
-            return Err(PlayerError::Missed(format!(
-                "the {name} has no socket to the target at the barrier `{label}`"
-            )));
+    /// Waits until nothing that was already caused is still on its way to a player's page, see
+    /// [`Barrier`]. Gives the position of the barrier in the evidence.
+    pub(super) async fn barrier(
+        &self,
+        name: PlayerName,
+        label: &str,
+        watched: Option<String>,
+    ) -> Result<u64, PlayerError> {
+        let barrier = Barrier {
+            gateway: &self.stage.gateway,
+            recorder: &self.recorder,
+            player: name,
+            label,
         };
-        let end = Instant::now() + deadline::PROBE;
-        loop {
-            let turned: Turned = self
-                .ask(name, json!({"cmd": "turns", "count": TURNS}))
-                .await?;
-            let received: Vec<u64> = turned
-                .websockets
-                .iter()
-                .filter(|socket| socket.url.contains("/socket.io/") && socket.state == "open")
-                .map(|socket| socket.received)
-                .collect();
-            // No socket can have received more than it was sent: with the same sums, each has all.
-            let sum: u64 = received.iter().sum();
-            if received.len() == delivered.connections && sum >= delivered.messages {
-                return Ok(sum);
-            }
-            if Instant::now() > end {
-                return Err(PlayerError::Missed(format!(
-                    "waited {} s for the {name}'s page to receive {} messages, it has {}",
-                    deadline::PROBE.as_secs(),
-                    delivered.messages,
-                    sum
-                )));
-            }
-        }
+        barrier.reach(watched).await
     }
 
     /// Asks the probe of a player's page.
@@ -175,22 +156,7 @@ impl Scenario {
         name: PlayerName,
         command: Value,
     ) -> Result<T, PlayerError> {
-        let broken = |reason: String| {
-            PlayerError::Broken(BrokenFact {
-                component: "browser".to_owned(),
-                reason: format!("the probe of the {name}'s page does not answer: {reason}"),
-                last_lines: Vec::new(),
-                worth_a_retry: true,
-            })
-        };
-        let answer = self
-            .stage
-            .gateway
-            .probe(name.as_str())
-            .request(command, deadline::PROBE)
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        serde_json::from_value(answer).map_err(|error| broken(error.to_string()))
+        ask_probe(&self.stage.gateway, name, command).await
     }
 
     pub(super) async fn snapshot(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {

@@ -236,7 +236,7 @@ impl Scenario {
         let player = self.player(name);
         let event = provoke.event.name();
         // The target has finished with the departure: what it sends is on its way already.
-        self.barrier(name, &format!("before {event}")).await?;
+        self.barrier(name, &format!("before {event}"), None).await?;
         let departure = self.departure();
         let natural = self.recorder.find(departure, |found| {
             player.is_mine(found) && socket_event(found, Direction::ToClient, event).is_some()
@@ -329,7 +329,7 @@ impl Scenario {
     async fn last_look(&self, name: PlayerName) -> Result<(), PlayerError> {
         let label = "after the form";
         let looked = async {
-            self.barrier(name, label).await?;
+            self.barrier(name, label, None).await?;
             self.snapshots(label).await
         };
         looked.await.map_err(|error| match error {

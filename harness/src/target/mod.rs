@@ -27,6 +27,15 @@ pub use release::{PINNED_RELEASE, Release};
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
 pub const OBSERVER: &str = include_str!("sitecustomize.py");
 
+/// The Socket.IO events of which [`OBSERVER`] does not tell that they were handled: they come every
+/// second or oftener, and store nothing.
+pub const UNTOLD: [&str; 4] = [
+    "ping",
+    "client_console_log",
+    "webrtc_signal",
+    "p2p_health_report",
+];
+
 /// A target as a call names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetName {
@@ -171,6 +180,13 @@ pub fn settings_of(experiment: &Experiment) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_observer_tells_of_all_events_but_those_that_are_named() {
+        let list = OBSERVER.split_once("_FREQUENT = (").expect("the list").1;
+        let list = list.split_once(')').expect("its end").0;
+        assert_eq!(list, UNTOLD.map(|name| format!("\"{name}\"")).join(", "));
+    }
 
     #[test]
     fn a_target_is_a_release_or_a_path() {

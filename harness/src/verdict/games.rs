@@ -74,18 +74,19 @@ fn is_of_a_game(name: &str) -> bool {
 }
 
 /// Events of a game that the survivor's page sent between `exit` and `end`, after it had certainly
-/// left it: after the second ping that followed the exit, since what was sent before may have
-/// crossed it on its way. `None` if there were no such pings.
+/// left it: after the second ping that followed the exit, its own or one of a barrier's, since what
+/// was sent before may have crossed it on its way. `None` if there were no such pings.
 pub(super) fn sent_after<'a>(
     log: &'a Log,
     exit: &Event,
     end: u64,
 ) -> Option<Vec<(&'a Event, &'a str)>> {
-    let settled = log
-        .socket_events(SURVIVOR, Direction::ToServer, "ping")
-        .filter(|(event, _, _)| event.seq > exit.seq && event.seq < end)
-        .nth(1)
-        .map(|(event, _, _)| event.seq)?;
+    let in_time = |seq: &u64| *seq > exit.seq && *seq < end;
+    let pings = log.socket_events(SURVIVOR, Direction::ToServer, "ping");
+    let second = pings.map(|(event, _, _)| event.seq).filter(in_time).nth(1);
+    let own = log.own_pings(SURVIVOR).map(|event| event.seq);
+    let own = own.filter(in_time).nth(1);
+    let settled = second.into_iter().chain(own).min()?;
     let sent = log
         .of(SURVIVOR)
         .filter(|event| event.seq > settled && event.seq < end)

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::evidence::{Direction, Fact, Origin, Packet, Recorder, RuleEffect, RuleFact, WireFact};
 
 use super::parcel::{Packing, Parcel};
+use super::round_trips::{PING, RoundTrips};
 use super::rules::{Company, Forged, Passage, Rules, Side, Stop};
 use super::socketio;
 
@@ -38,6 +39,8 @@ pub(super) struct Injection {
 pub(super) struct Identity {
     pub(super) player: String,
     pub(super) connection: u64,
+    /// Shared by both of its lanes.
+    pub(super) trips: Arc<RoundTrips>,
 }
 
 pub(super) struct Lane {
@@ -92,9 +95,24 @@ impl Lane {
 
     /// Takes a message from the sending end.
     pub(super) fn receive(&mut self, message: Message) {
-        if let Some(parcel) = self.packing.add(message) {
+        if let Some(mut parcel) = self.packing.add(message) {
+            parcel.is_own = self.direction == Direction::ToClient
+                && self.identity.trips.is_own_answer(&parcel.packet);
             self.admit(parcel);
         }
+    }
+
+    /// Sends a ping of the harness's own, and tells when the target has answered it. It waits behind
+    /// what waits, as a ping of the page would, and no rule applies to it.
+    pub(super) fn ping(&mut self, answered: oneshot::Sender<()>) {
+        self.identity.trips.begin(answered);
+        // Without a time in it, the target takes nothing from it for what the page has measured.
+        let args = vec![json!({})];
+        self.admit(Parcel {
+            messages: vec![Message::text(socketio::event_text(PING, &args))],
+            packet: event(PING, args),
+            is_own: true,
+        });
     }
 
     /// Sends an event of the gateway's own at once. It passes what waits, and no rule applies to it.
@@ -157,6 +175,9 @@ impl Lane {
         {
             held.queue.push_back(parcel);
             return;
+        }
+        if parcel.is_own {
+            return self.pass_own(parcel);
         }
         let Some(at) = self.passage(&parcel) else {
             return self.pass_on(parcel, Origin::Natural, None);
@@ -257,12 +278,7 @@ impl Lane {
 
     fn injected(&self, rule: &str, event: &str, args: Vec<Value>) -> Outgoing {
         let text = socketio::event_text(event, &args);
-        let packet = Packet::Event {
-            namespace: "/".into(),
-            name: event.to_owned(),
-            args,
-            ack: None,
-        };
+        let packet = self::event(event, args);
         let rule = rule_fact(rule, RuleEffect::Injected, event);
         Outgoing {
             messages: vec![Message::text(text)],
@@ -281,7 +297,26 @@ impl Lane {
         });
     }
 
+    /// Passes on what belongs to a round trip of the harness's own: its ping. The pong is kept from
+    /// the page, and takes its turn behind what is still to be written.
+    fn pass_own(&self, parcel: Parcel) {
+        let (messages, written) = match self.direction {
+            Direction::ToServer => (parcel.messages, None),
+            Direction::ToClient => (Vec::new(), self.identity.trips.end()),
+        };
+        self.write(Outgoing {
+            messages,
+            facts: vec![self.wire(Origin::Harness, parcel.packet)],
+            written,
+        });
+    }
+
     fn write(&self, outgoing: Outgoing) {
+        for fact in &outgoing.facts {
+            if let Fact::Wire(wire) = fact {
+                self.identity.trips.passed(wire);
+            }
+        }
         // The writer ends when its end of the connection is gone. The connection learns of it from
         // the writer itself, and ends both lanes.
         let _ = self.writer.send(outgoing);
@@ -320,6 +355,15 @@ impl Lane {
 impl Held {
     fn is_over(&self, rules: &Rules) -> bool {
         self.due.is_some_and(|due| due <= Instant::now()) || !rules.is_set(&self.rule)
+    }
+}
+
+fn event(name: &str, args: Vec<Value>) -> Packet {
+    Packet::Event {
+        namespace: "/".into(),
+        name: name.to_owned(),
+        args,
+        ack: None,
     }
 }
 

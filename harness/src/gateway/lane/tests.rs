@@ -10,6 +10,9 @@ use crate::gateway::{Fault, Rule};
 
 struct Bench {
     lane: Lane,
+    /// The lane of the other direction.
+    way_out: Lane,
+    asked: mpsc::UnboundedReceiver<Outgoing>,
     rules: Arc<Rules>,
     recorder: Recorder,
     written: mpsc::UnboundedReceiver<Outgoing>,
@@ -22,11 +25,17 @@ impl Bench {
         let identity = Identity {
             player: "survivor".into(),
             connection: 1,
+            trips: Arc::default(),
         };
-        let direction = Direction::ToClient;
-        let (known, told) = (Arc::clone(&rules), recorder.clone());
+        let (asking, asked) = mpsc::unbounded_channel();
+        let lane = |identity, direction, writer| {
+            let (known, told) = (Arc::clone(&rules), recorder.clone());
+            Lane::new(identity, direction, known, told, writer)
+        };
         Bench {
-            lane: Lane::new(identity, direction, known, told, writer),
+            way_out: lane(identity.clone(), Direction::ToServer, asking),
+            asked,
+            lane: lane(identity, Direction::ToClient, writer),
             rules,
             recorder,
             written,
@@ -75,14 +84,23 @@ impl Bench {
 
     /// What was passed on since the last look: texts as they are, binary messages as `#`.
     fn passed(&mut self) -> Vec<String> {
-        let mut passed = Vec::new();
-        while let Ok(outgoing) = self.written.try_recv() {
-            passed.extend(outgoing.messages.into_iter().map(|message| match message {
-                Message::Text(text) => text.to_string(),
-                _ => "#".into(),
-            }));
-        }
-        passed
+        written(&mut self.written)
+    }
+
+    /// What was passed on to the target since the last look.
+    fn passed_to_target(&mut self) -> Vec<String> {
+        written(&mut self.asked)
+    }
+
+    /// Sends a ping of the harness's own.
+    fn ping(&mut self) -> oneshot::Receiver<()> {
+        let (answered, was_answered) = oneshot::channel();
+        self.way_out.ping(answered);
+        was_answered
+    }
+
+    fn page_pings(&mut self) {
+        self.way_out.receive(Message::text(PAGE_PING));
     }
 
     fn effects(&self) -> Vec<(String, RuleEffect)> {
@@ -97,6 +115,21 @@ impl Bench {
             .filter_map(effect)
             .collect()
     }
+}
+
+fn written(queue: &mut mpsc::UnboundedReceiver<Outgoing>) -> Vec<String> {
+    let mut passed = Vec::new();
+    while let Ok(outgoing) = queue.try_recv() {
+        passed.extend(outgoing.messages.into_iter().map(|message| match message {
+            Message::Text(text) => text.to_string(),
+            _ => "#".into(),
+        }));
+        if let Some(written) = outgoing.written {
+            // Not every test waits for it.
+            let _ = written.send(());
+        }
+    }
+    passed
 }
 
 fn at(event: &str) -> Passage {
@@ -119,6 +152,8 @@ fn forged(event: &str, times: u32) -> Forged {
     }
 }
 
+const PAGE_PING: &str = r#"42["ping",{"ping_ms":7}]"#;
+const OWN_PING: &str = r#"42["ping",{}]"#;
 const BINARY: &str = r#"451-["b",{"_placeholder":true,"num":0}]"#;
 
 #[test]
@@ -385,4 +420,121 @@ fn nothing_passes_from_the_event_of_a_cut_on() {
     assert_eq!(names(&mut bench), ["a"]);
     assert_eq!(bench.lane.cut(), Some("cut"));
     assert_eq!(bench.effects(), [("cut".into(), RuleEffect::Cut)]);
+}
+
+/// The pong of the `n`th ping.
+fn pong(n: usize) -> String {
+    format!(r#"42["pong",{{"n":{n}}}]"#)
+}
+
+#[test]
+fn only_the_pong_that_answers_an_own_ping_is_kept_from_the_page() {
+    let mut bench = Bench::new();
+    bench.page_pings();
+    let mut first = bench.ping();
+    bench.page_pings();
+    let mut second = bench.ping();
+    let asked = [PAGE_PING, OWN_PING, PAGE_PING, OWN_PING];
+    assert_eq!(bench.passed_to_target(), asked);
+    bench.text(&pong(1));
+    assert_eq!(bench.passed(), [pong(1)]);
+    assert!(first.try_recv().is_err(), "the page's own came first");
+    bench.text(&pong(2));
+    bench.events(&["a"]);
+    assert!(first.try_recv().is_err(), "it waits for what is written");
+    assert_eq!(bench.passed(), [r#"42["a"]"#]);
+    assert_eq!(first.try_recv(), Ok(()));
+    bench.text(&pong(3));
+    assert_eq!(bench.passed(), [pong(3)]);
+    assert!(second.try_recv().is_err());
+    bench.text(&pong(4));
+    assert_eq!(bench.passed(), [""; 0]);
+    assert_eq!(second.try_recv(), Ok(()));
+    // Nobody asked for another one.
+    bench.text(&pong(5));
+    assert_eq!(bench.passed(), [pong(5)]);
+}
+
+#[test]
+fn a_round_trip_waits_behind_what_is_held_on_either_way() {
+    let mut bench = Bench::new();
+    let way_out = Passage {
+        direction: Direction::ToServer,
+        ..at("advance_scene")
+    };
+    bench.rules.set(Rule {
+        name: "out".into(),
+        at: way_out,
+        fault: Fault::Hold { until: None },
+    });
+    bench.hold("back", "a");
+    bench.way_out.receive(Message::text(text("advance_scene")));
+    bench.page_pings();
+    let mut answered = bench.ping();
+    assert_eq!(bench.passed_to_target(), [""; 0]);
+    bench.rules.release("out");
+    bench.way_out.reconsider();
+    let expected = [text("advance_scene"), PAGE_PING.into(), OWN_PING.into()];
+    assert_eq!(bench.passed_to_target(), expected);
+
+    bench.events(&["a"]);
+    bench.text(&pong(1));
+    bench.text(&pong(2));
+    bench.events(&["b"]);
+    assert_eq!(bench.passed(), [""; 0]);
+    assert!(answered.try_recv().is_err());
+    bench.release("back");
+    assert_eq!(bench.passed(), [text("a"), pong(1), text("b")]);
+    assert_eq!(answered.try_recv(), Ok(()));
+}
+
+#[test]
+fn no_rule_applies_to_a_round_trip() {
+    for fault in [
+        Fault::Drop,
+        Fault::Duplicate,
+        Fault::Cut,
+        Fault::Hold { until: None },
+    ] {
+        let mut bench = Bench::new();
+        bench.set("back", "pong", fault.clone());
+        bench.rules.set(Rule {
+            name: "out".into(),
+            at: Passage {
+                direction: Direction::ToServer,
+                ..at("ping")
+            },
+            fault,
+        });
+        let mut answered = bench.ping();
+        assert_eq!(bench.passed_to_target(), [OWN_PING]);
+        bench.text(&pong(1));
+        assert_eq!(bench.passed(), [""; 0]);
+        assert_eq!(answered.try_recv(), Ok(()));
+        assert!(bench.effects().is_empty());
+    }
+}
+
+#[test]
+fn a_ping_that_is_lost_or_doubled_is_answered_as_often_as_it_was_sent() {
+    let mut bench = Bench::new();
+    let way_out = |name: &str, fault| Rule {
+        name: name.into(),
+        at: Passage {
+            direction: Direction::ToServer,
+            ..at("ping")
+        },
+        fault,
+    };
+    bench.rules.set(way_out("lost", Fault::Drop));
+    bench.page_pings();
+    bench.rules.set(way_out("twice", Fault::Duplicate));
+    bench.page_pings();
+    let mut answered = bench.ping();
+    assert_eq!(bench.passed_to_target(), [PAGE_PING, PAGE_PING, OWN_PING]);
+    bench.text(&pong(1));
+    bench.text(&pong(2));
+    bench.text(&pong(3));
+    assert_eq!(bench.passed(), [pong(1), pong(2)]);
+    assert_eq!(answered.try_recv(), Ok(()));
 }
