@@ -1,5 +1,6 @@
 //! The target's process.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::process::{StageProcess, Start, log_path};
 use super::{StageError, deadline};
-use crate::evidence::{Fact, Recorder, ServerHandled};
+use crate::evidence::{Fact, Recorder, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
 use crate::target::{OBSERVER, ServerCommand, Target};
 
@@ -32,6 +33,8 @@ struct Observed {
     handled: Option<String>,
     sid: Option<String>,
     error: Option<String>,
+    held: Option<BTreeMap<String, BTreeMap<String, u32>>>,
+    unseen: Option<String>,
 }
 
 impl Server {
@@ -149,6 +152,15 @@ fn take_line(line: &str, recorder: &Recorder) -> Option<u16> {
             sid: observed.sid.unwrap_or_default(),
             error: observed.error,
         }));
+    }
+    if let Some(games) = observed.held {
+        recorder.record(Fact::ServerHolds(ServerHolds { games }));
+    }
+    if let Some(reason) = observed.unseen {
+        recorder.record(Fact::Absent {
+            oracle: "what the target holds".to_owned(),
+            reason,
+        });
     }
     observed.listening
 }
