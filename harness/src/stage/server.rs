@@ -173,3 +173,34 @@ pub(super) async fn broken(recorder: &Recorder) {
         .wait(0, for_ever, "the run to break", |_| false)
         .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_observer_says_is_told_from_what_the_target_says() {
+        let recorder = Recorder::in_memory();
+        let lines = [
+            r#"@gymcheck {"listening": 4711}"#,
+            r#"@gymcheck {"handled": "advance_scene", "sid": "s", "error": null}"#,
+            r#"@gymcheck {"held": {"coordinator": {"g": 2}, "rooms": {}}}"#,
+            r#"@gymcheck {"unseen": "AttributeError: no rooms"}"#,
+            r#"@gymcheck is no JSON here"#,
+        ];
+        let ports: Vec<Option<u16>> = lines.map(|line| take_line(line, &recorder)).to_vec();
+        assert_eq!(ports, [Some(4711), None, None, None, None]);
+        let log = recorder.log();
+        let [handled, held, unseen, own] = log.events() else {
+            panic!("four events: {log:?}");
+        };
+        assert!(matches!(&handled.fact, Fact::ServerHandled(one) if one.event == "advance_scene"));
+        let Fact::ServerHolds(holds) = &held.fact else {
+            panic!("{held:?}");
+        };
+        assert_eq!(holds.games["coordinator"]["g"], 2);
+        assert!(holds.games["rooms"].is_empty());
+        assert!(matches!(&unseen.fact, Fact::Absent { reason, .. } if reason.contains("no rooms")));
+        assert!(matches!(&own.fact, Fact::ServerLog { .. }));
+    }
+}

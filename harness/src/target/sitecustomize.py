@@ -111,12 +111,15 @@ def _of_rooms(server):
 
 def _held(server):
     """The games that the target holds, by where, and how many participants are listed for each."""
-    held = {"rooms": _of_rooms(server)}
+    held = {"rooms": [_of_rooms(server)]}
     for source, listed in (("coordinator", _of_coordinator), ("manager", _of_manager)):
         alive = [keeper for keeper in (known() for known in _keepers[source]) if keeper is not None]
         if alive:
-            held[source] = {game: count for one in alive for game, count in listed(one).items()}
-    return held
+            held[source] = [listed(keeper) for keeper in alive]
+    return {
+        source: {str(game): count for table in tables for game, count in table.items()}
+        for source, tables in held.items()
+    }
 
 
 _told_last = {}
