@@ -1264,3 +1264,316 @@ mod rules {
         assert_eq!(judged(&unfired("good")).verdict, Verdict::Pass);
     }
 }
+
+mod news_of_the_partner {
+    use super::*;
+    use gymcheck::evidence::{Origin, PageFact, ProcessPhase, RuleEffect, RuleFact};
+
+    const ASK: &str = "{ no-overlay = { before = \"after-exit\", after = \"after-death\", \
+                       told = \"by-target\" } }";
+    const BY_ANYBODY: &str =
+        "{ no-overlay = { before = \"after-exit\", after = \"after-death\" } }";
+
+    #[track_caller]
+    fn is_not_applicable(log: &Log) -> CheckResult {
+        let result = asked(ASK, log);
+        assert_eq!(result.verdict, Verdict::NotApplicable, "{result:#?}");
+        result
+    }
+
+    /// The headline run as if the target itself had told the survivor on the survey.
+    fn told() -> Log {
+        changed(&recorded("good"), |event| {
+            if is_socket_event(event, "survivor", "p2p_game_ended")
+                && let Fact::Wire(wire) = &mut event.fact
+            {
+                wire.origin = Origin::Natural;
+            }
+            true
+        })
+    }
+
+    /// The log with the overlay of the mid-game run at a place.
+    fn with_overlay(log: &Log, place: usize) -> Log {
+        let of_game = recorded("in-game");
+        let is_overlay = |event: &&Event| {
+            matches!(&event.fact, Fact::Page(page)
+                if matches!(&page.what, PageFact::Overlay(one) if one.visible))
+        };
+        let overlay = of_game.events().iter().find(is_overlay).expect("one");
+        inserted(log, place, [overlay.clone()])
+    }
+
+    fn news(log: &Log) -> usize {
+        places(log, "p2p_game_ended")[0]
+    }
+
+    #[test]
+    fn a_target_that_tells_nobody_is_asked_by_injection() {
+        let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+        let spec = catalogue.spec("coordination/news-of-the-partner");
+        let judgement = judge(spec.expect("a spec"), &recorded("good"));
+        let [natural, injected] = judgement.checks.as_slice() else {
+            panic!("two halves: {judgement:#?}");
+        };
+        assert_eq!(natural.verdict, Verdict::NotApplicable);
+        assert!(!natural.verdict.is_pass());
+        assert!(
+            natural
+                .account
+                .contains("this target tells nobody who has left a game")
+                && natural
+                    .account
+                    .contains("the check `told-by-anybody` asks it by injection"),
+            "{}",
+            natural.account
+        );
+        assert_eq!(injected.verdict, Verdict::Pass);
+        // The run is what the other check says.
+        assert_eq!(judgement.verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_target_that_tells_is_judged_by_its_own_event() {
+        passes(ASK, &told());
+        passes(BY_ANYBODY, &told());
+        let shown = with_overlay(&told(), news(&told()) + 1);
+        fails(ASK, "DOM history", "covers", &shown);
+    }
+
+    #[test]
+    fn what_comes_after_an_injected_event_is_not_the_targets() {
+        // There the guard is gone: the injected event raises the overlay.
+        let log = recorded("late-end-not-guarded");
+        is_not_applicable(&log);
+        assert_eq!(asked(BY_ANYBODY, &log).verdict, Verdict::Fail);
+        let good = recorded("good");
+        fails(
+            ASK,
+            "DOM history",
+            "covers",
+            &with_overlay(&good, news(&good)),
+        );
+        is_not_applicable(&with_overlay(&good, news(&good) + 1));
+        let nothing_put_in = without(&good, |event| event.seq == news(&good) as u64);
+        is_not_applicable(&nothing_put_in);
+        // Told by the target as well, but too late to be told apart.
+        let twice = inserted(
+            &good,
+            news(&good) + 1,
+            [told().events()[news(&good)].clone()],
+        );
+        is_vacuous(ASK, "its own event before the injected one", &twice);
+    }
+
+    #[test]
+    fn silence_that_was_not_put_to_the_test_is_vacuous() {
+        let good = recorded("good");
+        let killed = |event: &Event| matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed);
+        is_vacuous(ASK, "the death", &without(&good, killed));
+        let handled = |event: &Event| matches!(&event.fact, Fact::ServerHandled(one) if one.event == "disconnect");
+        is_vacuous(ASK, "its handling", &without(&good, handled));
+        is_vacuous(ASK, "a barrier", &without(&good, is_barrier));
+        let quiet = without(&good, |event| {
+            event.seq > 1456 && is_socket_event(event, "survivor", "pong")
+        });
+        is_vacuous(ASK, "a round trip after that", &quiet);
+        let stays = without(&good, |event| {
+            event.seq > 400 && is_socket_event(event, "survivor", "activate_scene")
+        });
+        is_vacuous(ASK, "the exit", &stays);
+        let survey = good.events()[places(&good, "activate_scene")[2]].clone();
+        let place = survey.seq as usize + 1;
+        let mut gone_on = survey;
+        gone_on.player = Some("partner".into());
+        is_vacuous(
+            ASK,
+            "a partner in the game",
+            &inserted(&good, place, [gone_on]),
+        );
+        let mut dropped = good.events()[news(&good)].clone();
+        dropped.fact = Fact::Rule(RuleFact {
+            rule: "r".into(),
+            effect: RuleEffect::Dropped,
+            event: Some("p2p_game_ended".into()),
+            detail: None,
+        });
+        is_vacuous(
+            ASK,
+            "what was dropped",
+            &inserted(&good, news(&good), [dropped]),
+        );
+    }
+}
+
+mod server_forgets {
+    use super::*;
+    use gymcheck::evidence::ServerHolds;
+
+    const ASK: &str = "{ server-forgets = { at = \"after-death\" } }";
+
+    /// What the target holds: by keeper, how many participants are listed for the game.
+    type Held<'a> = &'a [(&'a str, Option<u32>)];
+
+    const PLAYED: Held<'_> = &[
+        ("coordinator", Some(2)),
+        ("manager", Some(2)),
+        ("rooms", Some(2)),
+    ];
+    const FORGOTTEN: Held<'_> = &[("coordinator", None), ("manager", None), ("rooms", None)];
+
+    fn handled(log: &Log, name: &str, nth: usize) -> usize {
+        let is_it = |event: &&Event| matches!(&event.fact, Fact::ServerHandled(handled) if handled.event == name);
+        log.events()
+            .iter()
+            .filter(is_it)
+            .nth(nth)
+            .expect("handled")
+            .seq as usize
+    }
+
+    fn game_id(log: &Log) -> String {
+        let assigned = log.events()[places(log, "pyodide_player_assigned")[0]].clone();
+        let id = args(&mut assigned.clone())[0]["game_id"].clone();
+        id.as_str().expect("an id").to_owned()
+    }
+
+    fn look(log: &Log, held: Held<'_>) -> Event {
+        let game = game_id(log);
+        let games = held.iter().map(|(keeper, listed)| {
+            let games = listed.iter().map(|listed| (game.clone(), *listed));
+            ((*keeper).to_owned(), games.collect())
+        });
+        let mut event = log.events()[0].clone();
+        event.player = None;
+        event.fact = Fact::ServerHolds(ServerHolds {
+            games: games.collect(),
+        });
+        event
+    }
+
+    /// The headline run, with what the target holds while the game is played, and after each has left
+    /// it: the survivor by its advance, the partner by its death.
+    fn holding(in_game: Held<'_>, after_advance: Held<'_>, after_death: Held<'_>) -> Log {
+        let good = recorded("good");
+        let places = [
+            (handled(&good, "disconnect", 0), after_death),
+            (handled(&good, "advance_scene", 2), after_advance),
+            (handled(&good, "join_game", 1), in_game),
+        ];
+        places.iter().fold(good, |log, (place, held)| {
+            let look = look(&log, held);
+            inserted(&log, place + 1, [look])
+        })
+    }
+
+    fn sound() -> Log {
+        let one_left = &[
+            ("coordinator", None),
+            ("manager", Some(1)),
+            ("rooms", Some(1)),
+        ];
+        holding(PLAYED, one_left, FORGOTTEN)
+    }
+
+    #[test]
+    fn a_game_that_is_forgotten_with_its_last_player_passes() {
+        passes(ASK, &sound());
+        assert_eq!(asked(ASK, &sound()).account, "3 oracles agree");
+    }
+
+    #[test]
+    fn a_partner_who_goes_on_leaves_the_game_as_well() {
+        // Its advance is handled after the survivor's, and nobody dies.
+        let good = recorded("good");
+        let exit = places(&good, "activate_scene")[2];
+        let [advance, survey] = [places(&good, "advance_scene")[1], exit].map(|place| {
+            let mut event = good.events()[place].clone();
+            event.player = Some("partner".into());
+            event
+        });
+        let mut done = good.events()[handled(&good, "advance_scene", 2)].clone();
+        if let Fact::ServerHandled(handled) = &mut done.fact {
+            handled.sid = good.session("partner").expect("a session").to_owned();
+        }
+        let log = without(&good, |event| matches!(event.fact, Fact::Process(_)));
+        let in_game = look(&good, PLAYED);
+        let log = inserted(&log, exit - 10, [in_game, advance.clone()]);
+        let place = *places(&log, "activate_scene").get(2).expect("the exit") + 1;
+        let after = |held| {
+            inserted(
+                &log,
+                place,
+                [survey.clone(), done.clone(), look(&log, held)],
+            )
+        };
+        let at_exit = "{ server-forgets = { at = \"after-exit\" } }";
+        passes(at_exit, &after(FORGOTTEN));
+        fails(at_exit, "rooms", "still holds 1 game", &after(PLAYED));
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        is_vacuous(ASK, "anybody who looks", &recorded("good"));
+        let log = sound();
+        is_vacuous(
+            "{ server-forgets = { at = \"after-death\", game = 2 } }",
+            "a second game",
+            &log,
+        );
+        is_vacuous(ASK, "a barrier", &without(&log, is_barrier));
+        let unseen = |name: &str, nth: usize| {
+            let place = handled(&log, name, nth) as u64;
+            without(&log, |event| event.seq == place)
+        };
+        is_vacuous(ASK, "the survivor's advance", &unseen("advance_scene", 2));
+        is_vacuous(ASK, "the partner's disconnect", &unseen("disconnect", 0));
+        let last = handled(&log, "disconnect", 0) as u64 + 1;
+        is_vacuous(
+            ASK,
+            "a look after that",
+            &without(&log, |event| event.seq == last),
+        );
+        let never_began = without(&log, |event| {
+            is_socket_event(event, "survivor", "start_game")
+        });
+        is_vacuous(ASK, "a game", &never_began);
+    }
+
+    #[test]
+    fn who_never_held_the_game_cannot_be_asked_whether_it_forgets_it() {
+        let in_one = |keeper| [(keeper, Some(2)), ("another", None)];
+        for keeper in ["coordinator", "manager", "rooms"] {
+            let log = holding(&in_one(keeper), FORGOTTEN, FORGOTTEN);
+            is_vacuous(ASK, "two that held it", &log);
+        }
+        let two = &[
+            ("coordinator", Some(2)),
+            ("manager", None),
+            ("rooms", Some(2)),
+        ];
+        let log = holding(two, FORGOTTEN, FORGOTTEN);
+        passes(ASK, &log);
+        assert!(
+            asked(ASK, &log)
+                .account
+                .contains("absent: game managers: it was never seen")
+        );
+    }
+
+    #[test]
+    fn each_that_holds_the_game_on_fails() {
+        let says = "still holds 1 game";
+        for (keeper, name) in [
+            ("coordinator", "coordinator"),
+            ("manager", "game managers"),
+            ("rooms", "rooms"),
+        ] {
+            for listed in [0, 2] {
+                let mut held = FORGOTTEN.to_vec();
+                held.push((keeper, Some(listed)));
+                fails(ASK, name, says, &holding(PLAYED, PLAYED, &held));
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! Every type here is part of the evidence format: what is written today must be readable by the
 //! same version of the format, see [`FORMAT_VERSION`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,8 @@ pub enum Fact {
     },
     /// The target finished handling a Socket.IO event (seen from inside its process).
     ServerHandled(ServerHandled),
+    /// The games that the target holds (seen from inside its process).
+    ServerHolds(ServerHolds),
     /// A barrier was reached: nothing already caused is still on its way to the player's page.
     Barrier(BarrierFact),
     /// A screenshot of a player's page was taken.
@@ -847,6 +850,17 @@ pub struct ServerHandled {
     /// The error that its handler raised, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// The games that the target holds, after it has finished handling an event: told whenever somebody
+/// may have left one, and whenever it is another answer than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHolds {
+    /// By where they are held: the table of the `coordinator`, those of the game `manager`s of all
+    /// scenes, and Socket.IO's `rooms`. For each game by its id, how many participants are listed.
+    /// What is in no table any more, and merely not freed yet, is not held. A room may be another
+    /// thing than a game's.
+    pub games: BTreeMap<String, BTreeMap<String, u32>>,
 }
 
 /// A barrier was reached.

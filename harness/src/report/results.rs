@@ -206,6 +206,27 @@ mod tests {
     }
 
     #[test]
+    fn not_applicable_is_no_pass_and_expected_only_where_it_is_known() {
+        let with_check = |expected: Verdict| {
+            let mut run = run("mug@1", Verdict::Pass);
+            let check = serde_json::json!({
+                "check": "a", "requirement": "COORD-01", "verdict": "not-applicable",
+                "expected": expected, "account": "it tells nobody", "oracles": [],
+                "stimuli": [
+                    { "what": "news", "seen": false, "evidence": [], "not_given": "it tells nobody" }
+                ],
+            });
+            run.checks = vec![serde_json::from_value(check).unwrap()];
+            let mut results = Results::new(vec![facts("mug@1")]);
+            results.runs = vec![run];
+            results.exit_status()
+        };
+        assert_eq!(with_check(Verdict::Pass), ExitStatus::Unexpected);
+        assert_eq!(with_check(Verdict::Fail), ExitStatus::Unexpected);
+        assert_eq!(with_check(Verdict::NotApplicable), ExitStatus::AsExpected);
+    }
+
+    #[test]
     fn what_fails_on_one_target_is_unexpected() {
         let mut results = Results::new(vec![facts("mug@1")]);
         assert_eq!(results.exit_status(), ExitStatus::Broken);

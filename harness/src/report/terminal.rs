@@ -154,6 +154,7 @@ fn differences(differences: &[Difference], first: &str, second: &str) -> String 
 /// The table: a line for each run, below it one for each check, then the mutants.
 fn table(results: &Results) -> String {
     let mut text = String::new();
+    let width = width_of_verdicts(results);
     for run in &results.runs {
         let changes = changes(&run.repairs, run.mutant.as_deref());
         let again = match run.attempts {
@@ -163,7 +164,7 @@ fn table(results: &Results) -> String {
         let _ = writeln!(
             text,
             "{}  {} {}{changes} ({}, {} s{again})",
-            coloured(run.verdict, 8),
+            coloured(run.verdict, width),
             run.spec,
             run.pair,
             run.target,
@@ -173,7 +174,7 @@ fn table(results: &Results) -> String {
             let _ = writeln!(
                 text,
                 "    {}  {:<10} {}{}",
-                coloured(check.verdict, 8),
+                coloured(check.verdict, width),
                 check.requirement,
                 check.check,
                 expected(check)
@@ -181,9 +182,16 @@ fn table(results: &Results) -> String {
         }
     }
     for mutant in &results.mutants {
-        let _ = writeln!(text, "{}", mutant_line(mutant));
+        let _ = writeln!(text, "{}", mutant_line(mutant, width));
     }
     text
+}
+
+/// How wide the column of verdicts is: `not applicable` is rare, and long.
+fn width_of_verdicts(results: &Results) -> usize {
+    let checks = results.runs.iter().flat_map(|run| &run.checks);
+    let verdicts = checks.map(|check| check.verdict.to_string().len());
+    verdicts.max().unwrap_or(0).max(8)
 }
 
 /// What is known of a check and is not `pass`.
@@ -220,14 +228,14 @@ fn known_defects(defects: &[Defect], out: &Path) -> String {
     text
 }
 
-fn mutant_line(mutant: &MutantRecord) -> String {
+fn mutant_line(mutant: &MutantRecord, width: usize) -> String {
     let (fate, colour) = match mutant.fate {
         Fate::Killed => ("killed", GREEN),
         Fate::Survived => ("survived", RED),
         Fate::Undecided => ("undecided", YELLOW),
     };
     format!(
-        "{colour}{fate:<8}{RESET}  mutant {} by {} {} on {}",
+        "{colour}{fate:<width$}{RESET}  mutant {} by {} {} on {}",
         mutant.mutant, mutant.spec, mutant.check, mutant.pair
     )
 }
@@ -269,6 +277,13 @@ fn account(run: &RunRecord, out: &Path) -> String {
                 "  {} {}: {}",
                 check.requirement, check.check, check.verdict
             );
+            for why in check
+                .stimuli
+                .iter()
+                .filter_map(|one| one.not_given.as_ref())
+            {
+                let _ = writeln!(text, "    {why}");
+            }
             for finding in &check.oracles {
                 let says = match finding.says {
                     Says::Holds => "holds",

@@ -15,7 +15,7 @@ pub enum Change {
     Undecided,
     /// It passes, and did not on the first.
     Better,
-    /// It passes on neither, but says something else.
+    /// It passes on neither, but says something else; or one of the two cannot be asked.
     Other,
 }
 
@@ -70,6 +70,7 @@ fn change(before: Verdict, now: Verdict) -> Option<Change> {
     }
     Some(match (before, now) {
         (Verdict::Broken, _) | (_, Verdict::Broken) => Change::Undecided,
+        (Verdict::NotApplicable, _) | (_, Verdict::NotApplicable) => Change::Other,
         (Verdict::Pass, _) => Change::Worse,
         (_, Verdict::Pass) => Change::Better,
         _ => Change::Other,
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn only_passing_is_better() {
-        use Verdict::{Broken, Fail, Pass, Vacuous};
+        use Verdict::{Broken, Fail, NotApplicable, Pass, Vacuous};
         assert_eq!(change(Pass, Pass), None);
         assert_eq!(change(Fail, Fail), None);
         assert_eq!(change(Pass, Fail), Some(Change::Worse));
@@ -90,6 +91,8 @@ mod tests {
         assert_eq!(change(Fail, Pass), Some(Change::Better));
         assert_eq!(change(Vacuous, Pass), Some(Change::Better));
         assert_eq!(change(Fail, Vacuous), Some(Change::Other));
+        assert_eq!(change(NotApplicable, Pass), Some(Change::Other));
+        assert_eq!(change(Pass, NotApplicable), Some(Change::Other));
         assert_eq!(change(Broken, Pass), Some(Change::Undecided));
         assert_eq!(change(Pass, Broken), Some(Change::Undecided));
     }

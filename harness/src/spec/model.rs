@@ -55,6 +55,21 @@ pub struct SpecBody {
     pub checks: Vec<CheckSpec>,
 }
 
+impl SpecBody {
+    /// The check that asks by injection what this one asks of the target's own news alone: the same
+    /// question, whoever brings the news.
+    #[must_use]
+    pub fn asked_by_injection(&self, natural: &Calm) -> Option<&CheckSpec> {
+        self.checks.iter().find(|check| {
+            matches!(&check.ask, Question::NoOverlay(calm)
+                if calm.told == Told::ByAnybody
+                    && calm.injected.is_empty()
+                    && (&calm.before, &calm.after, calm.game)
+                        == (&natural.before, &natural.after, natural.game))
+        })
+    }
+}
+
 fn default_pairs() -> Vec<Pair> {
     vec![Pair {
         survivor: BrowserKind::Chrome,
@@ -467,6 +482,8 @@ pub enum Question {
     NobodyTold(AfterMoment),
     /// Do listeners, workers, intervals and open connections not grow from scene to scene?
     CountsSteady(AtMoments),
+    /// Does the target hold no game any more that everybody has left?
+    ServerForgets(GamesLeft),
 }
 
 impl Question {
@@ -488,6 +505,7 @@ impl Question {
             Question::SameEquipment(_) => "same-equipment",
             Question::NobodyTold(_) => "nobody-told",
             Question::CountsSteady(_) => "counts-steady",
+            Question::ServerForgets(_) => "server-forgets",
         }
     }
 
@@ -503,6 +521,7 @@ impl Question {
             }
             Question::DataWhole(of) => Some(of.game),
             Question::FreshConnection(at) => Some(at.game),
+            Question::ServerForgets(left) => Some(left.game),
             Question::FormAnswered(_)
             | Question::SceneOrder(_)
             | Question::EquipmentStopped(_)
@@ -537,6 +556,7 @@ impl Question {
             Question::FreshConnection(which) => vec![&which.at],
             Question::SameEquipment(two) => vec![&two.first, &two.second],
             Question::NobodyTold(moment) => vec![&moment.after],
+            Question::ServerForgets(left) => vec![&left.at],
             Question::CountsSteady(moments) => moments.at.iter().map(String::as_str).collect(),
             Question::PlayedPeerToPeer(_)
             | Question::FormAnswered(_)
@@ -601,6 +621,17 @@ fn in_second_game() -> String {
 pub struct AfterMoment {
     /// The label of the `observe` step after the partner's departure.
     pub after: String,
+}
+
+/// A question about all games until one of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GamesLeft {
+    /// The last game for two that everybody has left.
+    #[serde(default)]
+    pub game: GameNumber,
+    /// The label of an `observe` step after that.
+    pub at: String,
 }
 
 /// A question about several moments.
@@ -705,6 +736,21 @@ pub struct Calm {
     /// who has gone, and the news of that.
     #[serde(default)]
     pub injected: Vec<String>,
+    /// Who must have brought that news.
+    #[serde(default)]
+    pub told: Told,
+}
+
+/// Who brings the survivor the news that the partner has gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// The target, or the gateway in its name.
+    #[default]
+    ByAnybody,
+    /// The target by itself: the natural half of the question. What comes after the gateway has put in
+    /// an event is no part of it, and a target that tells nobody who has left cannot be asked.
+    ByTarget,
 }
 
 /// A question about the time between two moments.

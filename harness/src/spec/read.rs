@@ -12,7 +12,7 @@ use super::check_presence;
 use super::error::SpecError;
 use super::expectation::{Expectation, ExpectationFile};
 use super::game::GameNumber;
-use super::model::{CheckSpec, Spec, SpecBody, Step};
+use super::model::{CheckSpec, Question, Spec, SpecBody, Step, Told};
 use super::mutant::{Edit, Mutant};
 use super::repair::Repair;
 
@@ -350,6 +350,9 @@ fn check_names(
         for rule in check.ask.rules() {
             source.known("rule", rule, rules.iter().copied())?;
         }
+        if let Some(message) = half_alone(check, body) {
+            return Err(source.wrong("by-target", message));
+        }
         if let Some(game) = missing_game(check, body) {
             let games = body.experiment.games;
             return Err(source.wrong(
@@ -413,6 +416,26 @@ fn moments_of_games(body: &SpecBody) -> Vec<String> {
         .map(GameNumber::after)
         .flat_map(|game| [game.before(), game.during()])
         .collect()
+}
+
+/// What is wrong with a question about the target's own news, which no target has to send: the half
+/// that is asked by injection where it sends none must be there as well.
+fn half_alone(check: &CheckSpec, body: &SpecBody) -> Option<String> {
+    let Question::NoOverlay(calm) = &check.ask else {
+        return None;
+    };
+    if calm.told == Told::ByAnybody {
+        return None;
+    }
+    if !calm.injected.is_empty() {
+        return Some("what a rule injects is never told `by-target`".to_owned());
+    }
+    let lacks = || {
+        "a target may tell nobody who has left: expected another check of this spec that asks the \
+         same without `told = \"by-target\"`"
+            .to_owned()
+    };
+    body.asked_by_injection(calm).is_none().then(lacks)
 }
 
 /// The game that a check asks about, if the experiment has no such game.
@@ -572,6 +595,37 @@ ask = { connections-closed = { at = "in-game" } }
         ];
         let errors: Vec<String> = mistakes.iter().map(|text| error(text)).collect();
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn the_natural_half_is_not_asked_alone() {
+        let natural = GOOD.replace(
+            "connections-closed = { at = \"in-game\" }",
+            "no-overlay = { before = \"in-game\", after = \"in-game\", told = \"by-target\" }",
+        );
+        assert!(
+            error(&natural).contains("name.toml:9:"),
+            "{}",
+            error(&natural)
+        );
+        assert!(error(&natural).contains("asks the same without `told = \"by-target\"`"));
+        let other = "\n[[checks]]\nas = \"other\"\nrequirement = \"P2P-01\"\n\
+                     ask = { no-overlay = { before = \"in-game\", after = \"in-game\" } }\n";
+        read(&format!("{natural}{other}")).expect("both halves");
+        let other_moment = other.replace("after = \"in-game\"", "after = \"before-game\"");
+        assert!(error(&format!("{natural}{other_moment}")).contains("asks the same"));
+        let rule = natural
+            .replace("told =", "injected = [\"r\"], told =")
+            .replace(
+                "[[steps]]\nobserve",
+                "[[steps]]\ninject = { as = \"r\", player = \"survivor\", event = \"p2p_pause\" }\n\
+             [[steps]]\nobserve",
+            );
+        assert!(
+            error(&rule).contains("is never told `by-target`"),
+            "{}",
+            error(&rule)
+        );
     }
 
     fn with_step(step: &str) -> String {

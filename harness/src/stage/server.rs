@@ -1,5 +1,6 @@
 //! The target's process.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::process::{StageProcess, Start, log_path};
 use super::{StageError, deadline};
-use crate::evidence::{Fact, Recorder, ServerHandled};
+use crate::evidence::{Fact, Recorder, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
 use crate::target::{OBSERVER, ServerCommand, Target};
 
@@ -32,6 +33,8 @@ struct Observed {
     handled: Option<String>,
     sid: Option<String>,
     error: Option<String>,
+    held: Option<BTreeMap<String, BTreeMap<String, u32>>>,
+    unseen: Option<String>,
 }
 
 impl Server {
@@ -150,6 +153,15 @@ fn take_line(line: &str, recorder: &Recorder) -> Option<u16> {
             error: observed.error,
         }));
     }
+    if let Some(games) = observed.held {
+        recorder.record(Fact::ServerHolds(ServerHolds { games }));
+    }
+    if let Some(reason) = observed.unseen {
+        recorder.record(Fact::Absent {
+            oracle: "what the target holds".to_owned(),
+            reason,
+        });
+    }
     observed.listening
 }
 
@@ -160,4 +172,35 @@ pub(super) async fn broken(recorder: &Recorder) {
     let _ = recorder
         .wait(0, for_ever, "the run to break", |_| false)
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_observer_says_is_told_from_what_the_target_says() {
+        let recorder = Recorder::in_memory();
+        let lines = [
+            r#"@gymcheck {"listening": 4711}"#,
+            r#"@gymcheck {"handled": "advance_scene", "sid": "s", "error": null}"#,
+            r#"@gymcheck {"held": {"coordinator": {"g": 2}, "rooms": {}}}"#,
+            r#"@gymcheck {"unseen": "AttributeError: no rooms"}"#,
+            r#"@gymcheck is no JSON here"#,
+        ];
+        let ports: Vec<Option<u16>> = lines.map(|line| take_line(line, &recorder)).to_vec();
+        assert_eq!(ports, [Some(4711), None, None, None, None]);
+        let log = recorder.log();
+        let [handled, held, unseen, own] = log.events() else {
+            panic!("four events: {log:?}");
+        };
+        assert!(matches!(&handled.fact, Fact::ServerHandled(one) if one.event == "advance_scene"));
+        let Fact::ServerHolds(holds) = &held.fact else {
+            panic!("{held:?}");
+        };
+        assert_eq!(holds.games["coordinator"]["g"], 2);
+        assert!(holds.games["rooms"].is_empty());
+        assert!(matches!(&unseen.fact, Fact::Absent { reason, .. } if reason.contains("no rooms")));
+        assert!(matches!(&own.fact, Fact::ServerLog { .. }));
+    }
 }

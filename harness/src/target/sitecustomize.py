@@ -2,14 +2,17 @@
 
 It changes nothing that the target does. It writes one line to standard error, `@gymcheck` and a
 JSON object, when the target listens, and whenever it has finished handling a Socket.IO event:
-the target's own log says at best that it has begun.
+the target's own log says at best that it has begun. After an event that ends somebody's scene, and
+after each one that has changed it, a second line says which games the target holds.
 """
 
+import collections
 import importlib.abc
 import importlib.util
 import json
 import os
 import sys
+import weakref
 
 
 # As it is before anybody patches it: a green write would let other handlers run in between, and
@@ -44,8 +47,10 @@ def _watch_socketio(module):
             error = f"{type(raised).__name__}: {raised}"
             raise
         finally:
-            if namespace == "/" and event not in _FREQUENT:
-                _tell(handled=event, sid=arguments[0] if arguments else "", error=error)
+            if namespace == "/":
+                if event not in _FREQUENT:
+                    _tell(handled=event, sid=arguments[0] if arguments else "", error=error)
+                _tell_held(self, always=event in _ENDS_A_SCENE)
 
     module.Server._trigger_event = triggered
 
@@ -53,14 +58,100 @@ def _watch_socketio(module):
 # Events that come every second or oftener and store nothing.
 _FREQUENT = ("ping", "client_console_log", "webrtc_signal", "p2p_health_report")
 
-_WATCHED = {"eventlet": _watch_eventlet, "socketio.server": _watch_socketio}
+# Events after which somebody may have left a game: what is held is told even if it is the same.
+_ENDS_A_SCENE = ("advance_scene", "disconnect")
+
+
+def _watch_keeper(source):
+    """Remembers the objects of a module that have a table `games`, as long as they live."""
+
+    def watch(module):
+        for kept in list(vars(module).values()):
+            own = isinstance(kept, type) and kept.__module__ == module.__name__
+            if own and "__init__" in vars(kept):
+                _remember_objects(kept, source)
+
+    return watch
+
+
+def _remember_objects(kept, source):
+    begin = kept.__init__
+
+    def begun(self, *arguments, **options):
+        begin(self, *arguments, **options)
+        if isinstance(getattr(self, "games", None), dict):
+            _keepers[source].append(weakref.ref(self))
+
+    kept.__init__ = begun
+
+
+# What counts is what a table lists. An object that is in none, and that Python has not freed yet, is
+# held by nobody.
+_keepers = {"coordinator": [], "manager": []}
+
+
+def _of_coordinator(keeper):
+    games = list(dict.items(keeper.games))
+    return {game: len(getattr(state, "players", ())) for game, state in games}
+
+
+def _of_manager(keeper):
+    listed = collections.Counter(dict.values(getattr(keeper, "subject_games", {})))
+    return {game: listed[game] for game in [*dict.keys(keeper.games), *listed]}
+
+
+def _of_rooms(server):
+    """How many clients are in each room of Socket.IO, but for the one that each has for itself."""
+    manager = server.manager
+    clients = [client for client, _ in manager.get_participants("/", None)]
+    there = [client for client in clients if manager.is_connected(client, "/")]
+    rooms = ((room, client) for client in there for room in server.rooms(client, "/"))
+    return dict(collections.Counter(room for room, client in rooms if room != client))
+
+
+def _held(server):
+    """The games that the target holds, by where, and how many participants are listed for each."""
+    held = {"rooms": [_of_rooms(server)]}
+    for source, listed in (("coordinator", _of_coordinator), ("manager", _of_manager)):
+        alive = [keeper for keeper in (known() for known in _keepers[source]) if keeper is not None]
+        if alive:
+            held[source] = [listed(keeper) for keeper in alive]
+    return {
+        source: {str(game): count for table in tables for game, count in table.items()}
+        for source, tables in held.items()
+    }
+
+
+_told_last = {}
+
+
+def _tell_held(server, always):
+    try:
+        now = {"held": _held(server)}
+    except Exception as error:
+        # A target that keeps its games in another way is not disturbed by being asked.
+        now = {"unseen": f"{type(error).__name__}: {error}"}
+    if always or now != _told_last:
+        _told_last.clear()
+        _told_last.update(now)
+        _tell(**now)
+
+
+_WATCHED = {
+    "eventlet": _watch_eventlet,
+    "socketio.server": _watch_socketio,
+    # Of whatever package: its name has changed from release to release.
+    "*.pyodide_game_coordinator": _watch_keeper("coordinator"),
+    "*.game_manager": _watch_keeper("manager"),
+}
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
     """Calls a function with a module as soon as that module has been imported."""
 
     def find_spec(self, name, path, target=None):
-        watch = _WATCHED.pop(name, None)
+        last = name.rpartition(".")[2]
+        watch = _WATCHED.pop(name, None) or _WATCHED.pop(f"*.{last}", None)
         if watch is None:
             return None
         spec = importlib.util.find_spec(name)

@@ -62,17 +62,25 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
                 if closed.connection == connection && by(closed.by))
         })
     });
-    let handled = participant.and_then(|(_, session)| {
-        after(&|fact| {
-            matches!(fact, Fact::ServerHandled(handled)
-                if handled.event == "disconnect" && handled.sid == session)
-        })
-    });
     vec![
         at_its_browser(log, departure),
         Stimulus::new("the partner's socket ended at the gateway", seq(socket)),
-        Stimulus::new("the target handled the partner's disconnect", seq(handled)),
+        Stimulus::new(
+            "the target handled the partner's disconnect",
+            seq(disconnect_handled(log, PARTNER)),
+        ),
     ]
+}
+
+/// Where the target had finished with the disconnect of a player who left.
+pub(super) fn disconnect_handled<'a>(log: &'a Log, player: &str) -> Option<&'a Event> {
+    let from = departure(log, player)?.began.seq;
+    let (_, session) = log.participant(player, from)?;
+    log.events().iter().find(|event| {
+        event.seq > from
+            && matches!(&event.fact, Fact::ServerHandled(handled)
+                if handled.event == "disconnect" && handled.sid == session)
+    })
 }
 
 /// What was seen of the departure at the partner's own browser: each way has a proof of its own.

@@ -30,7 +30,7 @@ pub fn explain(check: &str) -> Option<&'static Explanation> {
 const DEPARTURE: &str = "the partner's departure: it went, its socket ended, the target handled it";
 
 /// Every check, in the order in which specs tell a run's story.
-pub const EXPLANATIONS: [Explanation; 14] = [
+pub const EXPLANATIONS: [Explanation; 15] = [
     Explanation {
         check: "played-peer-to-peer",
         question: "Did one connection carry the inputs of both, and do both records of the game \
@@ -141,7 +141,9 @@ pub const EXPLANATIONS: [Explanation; 14] = [
             "hit-testing: what a click could reach it can reach still",
             "pixels: the page looks as it did before",
         ],
-        vacuous: "the event that would raise the overlay never reached the survivor.",
+        vacuous: "the event that would raise the overlay never reached the survivor. With `told = \
+                  \"by-target\"` only the target's own event counts, and it is `not applicable` where \
+                  the partner went out of the game and the target told nobody.",
     },
     Explanation {
         check: "overlay-shown",
@@ -274,6 +276,24 @@ pub const EXPLANATIONS: [Explanation; 14] = [
             "document listeners: on the document and the window, by event",
         ],
         vacuous: "fewer than three games were played in one page.",
+    },
+    Explanation {
+        check: "server-forgets",
+        question: "Does the target hold no game any more that everybody has left?",
+        why: "A game that is kept after its last player has gone is never let go of: it uses up room, \
+              and what is sent to it still reaches those who were in it.",
+        stimuli: &[
+            "as many games as the spec names were played, and everybody has left them: by an advance \
+             that the target has handled, or by a disconnect",
+            "a barrier after that",
+            "it was seen what the target held after that",
+        ],
+        oracles: &[
+            "coordinator: its table, which held each game while it was played",
+            "game managers: their tables, and the participants that they still list for a game",
+            "rooms: those of the Socket.IO library, and who is still in one of a game",
+        ],
+        vacuous: "too few games were played or left, or the target cannot be looked into.",
     },
 ];
 

@@ -63,6 +63,21 @@ fn of_scene<'a>(player: &'a str, log: &'a Log, scene: &GameScene<'a>) -> Option<
     })
 }
 
+/// Where the target had finished with the advance that led to a player's exit. What it says of that, as
+/// that the partner is told, may be read after the exit has passed the gateway.
+pub(super) fn advance_handled(player: &str, log: &Log, exit: &Event) -> Option<u64> {
+    let (_, session) = log.participant(player, exit.seq)?;
+    let (advance, _, _) = log
+        .socket_events(player, Direction::ToServer, "advance_scene")
+        .rfind(|(event, _, _)| event.seq < exit.seq)?;
+    let is_it = |event: &&Event| {
+        event.seq > advance.seq
+            && matches!(&event.fact, Fact::ServerHandled(handled)
+                if handled.event == "advance_scene" && handled.sid == session)
+    };
+    log.events().iter().find(is_it).map(|event| event.seq)
+}
+
 /// A field of an event's first argument, where it is a text.
 pub(super) fn text<'a>(args: &'a [Value], field: &str) -> Option<&'a str> {
     args.first()?.get(field)?.as_str()

@@ -23,14 +23,14 @@ mod nobody_told;
 mod overlay_shown;
 mod played_peer_to_peer;
 mod rules;
-
-pub use expectations::expect;
 mod same_equipment;
 mod scene_order;
+mod server_forgets;
 mod told_or_carried_on;
 
 use std::fmt;
 
+pub use expectations::expect;
 pub use explain::{EXPLANATIONS, Explanation, explain};
 
 use serde::{Deserialize, Serialize};
@@ -154,8 +154,11 @@ pub struct Stimulus {
     pub what: String,
     /// Whether it was seen.
     pub seen: bool,
-    /// The events that show it, by their `seq`.
+    /// The events that show it, by their `seq`; those that show that it cannot come, if it cannot.
     pub evidence: Vec<u64>,
+    /// Why this target does not give it, where the evidence shows that it had every reason to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_given: Option<String>,
 }
 
 /// What one oracle says about a check.
@@ -289,7 +292,7 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
     let findings = match &check.ask {
         Question::ConnectionsClosed(asked) => connections_closed::ask(asked, log),
         Question::PlayedPeerToPeer(of) => played_peer_to_peer::ask(spec, of.game, log),
-        Question::NoOverlay(between) => no_overlay::ask(between, log),
+        Question::NoOverlay(between) => no_overlay::ask(spec, between, log),
         Question::OverlayShown(between) => overlay_shown::ask(spec, between, log),
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
         Question::SceneOrder(_) => scene_order::ask(spec, log),
@@ -301,6 +304,7 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::SameEquipment(moments) => same_equipment::ask(moments, log),
         Question::NobodyTold(moment) => nobody_told::ask(&moment.after, log),
         Question::CountsSteady(moments) => counts_steady::ask(moments, log),
+        Question::ServerForgets(left) => server_forgets::ask(left, log),
     };
     let concluded = conclude(&findings, missed);
     let firings = rules::firings(spec, log);
@@ -327,7 +331,8 @@ fn missed_answer<'a>(spec: &Spec, log: &'a Log) -> Option<(u64, &'a str)> {
 }
 
 /// From findings to a verdict. What was seen to be wrong is wrong, whatever else was not seen; for
-/// all else the stimuli come first.
+/// all else the stimuli come first. One that this target was seen not to give leaves nothing to ask,
+/// as long as all others were there.
 fn conclude(findings: &Findings, missed: Option<&str>) -> (Verdict, String) {
     let of = |says: Says| {
         findings
@@ -344,12 +349,12 @@ fn conclude(findings: &Findings, missed: Option<&str>) -> (Verdict, String) {
     if of(Says::Violated).next().is_some() {
         return (Verdict::Fail, accounts(Says::Violated));
     }
-    let unseen: Vec<&str> = findings
-        .stimuli
-        .iter()
-        .filter(|stimulus| !stimulus.seen)
-        .map(|stimulus| stimulus.what.as_str())
-        .collect();
+    let unseen = || findings.stimuli.iter().filter(|stimulus| !stimulus.seen);
+    let reasons: Option<Vec<&str>> = unseen().map(|one| one.not_given.as_deref()).collect();
+    if let Some(reasons) = reasons.filter(|reasons| !reasons.is_empty()) {
+        return (Verdict::NotApplicable, reasons.join("; "));
+    }
+    let unseen: Vec<&str> = unseen().map(|stimulus| stimulus.what.as_str()).collect();
     if !unseen.is_empty() {
         let mut account = format!("not seen: {}", unseen.join("; "));
         if let Some(missed) = missed {
@@ -381,6 +386,17 @@ impl Stimulus {
             what: what.into(),
             seen: !evidence.is_empty(),
             evidence,
+            not_given: None,
+        }
+    }
+
+    /// Something that this target was seen not to give, and why; the evidence is what it did instead.
+    fn not_given(what: impl Into<String>, why: String, evidence: Vec<u64>) -> Stimulus {
+        Stimulus {
+            what: what.into(),
+            seen: false,
+            evidence,
+            not_given: Some(why),
         }
     }
 }
@@ -426,6 +442,7 @@ mod tests {
                 what: "a stimulus".into(),
                 seen,
                 evidence: Vec::new(),
+                not_given: None,
             }],
             oracles: says
                 .iter()
@@ -459,6 +476,25 @@ mod tests {
                 "{seen} {says:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_the_target_does_not_give_is_not_applicable_unless_something_else_was_missing() {
+        use Says::{Holds, Violated};
+        let with_one_not_given = |seen, says: &[Says]| {
+            let mut findings = findings(seen, says);
+            let not_given = Stimulus::not_given("news", "it tells nobody".into(), vec![7]);
+            findings.stimuli.push(not_given);
+            conclude(&findings, None)
+        };
+        let (verdict, account) = with_one_not_given(true, &[Holds, Holds]);
+        assert_eq!(verdict, Verdict::NotApplicable);
+        assert_eq!(account, "it tells nobody");
+        assert_eq!(with_one_not_given(true, &[]).0, Verdict::NotApplicable);
+        let (verdict, account) = with_one_not_given(false, &[Holds, Holds]);
+        assert_eq!(verdict, Verdict::Vacuous);
+        assert_eq!(account, "not seen: a stimulus; news");
+        assert_eq!(with_one_not_given(true, &[Violated]).0, Verdict::Fail);
     }
 
     #[test]

@@ -2,40 +2,49 @@
 
 use std::collections::HashSet;
 
-use super::departure::partner_left;
+use super::departure::{departure, disconnect_handled, partner_left};
 use super::facts::{
-    SURVIVOR, describe, difference, hit_test, is_game, left_the_game, overlays, pixels, reachable,
-    seq, told_of_the_end,
+    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, is_game, left_the_game, overlays,
+    pixels, reachable, seq, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot};
-use crate::spec::{Calm, GameNumber};
+use crate::spec::{Calm, GameNumber, Spec, Told};
 
 /// Asks about the time from the survivor's exit from a game until the moment `after`; `before` is a
 /// moment before the partner's departure, or before the last of the injected events.
-pub(super) fn ask(calm: &Calm, log: &Log) -> Findings {
+pub(super) fn ask(spec: &Spec, calm: &Calm, log: &Log) -> Findings {
     let (before, after) = (calm.before.as_str(), calm.after.as_str());
     let exit = left_the_game(log, calm.game);
     let barrier = log.barrier(SURVIVOR, after);
+    // What comes after an event that the gateway has put in may be its doing.
+    let until = match calm.told {
+        Told::ByAnybody => None,
+        Told::ByTarget => exit.and_then(|exit| first_put_in(log, exit)),
+    };
     let mut stimuli = vec![
         Stimulus::new("the survivor left the GymScene", seq(exit)),
         Stimulus::new("a barrier after that", seq(barrier)),
     ];
     if calm.injected.is_empty() {
-        stimuli.push(told(log, calm.game, exit, barrier));
+        stimuli.push(match calm.told {
+            Told::ByAnybody => told(log, calm.game, exit, barrier),
+            Told::ByTarget => told_by_target(spec, calm, log, until),
+        });
         stimuli.extend(partner_left(log));
     } else {
         let by = barrier.map_or(0, |barrier| barrier.seq);
         stimuli.extend(calm.injected.iter().map(|rule| injected(rule, by, log)));
     }
+    let until = until.map_or(u64::MAX, |put_in| put_in.seq);
     let oracles = match (exit, barrier) {
-        (Some(exit), Some(_)) => vec![
-            dom(log, exit),
+        (Some(exit), Some(barrier)) if barrier.seq < until => vec![
+            dom(log, exit, until),
             hits(log, before, after),
             picture(log, before, after),
         ],
-        // Even a run that ended early may have shown an overlay.
-        (Some(exit), None) => vec![dom(log, exit)],
+        // Even a run that ended early, or that the gateway took over, may have shown an overlay.
+        (Some(exit), _) => vec![dom(log, exit, until)],
         (None, _) => Vec::new(),
     };
     Findings { stimuli, oracles }
@@ -76,9 +85,87 @@ fn told(log: &Log, game: GameNumber, exit: Option<&Event>, barrier: Option<&Even
     )
 }
 
+/// The first event after the exit that the survivor's page got from the gateway, and not from the
+/// target by itself.
+fn first_put_in<'a>(log: &'a Log, exit: &Event) -> Option<&'a Event> {
+    log.of(SURVIVOR).find(|event| {
+        event.seq > exit.seq
+            && matches!(&event.fact, Fact::Wire(wire)
+                if wire.direction == Direction::ToClient && wire.origin != Origin::Natural)
+    })
+}
+
+/// The target's own news of the partner's departure, before the gateway put in anything.
+fn told_by_target(spec: &Spec, calm: &Calm, log: &Log, until: Option<&Event>) -> Stimulus {
+    let what = "the target by itself told the survivor outside of the GymScene that the partner \
+                had ended this game";
+    let exit = left_the_game(log, calm.game);
+    let Some((exit, barrier)) = exit.zip(log.barrier(SURVIVOR, &calm.after)) else {
+        return Stimulus::new(what, Vec::new());
+    };
+    let told = told_of_the_end(log, calm.game, exit.seq, barrier.seq);
+    let natural = told.iter().filter(|(event, wire)| {
+        wire.origin == Origin::Natural && until.is_none_or(|put_in| event.seq < put_in.seq)
+    });
+    let natural: Vec<u64> = natural.map(|(event, _)| event.seq).collect();
+    let silent = told.iter().all(|(_, wire)| wire.origin == Origin::Injected);
+    match had_reason_to_tell(log, calm.game, exit, barrier) {
+        Some(evidence) if silent => Stimulus::not_given(what, tells_nobody(spec, calm), evidence),
+        Some(_) | None => Stimulus::new(what, natural),
+    }
+}
+
+/// What shows that the target had every reason to tell the survivor, and the time to: the partner left
+/// while it still stood in the same game's scene, the target has finished with that, and what it may
+/// have sent until then would have come. `None` if any of it was not so, or if the gateway kept back
+/// such an event.
+fn had_reason_to_tell(
+    log: &Log,
+    game: GameNumber,
+    exit: &Event,
+    barrier: &Event,
+) -> Option<Vec<u64>> {
+    let gone = departure(log, PARTNER)?.began;
+    let stood = game_of(log, PARTNER, game)?;
+    let same = stood.game.is_some() && stood.game == game_of(log, SURVIVOR, game)?.game;
+    let handled = disconnect_handled(log, PARTNER)?;
+    let after = |from: u64, direction: Direction, name: &str| {
+        let mut events = log.socket_events(SURVIVOR, direction, name);
+        events.find_map(|(event, _, _)| (event.seq > from).then_some(event.seq))
+    };
+    let asked = after(handled.seq, Direction::ToServer, "ping")?;
+    let answered = after(asked, Direction::ToClient, "pong")?;
+    let kept_back = log.of(SURVIVOR).any(|event| {
+        matches!(&event.fact, Fact::Rule(rule)
+            if rule.event.as_deref() == Some("p2p_game_ended")
+                && rule.effect != RuleEffect::Injected)
+    });
+    let all = same
+        && exit.seq < gone.seq
+        && stood.holds(gone.seq)
+        && answered < barrier.seq
+        && !kept_back;
+    all.then(|| vec![gone.seq, handled.seq, answered, barrier.seq])
+}
+
+fn tells_nobody(spec: &Spec, calm: &Calm) -> String {
+    let instead = match spec.body.asked_by_injection(calm) {
+        Some(check) => format!(
+            "; the check `{}` asks it by injection instead",
+            check.name()
+        ),
+        None => String::new(),
+    };
+    format!(
+        "this target tells nobody who has left a game: the partner went out of it while the \
+         survivor stood on the next scene, the target handled that, and sent the survivor no \
+         `p2p_game_ended`{instead}"
+    )
+}
+
 /// The DOM's history since the exit: anything that came, however short, and anything that stayed.
-fn dom(log: &Log, exit: &Event) -> OracleFinding {
-    let until = next_game(log, exit);
+fn dom(log: &Log, exit: &Event, until: u64) -> OracleFinding {
+    let until = next_game(log, exit).min(until);
     let mut evidence = Vec::new();
     let mut violations = Vec::new();
     let mut seen = HashSet::new();

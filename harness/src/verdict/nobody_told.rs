@@ -2,7 +2,7 @@
 
 use super::departure::{departure, partner_left};
 use super::facts::{PARTNER, SURVIVOR, is_game, seq};
-use super::games::{Game, games_of, text};
+use super::games::{Game, advance_handled, games_of, text};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, Packet};
 
@@ -103,21 +103,6 @@ fn wire(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
     )
 }
 
-/// Where the target had finished with the survivor's advance. What it says of that, as that the
-/// partner is told, may be read after the exit has passed the gateway.
-fn handled(log: &Log, exit: &Event) -> Option<u64> {
-    let session = log.session(SURVIVOR)?;
-    let (advance, _, _) = log
-        .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
-        .rfind(|(event, _, _)| event.seq < exit.seq)?;
-    let is_it = |event: &&Event| {
-        event.seq > advance.seq
-            && matches!(&event.fact, Fact::ServerHandled(handled)
-                if handled.event == "advance_scene" && handled.sid == session)
-    };
-    log.events().iter().find(is_it).map(|event| event.seq)
-}
-
 /// The target's log: it speaks of notifying nobody in that game any more.
 fn server(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
     let lines: Vec<(u64, &str)> = log
@@ -132,7 +117,7 @@ fn server(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
     if !lines.iter().any(|(_, line)| notifies(line)) {
         return OracleFinding::absent("target's log", "it never says whom it notifies");
     }
-    let Some(handled) = handled(log, exit) else {
+    let Some(handled) = advance_handled(SURVIVOR, log, exit) else {
         return OracleFinding::absent("target's log", "nobody saw the survivor's advance handled");
     };
     let late: Vec<&(u64, &str)> = lines
