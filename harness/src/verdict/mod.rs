@@ -4,6 +4,7 @@
 //! process. Verdicts are matched without wildcards, so that a new one cannot slip through as a
 //! pass.
 
+mod away;
 mod connections_closed;
 mod counts_steady;
 mod data_whole;
@@ -289,13 +290,13 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
     let findings = match &check.ask {
         Question::ConnectionsClosed(asked) => connections_closed::ask(asked, log),
         Question::PlayedPeerToPeer(of) => played_peer_to_peer::ask(spec, of.game, log),
-        Question::NoOverlay(between) => no_overlay::ask(between, log),
+        Question::NoOverlay(calm) => no_overlay::ask(calm, &spec.body.experiment, log),
         Question::OverlayShown(between) => overlay_shown::ask(spec, between, log),
         Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
         Question::SceneOrder(_) => scene_order::ask(spec, log),
         Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
         Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
-        Question::NoErrors(taken) => no_errors::ask(&taken.paths, log),
+        Question::NoErrors(taken) => no_errors::ask(&taken.paths, &spec.body.experiment, log),
         Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
         Question::FreshConnection(which) => fresh_connection::ask(which, log),
         Question::SameEquipment(moments) => same_equipment::ask(moments, log),

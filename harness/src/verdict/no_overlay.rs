@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::away::away;
 use super::departure::partner_left;
 use super::facts::{
     SURVIVOR, describe, difference, hit_test, is_game, left_the_game, overlays, pixels, reachable,
@@ -9,11 +10,11 @@ use super::facts::{
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot};
-use crate::spec::{Calm, GameNumber};
+use crate::spec::{Calm, Experiment, GameNumber};
 
 /// Asks about the time from the survivor's exit from a game until the moment `after`; `before` is a
 /// moment before the partner's departure, or before the last of the injected events.
-pub(super) fn ask(calm: &Calm, log: &Log) -> Findings {
+pub(super) fn ask(calm: &Calm, experiment: &Experiment, log: &Log) -> Findings {
     let (before, after) = (calm.before.as_str(), calm.after.as_str());
     let exit = left_the_game(log, calm.game);
     let barrier = log.barrier(SURVIVOR, after);
@@ -21,7 +22,8 @@ pub(super) fn ask(calm: &Calm, log: &Log) -> Findings {
         Stimulus::new("the survivor left the GymScene", seq(exit)),
         Stimulus::new("a barrier after that", seq(barrier)),
     ];
-    if calm.injected.is_empty() {
+    stimuli.extend(away(calm, experiment, log));
+    if calm.injected.is_empty() && calm.away.is_empty() {
         stimuli.push(told(log, calm.game, exit, barrier));
         stimuli.extend(partner_left(log));
     } else {

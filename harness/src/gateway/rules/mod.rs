@@ -72,7 +72,8 @@ impl Rules {
     /// An event was delivered: those who waited for it are released. A hold that has kept nothing so
     /// far has only to see its own event come after this one.
     pub(super) fn passed(&self, at: &Passage) {
-        let waits = |rule: &Rule| matches!(&rule.fault, Fault::Hold { until: Some(until) } if until == at);
+        let waits =
+            |rule: &Rule| matches!(&rule.fault, Fault::Hold { until: Some(until) } if until == at);
         for set in self.rules().iter_mut() {
             set.overdue |= !set.spent && waits(&set.rule);
         }
