@@ -153,7 +153,11 @@ impl Scenario {
             0 => Err(PlayerError::Missed(format!(
                 "there is nothing to sever: the {name}'s page has no open peer connection"
             ))),
-            _ => Ok(()),
+            connections => {
+                self.recorder
+                    .record_for(name.as_str(), Fact::Severed { connections });
+                Ok(())
+            }
         }
     }
 

@@ -715,8 +715,8 @@ pub struct Calm {
     /// The game for two that was left.
     #[serde(default)]
     pub game: GameNumber,
-    /// The rules whose injected events disturb it, by their names. Without any it is the partner
-    /// who has gone, and the news of that.
+    /// The rules whose injected events disturb it, by their names. Without any, and without `away`, it
+    /// is the partner who has gone, and the news of that.
     #[serde(default)]
     pub injected: Vec<String>,
     /// The players whose turning away disturbs it: the survivor's own, for longer than the experiment
