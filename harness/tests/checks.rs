@@ -4,7 +4,7 @@
 #[path = "support/logs.rs"]
 mod logs;
 
-use gymcheck::evidence::{Event, Fact, Log, Packet, PageState};
+use gymcheck::evidence::{Event, Fact, Log, Packet, PageFact, PageState};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Spec};
 use gymcheck::verdict::{CheckResult, Verdict, judge};
@@ -646,6 +646,61 @@ mod no_errors {
         }
     }
 
+    /// The verdict where both time-outs are shorter than whatever follows.
+    fn with_short_timeouts(paths: &str, log: &Log) -> Verdict {
+        let mut spec = spec(&format!("{{ no-errors = {{ paths = {paths} }} }}"), log);
+        spec.body.experiment.focus_loss_timeout_ms = 100;
+        spec.body.experiment.reconnection_timeout_ms = 100;
+        judge(&spec, log).checks.remove(0).verdict
+    }
+
+    #[test]
+    fn a_path_is_due_once_its_time_has_passed_and_nothing_has_called_it_off() {
+        let good = recorded("good");
+        let place = places(&good, "terminate_scene")[1];
+        let like = &good.events()[place];
+        let told = |name: &str, args| socket_event(like, name, args);
+        let result = |exclude: bool| {
+            let args = serde_json::json!({ "exclude": exclude });
+            told("continuous_callback_result", args)
+        };
+        let (pause, resume) = (
+            told("p2p_pause", serde_json::json!({})),
+            told("p2p_resume", serde_json::json!({})),
+        );
+        let (hidden, visible) = (
+            visibility(like, "survivor", "hidden"),
+            visibility(like, "survivor", "visible"),
+        );
+        let cases = [
+            ("exclusion-due", result(true), None),
+            ("focus-loss-due", hidden, Some(visible)),
+            ("reconnection-due", pause, Some(resume)),
+        ];
+        for (path, begins, calls_off) in cases {
+            // It comes due after the end of the scene, wherever it began.
+            let due = inserted(&good, place + 1, [begins.clone()]);
+            let after = format!("[\"scene-end\", \"{path}\"]");
+            assert_eq!(with_short_timeouts(&after, &due), Verdict::Pass, "{path}");
+            let before = format!("[\"{path}\", \"scene-end\"]");
+            assert_eq!(with_short_timeouts(&before, &due), Verdict::Vacuous);
+            if let Some(calls_off) = calls_off {
+                let early = inserted(&good, place, [begins.clone()]);
+                assert_eq!(with_short_timeouts(&after, &early), Verdict::Pass, "{path}");
+                let off = inserted(&good, place + 1, [begins, calls_off]);
+                assert_eq!(with_short_timeouts(&after, &off), Verdict::Vacuous);
+            }
+            assert_eq!(with_short_timeouts(&after, &good), Verdict::Vacuous);
+        }
+        let warned = inserted(&good, place + 1, [result(false)]);
+        let warned = with_short_timeouts("[\"scene-end\", \"exclusion-due\"]", &warned);
+        assert_eq!(warned, Verdict::Vacuous);
+        // A time-out that is longer than the run never is due.
+        let away = inserted(&good, place, [visibility(like, "survivor", "hidden")]);
+        let long = "{ no-errors = { paths = [\"scene-end\", \"focus-loss-due\"] } }";
+        is_vacuous(long, "the time that it takes", &away);
+    }
+
     #[test]
     fn an_error_of_either_side_fails() {
         let message = "InvalidStateError: the connection is closed already".to_owned();
@@ -683,6 +738,101 @@ mod no_errors {
             true
         });
         fails(ASK, "target", "tracebacks", &traced);
+    }
+}
+
+mod turned_away {
+    use super::*;
+
+    const SURVIVOR: &str = "{ no-overlay = { before = \"after-exit\", after = \"after-death\", away = [\"survivor\"] } }";
+    const PARTNER: &str = "{ no-overlay = { before = \"after-exit\", after = \"after-death\", away = [\"partner\"] } }";
+
+    /// Asks where a page may be in the background for two seconds.
+    fn asked(ask: &str, log: &Log) -> CheckResult {
+        let mut spec = spec(ask, log);
+        spec.body.experiment.focus_loss_timeout_ms = 2000;
+        judge(&spec, log).checks.remove(0)
+    }
+
+    #[track_caller]
+    fn says(verdict: Verdict, ask: &str, log: &Log) {
+        let result = asked(ask, log);
+        assert_eq!(result.verdict, verdict, "{result:#?}");
+    }
+
+    /// The headline run with a player's page in the background from an event of the survivor's on.
+    fn away(player: &str, from: &str, nth: usize) -> Log {
+        let good = recorded("good");
+        let place = good
+            .events()
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| is_socket_event(event, "survivor", from))
+            .nth(nth)
+            .map(|(place, _)| place)
+            .expect("such an event");
+        let hidden = visibility(&good.events()[place], player, "hidden");
+        inserted(&good, place + 1, [hidden])
+    }
+
+    #[test]
+    fn a_survivor_who_is_away_for_too_long_on_the_survey_passes() {
+        says(
+            Verdict::Pass,
+            SURVIVOR,
+            &away("survivor", "terminate_scene", 1),
+        );
+    }
+
+    #[test]
+    fn whoever_came_back_in_time_or_was_never_away_is_no_stimulus() {
+        says(Verdict::Vacuous, SURVIVOR, &recorded("good"));
+        let log = away("survivor", "terminate_scene", 1);
+        let place = position(
+            &log,
+            |event| matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == "after-exit"),
+        );
+        let back = visibility(&log.events()[place - 40], "survivor", "visible");
+        says(
+            Verdict::Vacuous,
+            SURVIVOR,
+            &inserted(&log, place - 40, [back]),
+        );
+        // It was away for too long in the game already.
+        let in_game = away("survivor", "start_game", 0);
+        says(Verdict::Vacuous, SURVIVOR, &in_game);
+        let partner = away("partner", "terminate_scene", 1);
+        says(Verdict::Vacuous, SURVIVOR, &partner);
+    }
+
+    #[test]
+    fn a_partner_who_turns_away_in_the_countdown_passes() {
+        says(
+            Verdict::Pass,
+            PARTNER,
+            &away("partner", "multiplayer_game_complete", 0),
+        );
+    }
+
+    #[test]
+    fn a_partner_who_turns_away_at_another_time_or_is_not_heard_is_no_stimulus() {
+        says(Verdict::Vacuous, PARTNER, &recorded("good"));
+        for (from, nth) in [("start_game", 0), ("activate_scene", 2)] {
+            says(Verdict::Vacuous, PARTNER, &away("partner", from, nth));
+        }
+        let log = away("partner", "multiplayer_game_complete", 0);
+        let from = position(&log, |event| {
+            is_of(event, "partner")
+                && matches!(&event.fact, Fact::Page(page)
+                    if matches!(page.what, PageFact::Visibility { .. }))
+        });
+        let deaf = without(&log, |event| {
+            event.seq > from as u64
+                && is_of(event, "survivor")
+                && matches!(&event.fact, Fact::Page(page)
+                    if matches!(page.what, PageFact::ChannelTraffic { .. }))
+        });
+        says(Verdict::Vacuous, PARTNER, &deaf);
     }
 }
 

@@ -461,6 +461,16 @@ fn a_connection_that_somebody_else_may_have_closed_proves_nothing() {
             "{event_name}"
         );
     }
+    let severed = changed(&good, |event| {
+        if event.seq == exit - 1 {
+            event.fact = Fact::Severed { connections: 1 };
+        }
+        true
+    });
+    assert_eq!(
+        verdict(&judge(&spec, &severed), "connections-closed"),
+        Verdict::Vacuous
+    );
 }
 
 #[test]

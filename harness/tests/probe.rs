@@ -175,6 +175,13 @@ async fn two_peers_and_their_channel(kind: Kind) {
         connection.was_connected && connection.closed.is_some_and(|at| at > connection.created)
     );
     assert_eq!(state.connections[1].closed, None);
+    // What is still open can be broken from outside; the page is not asked.
+    for open in [1, 0] {
+        let severed = page.ask(json!({ "cmd": "sever" })).await;
+        assert_eq!(severed["connections"], open);
+    }
+    let state = page.snapshot().await;
+    assert_eq!(state.connections[1].connection, "closed");
     browser.close().await;
 }
 

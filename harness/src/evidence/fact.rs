@@ -88,6 +88,11 @@ pub enum Fact {
     DataFile(DataFile),
     /// A player did something at its browser.
     Action(ActionFact),
+    /// The peer connections of a player's page were broken, and nothing else of it.
+    Severed {
+        /// How many there were.
+        connections: u32,
+    },
     /// A player begins to leave: from here on its page may be gone.
     Leaving(LeavingFact),
     /// It was seen that the player has left.

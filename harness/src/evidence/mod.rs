@@ -6,9 +6,11 @@
 mod fact;
 mod games;
 mod log;
+mod paths;
 mod recorder;
 
 pub use fact::*;
 pub use games::GameScene;
 pub use log::{Header, Log, LogError};
+pub use paths::{begins, comes_after};
 pub use recorder::{Awaited, Recorder, WaitError};

@@ -1248,6 +1248,7 @@
     ["turns", turns],
     ["hit_test", (_, reply) => reply({ page_t: runClock(now()), controls: hitTest() })],
     ["rects", rects],
+    ["sever", sever],
   ]);
 
   function answer(request) {
@@ -1268,6 +1269,13 @@
   function catchUp() {
     lookAtChanges(observer.takeRecords());
     channels.forEach(tellTraffic);
+  }
+
+  // Only the page's end of a connection goes; what that means is for the clients to find out.
+  function sever(_, reply) {
+    const open = connections.filter(({ pc }) => pc.signalingState !== "closed");
+    open.forEach(({ pc }) => pc.close());
+    reply({ connections: open.length });
   }
 
   function snapshot(_, reply) {

@@ -76,6 +76,7 @@ impl Draft {
             ServerEvent::MatchFoundCountdown => {
                 json!({"message": "A partner was found!", "countdown_seconds": 3})
             }
+            ServerEvent::TerminateScene => self.scene(recorder)?,
         };
         Ok(vec![said])
     }
@@ -86,6 +87,14 @@ impl Draft {
             WhoseGame::This => game,
             WhoseGame::Stranger => game.of_strangers(),
         })
+    }
+
+    /// The scene where the receiver stands. The target says the same of it at its end as at its
+    /// beginning.
+    fn scene(&self, recorder: &Recorder) -> Result<Value, String> {
+        let told = recorder.find_last(|event| activated(event, self.to).is_some());
+        let scene = told.and_then(|event| activated(&event, self.to).cloned());
+        scene.ok_or_else(|| format!("the target never led the {} to a scene", self.to))
     }
 
     fn paused(&self, game: Game) -> Value {
@@ -155,10 +164,20 @@ impl Game {
 
 /// What an event assigns to a player: the game, and who it is in there.
 fn assigned(event: &Event, who: PlayerName) -> Option<&Value> {
+    told(event, who, ASSIGNED)
+}
+
+/// What an event says of the scene that it leads a player to.
+fn activated(event: &Event, who: PlayerName) -> Option<&Value> {
+    told(event, who, "activate_scene")
+}
+
+/// What the target tells a player with an event of this name.
+fn told<'a>(event: &'a Event, who: PlayerName, name: &str) -> Option<&'a Value> {
     if event.player.as_deref() != Some(who.as_str()) {
         return None;
     }
-    socket_event(event, Direction::ToClient, ASSIGNED)?.first()
+    socket_event(event, Direction::ToClient, name)?.first()
 }
 
 /// Another id of the same kind, which nobody in this run has.
@@ -176,10 +195,15 @@ mod tests {
     use crate::evidence::{Fact, Origin, Packet, WireFact};
 
     fn assign(recorder: &Recorder, player: PlayerName, game: &str, id: impl Into<Value>) {
+        let said = json!({"game_id": game, "player_id": id.into()});
+        tell(recorder, player, ASSIGNED, said);
+    }
+
+    fn tell(recorder: &Recorder, player: PlayerName, name: &str, said: Value) {
         let packet = Packet::Event {
             namespace: "/".into(),
-            name: ASSIGNED.into(),
-            args: vec![json!({"game_id": game, "player_id": id.into()})],
+            name: name.into(),
+            args: vec![said],
             ack: None,
         };
         let wire = WireFact {
@@ -249,7 +273,12 @@ mod tests {
         let recorder = Recorder::in_memory();
         for event in ServerEvent::ALL {
             let said = draft(event).arguments(&recorder);
-            assert_eq!(said.is_err(), event.names_a_game(), "{}", event.name());
+            let unknown = event.names_a_game() || event == ServerEvent::TerminateScene;
+            assert_eq!(said.is_err(), unknown, "{}", event.name());
+        }
+        for scene in ["start", "game-1"] {
+            let said = json!({"scene_id": scene, "scene_type": "GymScene"});
+            tell(&recorder, PlayerName::Survivor, "activate_scene", said);
         }
         assign(&recorder, PlayerName::Survivor, "g", "left");
         assign(&recorder, PlayerName::Partner, "g", "right");
@@ -268,6 +297,7 @@ mod tests {
         waiting_room_player_left [{"message":"The other player has left the waiting room."}]
         p2p_validation_repool [{"message":"No connection came about. Looking for another partner.","reason":"connection_timeout"}]
         match_found_countdown [{"countdown_seconds":3,"message":"A partner was found!"}]
+        terminate_scene [{"scene_id":"game-1","scene_type":"GymScene"}]
         "#);
     }
 }

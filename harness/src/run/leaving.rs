@@ -1,10 +1,19 @@
 //! Players who go away, and pages that go into the background.
 
+use serde::Deserialize;
+use serde_json::json;
+
 use super::scenario::Scenario;
 use crate::evidence::{DepartedFact, Fact, LeavingFact};
 use crate::player::{PlayerError, SpareTab};
 use crate::spec::{Background, Leave, PlayerName, WayToLeave};
 use crate::stage::{BrowserSession, Member, deadline};
+
+#[derive(Deserialize)]
+struct Severed {
+    /// How many connections were open.
+    connections: u32,
+}
 
 /// A player who can leave at once.
 enum Ready {
@@ -134,6 +143,21 @@ impl Scenario {
         match self.hidden.remove(&name) {
             Some(hidden) => self.player(name).come_back(hidden).await,
             None => Ok(()),
+        }
+    }
+
+    /// Breaks the peer connections of a player's page.
+    pub(super) async fn sever(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let severed: Severed = self.ask(name, json!({"cmd": "sever"})).await?;
+        match severed.connections {
+            0 => Err(PlayerError::Missed(format!(
+                "there is nothing to sever: the {name}'s page has no open peer connection"
+            ))),
+            connections => {
+                self.recorder
+                    .record_for(name.as_str(), Fact::Severed { connections });
+                Ok(())
+            }
         }
     }
 

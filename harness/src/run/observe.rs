@@ -151,7 +151,7 @@ impl Scenario {
     }
 
     /// Asks the probe of a player's page.
-    async fn ask<T: for<'a> Deserialize<'a>>(
+    pub(super) async fn ask<T: for<'a> Deserialize<'a>>(
         &self,
         name: PlayerName,
         command: Value,

@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::data;
 use super::forge::Draft;
 use super::pixels::Screens;
-use crate::evidence::{ActionFact, Awaited, BrokenFact, Direction, Fact, Recorder};
+use crate::evidence::{
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, begins, comes_after,
+};
 use crate::player::{Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
-    Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
+    ExitPath, Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
 };
 use crate::stage::{Stage, deadline};
 
@@ -82,6 +84,7 @@ impl Scenario {
             Step::Leave(leave) => self.leave(leave).await,
             Step::Background(background) => self.background(background).await,
             Step::Foreground(who) => self.foreground(who.player).await,
+            Step::Sever(who) => self.sever(who.player).await,
             Step::Provoke(provoke) => self.provoke(provoke).await,
             Step::Hold(_)
             | Step::Delay(_)
@@ -96,6 +99,7 @@ impl Scenario {
             }
             Step::Watch(watch) => match watch.until {
                 WatchUntil::GameWouldBeOver => self.watch_out_the_game(watch.player).await,
+                WatchUntil::Path(path) => self.watch_for(watch.player, path).await,
             },
             Step::Answer(answer) => self.answer(answer.player).await,
         }
@@ -281,6 +285,23 @@ impl Scenario {
             Ok(_) | Err(crate::evidence::WaitError::Deadline { .. }) => Ok(()),
             Err(broken @ crate::evidence::WaitError::Broken { .. }) => Err(broken.into()),
         }
+    }
+
+    /// Watches a player until its page has taken a path out of a game.
+    async fn watch_for(&self, name: PlayerName, path: ExitPath) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        let what = format!("the {name}: {path}");
+        let within = self.game_deadline();
+        let begun = self.recorder.wait(0, within, &what, |event| {
+            player.is_mine(event) && begins(path, event)
+        });
+        let begun = begun.await?;
+        // Its page tells of itself every second.
+        let due = begun.t + comes_after(path, &self.experiment);
+        let within = within + Duration::from_millis((due - begun.t) as u64);
+        let is_due = |event: &Event| player.is_mine(event) && event.t >= due;
+        self.recorder.wait(begun.seq, within, &what, is_due).await?;
+        Ok(())
     }
 
     async fn answer(&self, name: PlayerName) -> Result<(), PlayerError> {

@@ -34,6 +34,7 @@ pub(super) fn mistake(step: &Step) -> Option<Mistake> {
         | Step::Leave(_)
         | Step::Background(_)
         | Step::Foreground(_)
+        | Step::Sever(_)
         | Step::Provoke(_)
         | Step::Release(_)
         | Step::Watch(_)

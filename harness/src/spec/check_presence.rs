@@ -26,6 +26,7 @@ impl Presence {
             Step::Arrive(arrive) => self.there(arrive.player),
             Step::Watch(watch) => self.there(watch.player),
             Step::Provoke(provoke) => self.there(provoke.player),
+            Step::Sever(who) => self.there(who.player),
             Step::Background(background) => {
                 let wrong = self.in_front(background.player);
                 self.hidden.insert(background.player);

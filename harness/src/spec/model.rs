@@ -291,6 +291,8 @@ pub enum Step {
     Background(Background),
     /// Bring a player's page back to the front.
     Foreground(OnePlayer),
+    /// Break the peer connections of a player's page, and nothing else of it: its socket lives on.
+    Sever(OnePlayer),
     /// See to it that a player receives an event: if the target sends none, it is injected.
     Provoke(Provoke),
     /// Hold back an event from now on, and all behind it.
@@ -309,7 +311,8 @@ pub enum Step {
     Duplicate(EventRule),
     /// Deliver an event before an earlier one. No real network does this.
     Overtake(OvertakeRule),
-    /// Watch a player until the time has passed that the rest of its scene would have taken.
+    /// Watch a player until the time has passed that the rest of its scene would have taken, or until
+    /// a path out of its game was taken.
     Watch(Watch),
     /// Answer the form scene where the player stands with real input, press Continue, and wait
     /// for the next scene.
@@ -425,6 +428,8 @@ pub struct Watch {
 pub enum WatchUntil {
     /// The time of all episodes and of the "Done!" countdown has passed since the game began.
     GameWouldBeOver,
+    /// The player's page has taken this path out of a game, written `{ path = "focus-loss" }`.
+    Path(ExitPath),
 }
 
 /// One question to the evidence.
@@ -672,7 +677,10 @@ fn end_of_the_scene() -> Vec<ExitPath> {
     vec![ExitPath::SceneEnd]
 }
 
-/// A way out of a game, as the survivor's page meets it.
+/// A way out of a game, as a player's page meets it.
+///
+/// A way may be closed, since another one was taken before. What would have led to it then is `…-due`:
+/// the page must stand it, whether or not it acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitPath {
@@ -680,12 +688,18 @@ pub enum ExitPath {
     PartnerExcluded,
     /// The page excluded its own player.
     Excluded,
+    /// The target said that the player is to be excluded.
+    ExclusionDue,
     /// The page ended the game because its player had been away for too long.
     FocusLoss,
+    /// The page has been in the background for longer than the experiment allows.
+    FocusLossDue,
     /// The target said that the partner had ended the game by going away.
     GameEnded,
     /// The page gave up reconnecting to the partner.
     ReconnectionTimeout,
+    /// The game has paused for longer than the experiment lets a page wait for a connection.
+    ReconnectionDue,
     /// The target said that the partner had completed the scene.
     SceneCompleted,
     /// The GymScene was ended.
@@ -732,13 +746,17 @@ pub struct Calm {
     /// The game for two that was left.
     #[serde(default)]
     pub game: GameNumber,
-    /// The rules whose injected events disturb it, by their names. Without any it is the partner
-    /// who has gone, and the news of that.
+    /// The rules whose injected events disturb it, by their names. Without any, and without `away`, it
+    /// is the partner who has gone, and the news of that.
     #[serde(default)]
     pub injected: Vec<String>,
     /// Who must have brought that news.
     #[serde(default)]
     pub told: Told,
+    /// The players whose turning away disturbs it: the survivor's own, for longer than the experiment
+    /// allows, until on that scene; the partner's, in the survivor's "Done!" countdown.
+    #[serde(default)]
+    pub away: Vec<PlayerName>,
 }
 
 /// Who brings the survivor the news that the partner has gone.
@@ -764,6 +782,23 @@ pub struct BetweenMoments {
     /// The game for two that it was the partner in.
     #[serde(default)]
     pub game: GameNumber,
+}
+
+impl fmt::Display for ExitPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ExitPath::PartnerExcluded => "the partner's exclusion is told",
+            ExitPath::Excluded => "its page excludes its own player",
+            ExitPath::ExclusionDue => "the player is to be excluded",
+            ExitPath::FocusLoss => "its page ends the game, its player having been away",
+            ExitPath::FocusLossDue => "its page has been in the background for too long",
+            ExitPath::GameEnded => "the partner's end of the game is told",
+            ExitPath::ReconnectionTimeout => "its page gives up reconnecting",
+            ExitPath::ReconnectionDue => "the game has paused for too long",
+            ExitPath::SceneCompleted => "the partner's completion of the scene is told",
+            ExitPath::SceneEnd => "its GymScene is ended",
+        })
+    }
 }
 
 impl fmt::Display for Players {
@@ -803,6 +838,7 @@ impl Step {
             | Step::Leave(_)
             | Step::Background(_)
             | Step::Foreground(_)
+            | Step::Sever(_)
             | Step::Provoke(_)
             | Step::Release(_)
             | Step::Watch(_)
@@ -832,6 +868,7 @@ impl fmt::Display for Step {
                 background.player, background.how
             ),
             Step::Foreground(who) => write!(f, "{}'s page comes back to the front", who.player),
+            Step::Sever(who) => write!(f, "{}'s peer connections break", who.player),
             Step::Provoke(provoke) => {
                 write!(f, "{} receives {}", provoke.player, provoke.event.name())
             }
@@ -847,6 +884,7 @@ impl fmt::Display for Step {
                 WatchUntil::GameWouldBeOver => {
                     write!(f, "watch {} until the game would be over", watch.player)
                 }
+                WatchUntil::Path(path) => write!(f, "watch {} until {path}", watch.player),
             },
             Step::Answer(answer) => write!(f, "{} answers and continues", answer.player),
         }

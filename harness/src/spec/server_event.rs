@@ -9,7 +9,7 @@ use super::events::known_events;
 use crate::evidence::Direction;
 
 /// An event of the target that puts up, changes or takes away an overlay, a banner or a notice in
-/// the page, whatever scene it stands on.
+/// the page, whatever scene it stands on; or that ends the scene.
 ///
 /// Left out are those that only ever answer what the same page has asked a moment before (as
 /// `join_game_error`), since they cannot come unasked.
@@ -35,6 +35,8 @@ pub enum ServerEvent {
     P2pValidationRepool,
     /// A partner was found, and the game begins in a moment.
     MatchFoundCountdown,
+    /// The scene is over. The target says so of the scene where the player stands.
+    TerminateScene,
 }
 
 /// Why a target sends an event, where it has several reasons.
@@ -55,7 +57,7 @@ pub enum Reason {
 
 impl ServerEvent {
     /// Every one.
-    pub const ALL: [ServerEvent; 10] = [
+    pub const ALL: [ServerEvent; 11] = [
         ServerEvent::P2pGameEnded,
         ServerEvent::PartnerExcluded,
         ServerEvent::TriggerDataExport,
@@ -66,6 +68,7 @@ impl ServerEvent {
         ServerEvent::WaitingRoomPlayerLeft,
         ServerEvent::P2pValidationRepool,
         ServerEvent::MatchFoundCountdown,
+        ServerEvent::TerminateScene,
     ];
 
     /// Its name on the wire.
@@ -82,6 +85,7 @@ impl ServerEvent {
             ServerEvent::WaitingRoomPlayerLeft => "waiting_room_player_left",
             ServerEvent::P2pValidationRepool => "p2p_validation_repool",
             ServerEvent::MatchFoundCountdown => "match_found_countdown",
+            ServerEvent::TerminateScene => "terminate_scene",
         }
     }
 
@@ -102,7 +106,8 @@ impl ServerEvent {
             | ServerEvent::EndGame
             | ServerEvent::WaitingRoomPlayerLeft
             | ServerEvent::P2pValidationRepool
-            | ServerEvent::MatchFoundCountdown => &[],
+            | ServerEvent::MatchFoundCountdown
+            | ServerEvent::TerminateScene => &[],
         }
     }
 
@@ -117,7 +122,8 @@ impl ServerEvent {
             | ServerEvent::EndGame
             | ServerEvent::WaitingRoomPlayerLeft
             | ServerEvent::P2pValidationRepool
-            | ServerEvent::MatchFoundCountdown => false,
+            | ServerEvent::MatchFoundCountdown
+            | ServerEvent::TerminateScene => false,
         }
     }
 }

@@ -104,7 +104,8 @@ fn carried_both_ways(state: &PageState, connection: &ConnectionState) -> bool {
 }
 
 /// Whether anything happened before `by` that closes a survivor's connection although its client
-/// forgot to: somebody left, the partner advanced, or the target said that it is over.
+/// forgot to: somebody left, a connection was broken, the partner advanced, or the target said that it
+/// is over.
 fn closed_from_outside(log: &Log, game: GameNumber, by: u64) -> bool {
     let began = started(log, PARTNER, game).map_or(0, |event| event.seq);
     let survivor_began = started(log, SURVIVOR, game).map_or(0, |event| event.seq);
@@ -115,10 +116,14 @@ fn closed_from_outside(log: &Log, game: GameNumber, by: u64) -> bool {
     let partner_advanced = log
         .socket_events(PARTNER, Direction::ToServer, "advance_scene")
         .any(|(event, _, _)| event.seq > began && event.seq < by);
+    let severed = log
+        .events()
+        .iter()
+        .any(|event| event.seq < by && matches!(event.fact, Fact::Severed { .. }));
     let told = log
         .socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
         .any(|(event, _, _)| event.seq > survivor_began && event.seq < by);
-    left || partner_gone || partner_advanced || told
+    left || severed || partner_gone || partner_advanced || told
 }
 
 /// The probe's ledger: every connection and every channel that the page ever made.

@@ -134,6 +134,8 @@ pub const EXPLANATIONS: [Explanation; 15] = [
             "the survivor left the GymScene, and was told after that that the partner had ended \
              this game",
             DEPARTURE,
+            "or instead: what the rules that the spec names have sent; a player who turned away \
+             around the exit",
             "a barrier after that",
         ],
         oracles: &[
@@ -199,7 +201,8 @@ pub const EXPLANATIONS: [Explanation; 15] = [
         why: "Ways out of a game overlap: each closes what another has closed already. One that \
               throws leaves the rest of its work undone.",
         stimuli: &[
-            "each path out of the game that the spec names, in its order",
+            "each path out of the game that the spec names, in its order: taken, or due, where \
+             one before it has closed it",
             "a barrier after that",
         ],
         oracles: &[

@@ -4,6 +4,7 @@
 //! process. Verdicts are matched without wildcards, so that a new one cannot slip through as a
 //! pass.
 
+mod away;
 mod connections_closed;
 mod counts_steady;
 mod data_whole;
@@ -298,7 +299,7 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::SceneOrder(_) => scene_order::ask(spec, log),
         Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
         Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
-        Question::NoErrors(taken) => no_errors::ask(&taken.paths, log),
+        Question::NoErrors(taken) => no_errors::ask(&taken.paths, &spec.body.experiment, log),
         Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
         Question::FreshConnection(which) => fresh_connection::ask(which, log),
         Question::SameEquipment(moments) => same_equipment::ask(moments, log),

@@ -1,26 +1,24 @@
 //! `no-errors` (IDEM-01): did neither a page nor the target have an error that nobody caught?
 
-use super::facts::{SURVIVOR, is_game, seq};
+use super::facts::{SURVIVOR, seq};
 use super::games::barrier_after;
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Packet, PageFact, WireFact};
-use crate::spec::ExitPath;
+use crate::evidence::{Fact, Log, PageFact};
+use crate::spec::{ExitPath, Experiment};
 
 /// How many errors an account names; the evidence has them all.
 const NAMED: usize = 3;
 
 /// Asks about the whole run, in which these paths were taken in this order.
-pub(super) fn ask(paths: &[ExitPath], log: &Log) -> Findings {
+pub(super) fn ask(paths: &[ExitPath], experiment: &Experiment, log: &Log) -> Findings {
     let mut stimuli = Vec::new();
     let mut from = 0;
     for path in paths {
-        let taken = log
-            .of(SURVIVOR)
-            .find(|event| event.seq > from && is_taken(*path, event));
+        let taken = log.taken(SURVIVOR, *path, experiment, from);
         stimuli.push(Stimulus::new(
             match stimuli.is_empty() {
-                true => describe(*path).to_owned(),
-                false => format!("then {}", describe(*path)),
+                true => format!("the survivor: {path}"),
+                false => format!("then {path}"),
             },
             seq(taken),
         ));
@@ -33,51 +31,6 @@ pub(super) fn ask(paths: &[ExitPath], log: &Log) -> Findings {
     Findings {
         stimuli,
         oracles: vec![pages(log), target(log)],
-    }
-}
-
-/// A path in words, as a stimulus.
-fn describe(path: ExitPath) -> &'static str {
-    match path {
-        ExitPath::PartnerExcluded => "the survivor was told that the partner was excluded",
-        ExitPath::Excluded => "the survivor's page excluded its own player",
-        ExitPath::FocusLoss => "the survivor's page ended the game, its player having been away",
-        ExitPath::GameEnded => "the survivor was told that the partner had ended the game",
-        ExitPath::ReconnectionTimeout => "the survivor's page gave up reconnecting",
-        ExitPath::SceneCompleted => {
-            "the survivor was told that the partner had completed the scene"
-        }
-        ExitPath::SceneEnd => "the survivor's GymScene was ended",
-    }
-}
-
-/// Whether an event of the survivor's is the moment at which a path is taken.
-fn is_taken(path: ExitPath, event: &Event) -> bool {
-    let Fact::Wire(WireFact {
-        direction,
-        packet: Packet::Event { name, args, .. },
-        ..
-    }) = &event.fact
-    else {
-        return false;
-    };
-    let field = |field: &str| args.first().and_then(|args| args.get(field)?.as_str());
-    let reason = field("reason");
-    match (path, direction, name.as_str()) {
-        (ExitPath::PartnerExcluded, Direction::ToClient, "partner_excluded")
-        | (ExitPath::Excluded, Direction::ToServer, "mid_game_exclusion")
-        | (ExitPath::ReconnectionTimeout, Direction::ToServer, "p2p_reconnection_timeout") => true,
-        (ExitPath::FocusLoss, Direction::ToServer, "p2p_game_ended") => {
-            reason.is_some_and(|reason| reason.contains("focus"))
-        }
-        (ExitPath::GameEnded, Direction::ToClient, "p2p_game_ended") => {
-            reason != Some("scene_completed")
-        }
-        (ExitPath::SceneCompleted, Direction::ToClient, "p2p_game_ended") => {
-            reason == Some("scene_completed")
-        }
-        (ExitPath::SceneEnd, Direction::ToClient, "terminate_scene") => is_game(args),
-        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::away::away;
 use super::departure::{departure, disconnect_handled, partner_left};
 use super::facts::{
     PARTNER, SURVIVOR, describe, difference, game_of, hit_test, is_game, left_the_game, overlays,
@@ -26,7 +27,8 @@ pub(super) fn ask(spec: &Spec, calm: &Calm, log: &Log) -> Findings {
         Stimulus::new("the survivor left the GymScene", seq(exit)),
         Stimulus::new("a barrier after that", seq(barrier)),
     ];
-    if calm.injected.is_empty() {
+    stimuli.extend(away(calm, &spec.body.experiment, log));
+    if calm.injected.is_empty() && calm.away.is_empty() {
         stimuli.push(match calm.told {
             Told::ByAnybody => told(log, calm.game, exit, barrier),
             Told::ByTarget => told_by_target(spec, calm, log, until),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use gymcheck::evidence::{
-    ChannelState, ConnectionState, Event, Fact, Log, Origin, Packet, PageFact, PageState, Snapshot,
-    TimerState, WorkerState,
+    ChannelState, ConnectionState, Event, Fact, Log, Origin, Packet, PageEvent, PageFact,
+    PageState, Snapshot, TimerState, WorkerState,
 };
 use gymcheck::run::find_root;
 use serde_json::Value;
@@ -85,6 +85,20 @@ pub fn socket_event(like: &Event, name: &str, args: Value) -> Event {
         *given = vec![args];
         wire.origin = Origin::Natural;
     }
+    event
+}
+
+/// A player's page becoming `hidden` or `visible`, at the time of that event.
+pub fn visibility(like: &Event, player: &str, state: &str) -> Event {
+    let mut event = like.clone();
+    event.player = Some(player.to_owned());
+    event.fact = Fact::Page(PageEvent {
+        page: 1,
+        page_t: event.t,
+        what: PageFact::Visibility {
+            state: state.to_owned(),
+        },
+    });
     event
 }
 
