@@ -186,6 +186,7 @@ mod tests {
                     account: String::new(),
                     stimuli: Vec::new(),
                     oracles: Vec::new(),
+                    counts: None,
                 })
                 .collect(),
             attempts: 1,
