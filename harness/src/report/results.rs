@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, compare};
+use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
 use crate::target::TargetFacts;
 use crate::verdict::Verdict;
 
@@ -30,6 +30,9 @@ pub struct Results {
     /// Each mutant that was tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutants: Vec<MutantRecord>,
+    /// Where all mutants were tried: those that were not, since they are proven equivalent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equivalents: Vec<EquivalentRecord>,
 }
 
 /// The results could not be written.
@@ -77,6 +80,7 @@ impl Results {
             differences: Vec::new(),
             runs: Vec::new(),
             mutants: Vec::new(),
+            equivalents: Vec::new(),
         }
     }
 

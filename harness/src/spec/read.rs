@@ -38,8 +38,10 @@ pub struct Catalogue {
     pub root: PathBuf,
     /// The specs, by name.
     pub specs: BTreeMap<String, Spec>,
-    /// The mutants, by name.
+    /// The mutants that can be tried, by name.
     pub mutants: BTreeMap<String, Mutant>,
+    /// The mutants that are proven equivalent, by name.
+    pub equivalents: BTreeMap<String, Mutant>,
     /// The repairs, by name.
     pub repairs: BTreeMap<String, Repair>,
     /// What is known of targets and is not `pass`, by the target's name.
@@ -64,11 +66,15 @@ impl Catalogue {
             repairs: &repairs,
         };
         let mutants = read_mutants(&root.join("fixtures/mutants"), &known)?;
+        let (equivalents, mutants) = mutants
+            .into_iter()
+            .partition(|(_, mutant)| mutant.equivalent.is_some());
         let expectations = read_expectations(&root.join(EXPECTATIONS), &known)?;
         Ok(Catalogue {
             root: root.to_owned(),
             specs,
             mutants,
+            equivalents,
             repairs,
             expectations,
             requirements,
@@ -101,14 +107,26 @@ impl Catalogue {
         })
     }
 
-    /// The mutant of this name.
+    /// The mutant of this name, to be tried.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or it is proven equivalent.
     pub fn mutant(&self, name: &str) -> Result<&Mutant, SpecError> {
+        if let Some((name, proof)) = self.proof_of(name) {
+            return Err(SpecError::Equivalent {
+                name: name.to_owned(),
+                proof: proof.to_owned(),
+            });
+        }
         self.mutants.get(name).ok_or_else(|| {
             SpecError::unknown("mutant", name, self.mutants.keys().map(String::as_str))
         })
+    }
+
+    /// The proof that a mutant is equivalent, with its name, if there is one.
+    fn proof_of(&self, name: &str) -> Option<(&str, &str)> {
+        let (name, mutant) = self.equivalents.get_key_value(name)?;
+        Some((name, mutant.equivalent.as_deref()?))
     }
 }
 
@@ -286,7 +304,25 @@ fn check_mutant(source: &Source, mutant: &Mutant, known: &Known<'_>) -> Result<(
         source.known("spec", name, judging.map(|spec| spec.name.as_str()))?;
         source.known("check", &also.check, checks_of(&known.specs[name]))?;
     }
+    check_proof(source, mutant)?;
     not_empty(source, "mutant", &mutant.edits)
+}
+
+/// A mutant that is proven equivalent has a proof, and makes no check fail.
+fn check_proof(source: &Source, mutant: &Mutant) -> Result<(), SpecError> {
+    match mutant.equivalent.as_deref().map(str::trim) {
+        Some("") => Err(source.wrong(
+            "equivalent",
+            "expected the proof from the code that nobody can tell the mutant from the original"
+                .to_owned(),
+        )),
+        Some(_) if !mutant.also.is_empty() => Err(source.wrong(
+            "also",
+            "a mutant that is proven equivalent makes no check fail: expected no [[also]]"
+                .to_owned(),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn checks_of(spec: &Spec) -> impl Iterator<Item = &str> {
