@@ -81,11 +81,11 @@ impl Draft {
     }
 
     fn game(&self, recorder: &Recorder) -> Result<Game, String> {
-        let game = Game::of(self.to, recorder)?;
-        Ok(match self.game {
-            WhoseGame::This => game,
-            WhoseGame::Stranger => game.of_strangers(),
-        })
+        match self.game {
+            WhoseGame::This => Game::of(self.to, recorder),
+            WhoseGame::Earlier => Game::before(self.to, recorder),
+            WhoseGame::Stranger => Ok(Game::of(self.to, recorder)?.of_strangers()),
+        }
     }
 
     fn paused(&self, game: Game) -> Value {
@@ -122,18 +122,33 @@ impl Draft {
 impl Game {
     /// The game that a player was last assigned to.
     fn of(player: PlayerName, recorder: &Recorder) -> Result<Game, String> {
-        let partner = player.other();
-        let newest = |who: PlayerName, game: Option<&Value>| {
-            let event = recorder.find_last(|event| {
-                assigned(event, who)
-                    .is_some_and(|to| game.is_none_or(|game| to.get("game_id") == Some(game)))
-            })?;
-            assigned(&event, who).cloned()
-        };
-        let mine = newest(player, None)
+        let mine = newest(recorder, player, |_| true)
             .ok_or_else(|| format!("the target never assigned the {player} to a game"))?;
+        Game::assigned(player, &mine, recorder)
+    }
+
+    /// The game that a player played before the one that it was last assigned to: of each GymScene
+    /// only the last assignment led to a game.
+    fn before(player: PlayerName, recorder: &Recorder) -> Result<Game, String> {
+        let log = recorder.log();
+        let scenes = log.games(player.as_str()).into_iter();
+        let games: Vec<&Value> = scenes
+            .filter_map(|scene| scene.assigned.map(|(_, to)| to))
+            .collect();
+        let [.., earlier, _] = games.as_slice() else {
+            return Err(format!(
+                "the target never assigned the {player} to a game before its own"
+            ));
+        };
+        Game::assigned(player, earlier, recorder)
+    }
+
+    /// The game of an assignment.
+    fn assigned(player: PlayerName, mine: &Value, recorder: &Recorder) -> Result<Game, String> {
+        let partner = player.other();
         let id = mine["game_id"].clone();
-        let other = newest(partner, Some(&id)).ok_or_else(|| {
+        let other = newest(recorder, partner, |to| to.get("game_id") == Some(&id));
+        let other = other.ok_or_else(|| {
             format!("the target never assigned the {partner} to the {player}'s game")
         })?;
         Ok(Game {
@@ -151,6 +166,16 @@ impl Game {
             partner: other_than(&self.partner),
         }
     }
+}
+
+/// What assigned a player last, of all that answers a question.
+fn newest(
+    recorder: &Recorder,
+    who: PlayerName,
+    question: impl Fn(&Value) -> bool,
+) -> Option<Value> {
+    let event = recorder.find_last(|event| assigned(event, who).is_some_and(&question))?;
+    assigned(&event, who).cloned()
 }
 
 /// What an event assigns to a player: the game, and who it is in there.

@@ -79,7 +79,7 @@ fn of_inject(rule: &InjectRule) -> Option<Mistake> {
                 reasons.join(", ")
             ))
         }
-        _ if rule.game == WhoseGame::Stranger && !rule.event.names_a_game() => {
+        _ if rule.game != WhoseGame::This && !rule.event.names_a_game() => {
             Some(format!("`{event}` names no game, so none can be chosen"))
         }
         _ => None,
