@@ -1138,6 +1138,30 @@ mod counts_steady {
     }
 
     #[test]
+    fn the_result_has_what_was_counted_at_each_moment() {
+        let client = "{ counts-steady = { at = [\"after-exit\", \"after-exit-2\", \"after-exit-3\"], \
+                      of = [\"client\"] } }";
+        let log = growing(|state, time| {
+            state.listeners.insert("join_game_error".into(), time + 1);
+        });
+        let counts = asked(client, &log).counts.expect("it counts");
+        assert_eq!(
+            counts.moments,
+            ["after-exit", "after-exit-2", "after-exit-3"]
+        );
+        let tables: Vec<&String> = counts.tables.keys().collect();
+        assert_eq!(tables, ["connections", "equipment", "listeners"]);
+        assert_eq!(counts.tables["listeners"]["`join_game_error`"], [1, 2, 3]);
+        assert_eq!(counts.tables["connections"]["open channels"], [0, 0, 0]);
+        // A moment that never came has no number.
+        let without = asked(client, &without_moment(&log, "after-exit-2"));
+        let counts = without.counts.expect("it counts");
+        assert_eq!(counts.moments, ["after-exit", "after-exit-3"]);
+        assert_eq!(counts.tables["listeners"]["`join_game_error`"], [1, 3]);
+        assert!(asked("{ scene-order = {} }", &log).counts.is_none());
+    }
+
+    #[test]
     fn without_each_stimulus_it_is_vacuous() {
         let two = "{ counts-steady = { at = [\"after-exit\", \"after-exit-2\"] } }";
         is_vacuous(two, "a third scene", &four_games());

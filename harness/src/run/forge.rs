@@ -201,10 +201,20 @@ mod tests {
     use crate::evidence::{Fact, Origin, Packet, WireFact};
 
     fn assign(recorder: &Recorder, player: PlayerName, game: &str, id: impl Into<Value>) {
+        let said = json!({"game_id": game, "player_id": id.into()});
+        tell(recorder, player, ASSIGNED, said);
+    }
+
+    fn enter(recorder: &Recorder, player: PlayerName, scene: &str) {
+        let said = json!({"scene_id": scene, "scene_type": "GymScene"});
+        tell(recorder, player, "activate_scene", said);
+    }
+
+    fn tell(recorder: &Recorder, player: PlayerName, name: &str, said: Value) {
         let packet = Packet::Event {
             namespace: "/".into(),
-            name: ASSIGNED.into(),
-            args: vec![json!({"game_id": game, "player_id": id.into()})],
+            name: name.into(),
+            args: vec![said],
             ack: None,
         };
         let wire = WireFact {
@@ -243,6 +253,36 @@ mod tests {
             unknown,
             "the target never assigned the partner to the survivor's game"
         );
+    }
+
+    #[test]
+    fn an_earlier_game_is_the_one_before_that_of_its_receiver() {
+        let recorder = Recorder::in_memory();
+        let earlier = Draft {
+            game: WhoseGame::Earlier,
+            ..draft(ServerEvent::P2pGameEnded)
+        };
+        for (scene, game) in [("game-1", "first"), ("game-2", "second")] {
+            let none = earlier.arguments(&recorder).expect_err("no earlier game");
+            assert_eq!(
+                none,
+                "the target never assigned the survivor to a game before its own"
+            );
+            for player in PlayerName::BOTH {
+                enter(&recorder, player, scene);
+                // A match that came to nothing is no game.
+                assign(&recorder, player, &format!("{game}-in-vain"), "left");
+            }
+            assign(&recorder, PlayerName::Survivor, game, "left");
+            assign(&recorder, PlayerName::Partner, game, "right");
+        }
+        let expected = json!({
+            "game_id": "first", "reason": "partner_disconnected", "disconnected_player_id": "right",
+        });
+        assert_eq!(earlier.arguments(&recorder), Ok(vec![expected.clone()]));
+        // In the next scene the second game is still the newest until the target names another.
+        enter(&recorder, PlayerName::Survivor, "game-3");
+        assert_eq!(earlier.arguments(&recorder), Ok(vec![expected]));
     }
 
     #[test]
