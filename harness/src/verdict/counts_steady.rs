@@ -95,7 +95,10 @@ fn counted(asked: &AtMoments) -> impl Iterator<Item = (&'static str, Count)> {
                 ("equipment", equipment),
                 ("connections", connections),
             ],
-            Counted::Document => &[("document listeners", document_listeners)],
+            Counted::Document => &[
+                ("document listeners", document_listeners),
+                ("window listeners", window_listeners),
+            ],
         }
     };
     asked.of.iter().flat_map(oracles).copied()
@@ -152,9 +155,18 @@ fn connections(state: &PageState) -> BTreeMap<String, usize> {
 }
 
 fn document_listeners(state: &PageState) -> BTreeMap<String, usize> {
-    state
-        .document_listeners
-        .iter()
+    listeners_of("document ", state)
+}
+
+fn window_listeners(state: &PageState) -> BTreeMap<String, usize> {
+    listeners_of("window ", state)
+}
+
+/// The listeners of the document, or those of the window: the page's ledger has both, each name with
+/// its owner in front.
+fn listeners_of(owner: &str, state: &PageState) -> BTreeMap<String, usize> {
+    let all = state.document_listeners.iter();
+    all.filter(|(event, _)| event.starts_with(owner))
         .map(|(event, count)| (format!("`{event}`"), *count as usize))
         .collect()
 }
