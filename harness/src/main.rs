@@ -10,7 +10,7 @@ use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
 use gymcheck::report::{ExitStatus, Progress, Results, defects, print_results};
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, PrepareError, RunRecord, Selection, Side, Wanted, base_of,
-    browsers_of, default_jobs, fate_of, find_root, record,
+    browsers_of, default_jobs, equivalents, fate_of, find_root, names_all, record,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Pair, SpecError};
 use gymcheck::stage::{interrupted, on_signal};
@@ -121,8 +121,8 @@ struct RunArguments {
         conflicts_with = "mutant"
     )]
     repair: Vec<String>,
-    /// Try these mutants (`all` for all of them), each on its own spec (if that is among SPEC) and
-    /// on the repairs that it names, against a run without it
+    /// Try these mutants (`all` for all of them but those proven equivalent), each on its own spec
+    /// (if that is among SPEC) and on the repairs that it names, against a run without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
     /// Carry out this many runs at once; by default as many as half the processors and the memory
@@ -274,6 +274,15 @@ fn list() -> Outcome {
             mutant.spec
         );
     }
+    for mutant in equivalents(&catalogue) {
+        anstream::println!(
+            "equivalent mutant {}\n    {}\n    {:<10} {}",
+            mutant.mutant,
+            mutant.breaks,
+            mutant.requirement,
+            mutant.proof
+        );
+    }
     Ok(ExitStatus::AsExpected)
 }
 
@@ -316,6 +325,9 @@ fn list_requirements() -> Outcome {
         }
         for mutant in &covered.mutants {
             anstream::println!("    mutant  {mutant}");
+        }
+        for mutant in &covered.equivalents {
+            anstream::println!("    mutant  {mutant} (proven equivalent, not counted)");
         }
         for lack in covered.lacks() {
             anstream::println!("    no {lack} yet");
@@ -374,7 +386,10 @@ fn run(arguments: &RunArguments) -> Outcome {
     }
     make_room(&arguments.out)?;
     let jobs = arguments.jobs.unwrap_or_else(default_jobs);
-    let (results, interrupted) = runtime.block_on(carry_out_all(&sides, &items, jobs.into()));
+    let (mut results, interrupted) = runtime.block_on(carry_out_all(&sides, &items, jobs.into()));
+    if names_all(&arguments.mutant) {
+        results.equivalents = equivalents(&catalogue);
+    }
     let file = results.write(&arguments.out)?;
     print_results(&results, &file, &arguments.out);
     Ok(if interrupted {

@@ -241,10 +241,14 @@ fn an_interrupted_run_leaves_its_results_and_nothing_else() {
 
 #[test]
 fn mistakes_in_the_call_say_where_they_are_before_anything_starts() {
-    let mistakes: [(&[&str], &str); 4] = [
+    let mistakes: [(&[&str], &str); 5] = [
         (&["scene-exit/partner-dies-on-surve"], "did you mean"),
         (&["--pairs", "chrome+opera"], "chrome+opera"),
         (&["--mutant", "nobody"], "no mutant `nobody`"),
+        (
+            &["--mutant", "worker-not-stopped-first"],
+            "is proven equivalent, and is not tried",
+        ),
         (&["--repeat", "0"], "0"),
     ];
     for (arguments, says) in mistakes {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::defects::Defect;
-use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, compare};
+use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
 use crate::target::TargetFacts;
 use crate::verdict::Verdict;
 
@@ -34,6 +34,9 @@ pub struct Results {
     /// Each mutant that was tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutants: Vec<MutantRecord>,
+    /// Where all mutants were tried: those that were not, since they are proven equivalent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equivalents: Vec<EquivalentRecord>,
 }
 
 /// The results could not be written.
@@ -82,6 +85,7 @@ impl Results {
             defects: Vec::new(),
             runs: Vec::new(),
             mutants: Vec::new(),
+            equivalents: Vec::new(),
         }
     }
 

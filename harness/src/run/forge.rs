@@ -82,11 +82,11 @@ impl Draft {
     }
 
     fn game(&self, recorder: &Recorder) -> Result<Game, String> {
-        let game = Game::of(self.to, recorder)?;
-        Ok(match self.game {
-            WhoseGame::This => game,
-            WhoseGame::Stranger => game.of_strangers(),
-        })
+        match self.game {
+            WhoseGame::This => Game::of(self.to, recorder),
+            WhoseGame::Earlier => Game::before(self.to, recorder),
+            WhoseGame::Stranger => Ok(Game::of(self.to, recorder)?.of_strangers()),
+        }
     }
 
     /// The scene where the receiver stands. The target says the same of it at its end as at its
@@ -131,18 +131,33 @@ impl Draft {
 impl Game {
     /// The game that a player was last assigned to.
     fn of(player: PlayerName, recorder: &Recorder) -> Result<Game, String> {
-        let partner = player.other();
-        let newest = |who: PlayerName, game: Option<&Value>| {
-            let event = recorder.find_last(|event| {
-                assigned(event, who)
-                    .is_some_and(|to| game.is_none_or(|game| to.get("game_id") == Some(game)))
-            })?;
-            assigned(&event, who).cloned()
-        };
-        let mine = newest(player, None)
+        let mine = newest(recorder, player, |_| true)
             .ok_or_else(|| format!("the target never assigned the {player} to a game"))?;
+        Game::assigned(player, &mine, recorder)
+    }
+
+    /// The game that a player played before the one that it was last assigned to: of each GymScene
+    /// only the last assignment led to a game.
+    fn before(player: PlayerName, recorder: &Recorder) -> Result<Game, String> {
+        let log = recorder.log();
+        let scenes = log.games(player.as_str()).into_iter();
+        let games: Vec<&Value> = scenes
+            .filter_map(|scene| scene.assigned.map(|(_, to)| to))
+            .collect();
+        let [.., earlier, _] = games.as_slice() else {
+            return Err(format!(
+                "the target never assigned the {player} to a game before its own"
+            ));
+        };
+        Game::assigned(player, earlier, recorder)
+    }
+
+    /// The game of an assignment.
+    fn assigned(player: PlayerName, mine: &Value, recorder: &Recorder) -> Result<Game, String> {
+        let partner = player.other();
         let id = mine["game_id"].clone();
-        let other = newest(partner, Some(&id)).ok_or_else(|| {
+        let other = newest(recorder, partner, |to| to.get("game_id") == Some(&id));
+        let other = other.ok_or_else(|| {
             format!("the target never assigned the {partner} to the {player}'s game")
         })?;
         Ok(Game {
@@ -160,6 +175,16 @@ impl Game {
             partner: other_than(&self.partner),
         }
     }
+}
+
+/// What assigned a player last, of all that answers a question.
+fn newest(
+    recorder: &Recorder,
+    who: PlayerName,
+    question: impl Fn(&Value) -> bool,
+) -> Option<Value> {
+    let event = recorder.find_last(|event| assigned(event, who).is_some_and(&question))?;
+    assigned(&event, who).cloned()
 }
 
 /// What an event assigns to a player: the game, and who it is in there.
@@ -197,6 +222,11 @@ mod tests {
     fn assign(recorder: &Recorder, player: PlayerName, game: &str, id: impl Into<Value>) {
         let said = json!({"game_id": game, "player_id": id.into()});
         tell(recorder, player, ASSIGNED, said);
+    }
+
+    fn enter(recorder: &Recorder, player: PlayerName, scene: &str) {
+        let said = json!({"scene_id": scene, "scene_type": "GymScene"});
+        tell(recorder, player, "activate_scene", said);
     }
 
     fn tell(recorder: &Recorder, player: PlayerName, name: &str, said: Value) {
@@ -242,6 +272,36 @@ mod tests {
             unknown,
             "the target never assigned the partner to the survivor's game"
         );
+    }
+
+    #[test]
+    fn an_earlier_game_is_the_one_before_that_of_its_receiver() {
+        let recorder = Recorder::in_memory();
+        let earlier = Draft {
+            game: WhoseGame::Earlier,
+            ..draft(ServerEvent::P2pGameEnded)
+        };
+        for (scene, game) in [("game-1", "first"), ("game-2", "second")] {
+            let none = earlier.arguments(&recorder).expect_err("no earlier game");
+            assert_eq!(
+                none,
+                "the target never assigned the survivor to a game before its own"
+            );
+            for player in PlayerName::BOTH {
+                enter(&recorder, player, scene);
+                // A match that came to nothing is no game.
+                assign(&recorder, player, &format!("{game}-in-vain"), "left");
+            }
+            assign(&recorder, PlayerName::Survivor, game, "left");
+            assign(&recorder, PlayerName::Partner, game, "right");
+        }
+        let expected = json!({
+            "game_id": "first", "reason": "partner_disconnected", "disconnected_player_id": "right",
+        });
+        assert_eq!(earlier.arguments(&recorder), Ok(vec![expected.clone()]));
+        // In the next scene the second game is still the newest until the target names another.
+        enter(&recorder, PlayerName::Survivor, "game-3");
+        assert_eq!(earlier.arguments(&recorder), Ok(vec![expected]));
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
 pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};
 pub use jobs::default_jobs;
-pub use mutation::{Fate, MutantRecord, fate_of, select_mutants};
+pub use mutation::{
+    EquivalentRecord, Fate, MutantRecord, equivalents, fate_of, names_all, select_mutants,
+};
 pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
 pub use root::find_root;

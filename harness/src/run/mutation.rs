@@ -45,6 +45,34 @@ pub struct MutantRecord {
     pub changed: BTreeMap<String, Verdict>,
 }
 
+/// A mutant that is in no row of the kill matrix, since nothing could kill it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EquivalentRecord {
+    /// Its name.
+    pub mutant: String,
+    /// The requirement that it would break.
+    pub requirement: String,
+    /// What it changes.
+    pub breaks: String,
+    /// The proof from the code that nobody can tell it from the original.
+    pub proof: String,
+}
+
+/// The mutants of a checkout that are proven equivalent.
+#[must_use]
+pub fn equivalents(catalogue: &Catalogue) -> Vec<EquivalentRecord> {
+    let mutants = catalogue.equivalents.values();
+    let proven = mutants.filter_map(|mutant| Some((mutant, mutant.equivalent.as_deref()?)));
+    proven
+        .map(|(mutant, proof)| EquivalentRecord {
+            mutant: mutant.name.clone(),
+            requirement: mutant.requirement.clone(),
+            breaks: mutant.breaks.clone(),
+            proof: proof.trim().to_owned(),
+        })
+        .collect()
+}
+
 /// Decides about a mutant, from the run without it and the run with it, each judged by the same
 /// specs.
 #[must_use]
@@ -144,15 +172,21 @@ fn decide(
     }
 }
 
-/// The mutants that a call names, `all` for all of them.
+/// Whether a call names `all` mutants.
+#[must_use]
+pub fn names_all(names: &[String]) -> bool {
+    names.iter().any(|name| name == "all")
+}
+
+/// The mutants that a call names, `all` for all of them but those proven equivalent.
 ///
 /// # Errors
-/// A name that no mutant has.
+/// A name that no mutant has, or one that is proven equivalent.
 pub fn select_mutants<'a>(
     catalogue: &'a Catalogue,
     names: &[String],
 ) -> Result<Vec<&'a Mutant>, SpecError> {
-    if names.iter().any(|name| name == "all") {
+    if names_all(names) {
         return Ok(catalogue.mutants.values().collect());
     }
     names.iter().map(|name| catalogue.mutant(name)).collect()
@@ -186,6 +220,7 @@ mod tests {
                     account: String::new(),
                     stimuli: Vec::new(),
                     oracles: Vec::new(),
+                    counts: None,
                 })
                 .collect(),
             attempts: 1,

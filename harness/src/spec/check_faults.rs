@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::events;
 use super::fault::{CutRule, HoldRule, InjectRule, OvertakeRule, Place, WhoseGame};
-use super::model::Step;
+use super::model::{Experiment, Step};
 use super::named::Named;
 use crate::evidence::Direction;
 
@@ -15,11 +15,11 @@ pub(super) struct Mistake {
 }
 
 /// What is wrong with the rule that a step sets, if anything is.
-pub(super) fn mistake(step: &Step) -> Option<Mistake> {
+pub(super) fn mistake(step: &Step, experiment: &Experiment) -> Option<Mistake> {
     match step {
         Step::Hold(rule) => unknown(&rule.event, rule.direction).or_else(|| of_hold(rule)),
         Step::Delay(rule) => unknown(&rule.event, rule.direction),
-        Step::Inject(rule) => of_inject(rule),
+        Step::Inject(rule) => of_inject(rule, experiment),
         Step::Cut(rule) => of_cut(rule),
         Step::Drop(rule) | Step::Duplicate(rule) => unknown(&rule.event, rule.direction),
         Step::Overtake(rule) => unknown(&rule.event, rule.direction)
@@ -66,7 +66,7 @@ fn of_hold(rule: &HoldRule) -> Option<Mistake> {
     })
 }
 
-fn of_inject(rule: &InjectRule) -> Option<Mistake> {
+fn of_inject(rule: &InjectRule, experiment: &Experiment) -> Option<Mistake> {
     let event = rule.event.name();
     let reasons = rule.event.reasons();
     let message = match rule.reason {
@@ -80,9 +80,13 @@ fn of_inject(rule: &InjectRule) -> Option<Mistake> {
                 reasons.join(", ")
             ))
         }
-        _ if rule.game == WhoseGame::Stranger && !rule.event.names_a_game() => {
+        _ if rule.game != WhoseGame::This && !rule.event.names_a_game() => {
             Some(format!("`{event}` names no game, so none can be chosen"))
         }
+        _ if rule.game == WhoseGame::Earlier && experiment.games < 2 => Some(
+            "no game is earlier than the only one, expected an experiment of two `games` or more"
+                .to_owned(),
+        ),
         _ => None,
     };
     if let Some(message) = message {

@@ -1,7 +1,8 @@
 //! What each requirement is held by: specs, their checks, and the mutants that prove these sharp.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::mutant::Mutant;
 use super::read::{Catalogue, Requirement};
 
 /// What one requirement is held by.
@@ -15,6 +16,8 @@ pub struct Coverage<'a> {
     pub checks: Vec<(&'a str, &'a str)>,
     /// The mutants that break it.
     pub mutants: Vec<&'a str>,
+    /// The mutants of it that are proven equivalent: they prove nothing about its checks.
+    pub equivalents: Vec<&'a str>,
 }
 
 impl Coverage<'_> {
@@ -65,19 +68,22 @@ impl Catalogue {
             let tied = checks.filter(|(_, check)| check.requirement == id);
             tied.map(|(spec, check)| (spec, check.name())).collect()
         };
-        let mutants_of = |id: &str| {
-            let mutants = self.mutants.values();
-            let of_it = mutants.filter(|mutant| mutant.requirement == id);
-            of_it.map(|mutant| mutant.name.as_str()).collect()
-        };
         let requirements = self.requirements.iter();
         requirements
             .map(|(id, requirement)| Coverage {
                 id,
                 requirement,
                 checks: checks_of(id),
-                mutants: mutants_of(id),
+                mutants: of_requirement(&self.mutants, id),
+                equivalents: of_requirement(&self.equivalents, id),
             })
             .collect()
     }
+}
+
+/// The names of those mutants that are about a requirement.
+fn of_requirement<'a>(mutants: &'a BTreeMap<String, Mutant>, id: &str) -> Vec<&'a str> {
+    let mutants = mutants.values();
+    let of_it = mutants.filter(|mutant| mutant.requirement == id);
+    of_it.map(|mutant| mutant.name.as_str()).collect()
 }

@@ -38,6 +38,14 @@ pub enum SpecError {
         /// The nearest known name, or all of them.
         suggestion: String,
     },
+    /// A mutant that is not tried.
+    #[error("the mutant `{name}` is proven equivalent, and is not tried: {proof}")]
+    Equivalent {
+        /// Its name.
+        name: String,
+        /// The proof.
+        proof: String,
+    },
     /// A folder that should hold something holds nothing.
     #[error("{} holds no {kind}: with nothing to run, nothing can pass", .path.display())]
     Nothing {

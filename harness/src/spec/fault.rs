@@ -60,7 +60,7 @@ pub struct DelayRule {
 /// A rule that sends an event in the target's name, with this game's real ids.
 ///
 /// The game is the one that the player was last assigned to when the step is carried out; if there
-/// is none yet, when the event is sent.
+/// is none yet, when the event is sent. An earlier game is the one before that.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InjectRule {
@@ -108,6 +108,8 @@ pub enum WhoseGame {
     /// The player's own.
     #[default]
     This,
+    /// The one that the player played before its own.
+    Earlier,
     /// Another game, of other players.
     Stranger,
 }
@@ -186,6 +188,7 @@ impl fmt::Display for InjectRule {
         }
         match self.game {
             WhoseGame::This => {}
+            WhoseGame::Earlier => f.write_str(" of an earlier game")?,
             WhoseGame::Stranger => f.write_str(" of a stranger's game")?,
         }
         match &self.place {

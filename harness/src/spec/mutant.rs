@@ -27,6 +27,10 @@ pub struct Mutant {
     /// Other checks that may say `fail` too, each with a reason.
     #[serde(default)]
     pub also: Vec<ExcusedCheck>,
+    /// The proof from the code that nothing which a user or the network could see tells it from the
+    /// original. Such a mutant is listed with its proof; it is neither tried nor counted.
+    #[serde(default)]
+    pub equivalent: Option<String>,
     /// The edits that make it.
     pub edits: Vec<Edit>,
 }

@@ -38,8 +38,10 @@ pub struct Catalogue {
     pub root: PathBuf,
     /// The specs, by name.
     pub specs: BTreeMap<String, Spec>,
-    /// The mutants, by name.
+    /// The mutants that can be tried, by name.
     pub mutants: BTreeMap<String, Mutant>,
+    /// The mutants that are proven equivalent, by name.
+    pub equivalents: BTreeMap<String, Mutant>,
     /// The repairs, by name.
     pub repairs: BTreeMap<String, Repair>,
     /// What is known of targets and is not `pass`, by the target's name.
@@ -64,11 +66,15 @@ impl Catalogue {
             repairs: &repairs,
         };
         let mutants = read_mutants(&root.join("fixtures/mutants"), &known)?;
+        let (equivalents, mutants) = mutants
+            .into_iter()
+            .partition(|(_, mutant)| mutant.equivalent.is_some());
         let expectations = read_expectations(&root.join(EXPECTATIONS), &known)?;
         Ok(Catalogue {
             root: root.to_owned(),
             specs,
             mutants,
+            equivalents,
             repairs,
             expectations,
             requirements,
@@ -101,14 +107,26 @@ impl Catalogue {
         })
     }
 
-    /// The mutant of this name.
+    /// The mutant of this name, to be tried.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or it is proven equivalent.
     pub fn mutant(&self, name: &str) -> Result<&Mutant, SpecError> {
+        if let Some((name, proof)) = self.proof_of(name) {
+            return Err(SpecError::Equivalent {
+                name: name.to_owned(),
+                proof: proof.to_owned(),
+            });
+        }
         self.mutants.get(name).ok_or_else(|| {
             SpecError::unknown("mutant", name, self.mutants.keys().map(String::as_str))
         })
+    }
+
+    /// The proof that a mutant is equivalent, with its name, if there is one.
+    fn proof_of(&self, name: &str) -> Option<(&str, &str)> {
+        let (name, mutant) = self.equivalents.get_key_value(name)?;
+        Some((name, mutant.equivalent.as_deref()?))
     }
 }
 
@@ -286,7 +304,25 @@ fn check_mutant(source: &Source, mutant: &Mutant, known: &Known<'_>) -> Result<(
         source.known("spec", name, judging.map(|spec| spec.name.as_str()))?;
         source.known("check", &also.check, checks_of(&known.specs[name]))?;
     }
+    check_proof(source, mutant)?;
     not_empty(source, "mutant", &mutant.edits)
+}
+
+/// A mutant that is proven equivalent has a proof, and makes no check fail.
+fn check_proof(source: &Source, mutant: &Mutant) -> Result<(), SpecError> {
+    match mutant.equivalent.as_deref().map(str::trim) {
+        Some("") => Err(source.wrong(
+            "equivalent",
+            "expected the proof from the code that nobody can tell the mutant from the original"
+                .to_owned(),
+        )),
+        Some(_) if !mutant.also.is_empty() => Err(source.wrong(
+            "also",
+            "a mutant that is proven equivalent makes no check fail: expected no [[also]]"
+                .to_owned(),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn checks_of(spec: &Spec) -> impl Iterator<Item = &str> {
@@ -384,7 +420,7 @@ fn check_steps<'a>(
     let mut moments = BTreeSet::new();
     for step in &body.steps {
         if let Some(rule) = step.rule() {
-            if let Some(mistake) = check_faults::mistake(step) {
+            if let Some(mistake) = check_faults::mistake(step, &body.experiment) {
                 return Err(source.wrong_at(Some(mistake.span), mistake.message));
             }
             if !rules.insert(rule.as_str()) {
@@ -536,7 +572,23 @@ requirement = "P2P-01"
 ask = { connections-closed = { at = "in-game" } }
 "#;
 
+    const MUTANT: &str = r#"
+breaks = "It breaks it."
+requirement = "P2P-01"
+spec = "concern/name"
+check = "connections-closed"
+[[edits]]
+file = "f.js"
+find = "a"
+replace = "b"
+"#;
+
     fn read(spec: &str) -> Result<Catalogue, SpecError> {
+        read_with(spec, &[])
+    }
+
+    /// Reads a spec and mutants, each with its name.
+    fn read_with(spec: &str, mutants: &[(&str, &str)]) -> Result<Catalogue, SpecError> {
         let root = tempfile::tempdir().expect("a folder");
         for folder in ["specs/concern", "fixtures/mutants"] {
             std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
@@ -549,6 +601,9 @@ ask = { connections-closed = { at = "in-game" } }
             "[P2P-01]\nholds = \"x\"\nwhy = \"y\"\nsource = \"z\"\n",
         );
         write("specs/concern/name.toml", spec);
+        for (name, text) in mutants {
+            write(&format!("fixtures/mutants/{name}.toml"), text);
+        }
         Catalogue::read(root.path())
     }
 
@@ -649,6 +704,9 @@ ask = { connections-closed = { at = "in-game" } }
             r#"inject = { as = "r", player = "survivor", event = "p2p_game_ended", reason = "warn" }"#,
             r#"inject = { as = "r", player = "survivor", event = "p2p_pause", reason = "warn" }"#,
             r#"inject = { as = "r", player = "survivor", event = "partner_excluded", game = "stranger" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "partner_excluded", game = "earlier" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_game_ended", game = "later" }"#,
+            r#"inject = { as = "r", player = "survivor", event = "p2p_game_ended", game = "earlier" }"#,
             r#"inject = { as = "r", player = "survivor", event = "p2p_pause", place = { before = "terminate" } }"#,
             r#"inject = { as = "r", player = "survivor", event = "p2p_pause", place = "later" }"#,
             r#"inject = { as = "r", player = "survivor", event = "p2p_pause", times = 0 }"#,
@@ -673,6 +731,7 @@ ask = { connections-closed = { at = "in-game" } }
             r#"delay = { as = "3", player = "survivor", direction = "to-client", event = "activate_scene", by-ms = 250 }"#,
             r#"inject = { as = "4", player = "survivor", event = "p2p_game_ended" }"#,
             r#"inject = { as = "5", player = "survivor", event = "p2p_game_ended", reason = "reconnection_timeout", place = { before = "terminate_scene" }, game = "stranger", times = 2 }"#,
+            r#"inject = { as = "5a", player = "survivor", event = "p2p_game_ended", game = "earlier", place = { after = "start_game" } }"#,
             r#"inject = { as = "6", player = "survivor", event = "p2p_pause", place = { after = "activate_scene" } }"#,
             r#"cut = { as = "7", player = "survivor" }"#,
             r#"cut = { as = "8", player = "survivor", direction = "to-server", event = "advance_scene" }"#,
@@ -681,7 +740,11 @@ ask = { connections-closed = { at = "in-game" } }
             r#"overtake = { as = "11", player = "survivor", direction = "to-client", event = "activate_scene", before = "terminate_scene" }"#,
             r#"release = "2""#,
         ];
-        let catalogue = read(&with_step(&steps.join("\n[[steps]]\n"))).expect("they are good");
+        let two_games = with_step(&steps.join("\n[[steps]]\n")).replace(
+            "title = \"A spec\"",
+            "title = \"A spec\"\nexperiment = { games = 2 }",
+        );
+        let catalogue = read(&two_games).expect("they are good");
         let steps = &catalogue.specs["concern/name"].body.steps;
         let told: Vec<String> = steps.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(told[1..told.len() - 1].join("\n"), @r"
@@ -690,6 +753,7 @@ ask = { connections-closed = { at = "in-game" } }
         delay the survivor's `activate_scene` (to-client) by 250 ms
         inject p2p_game_ended to survivor now
         inject p2p_game_ended (reconnection_timeout) of a stranger's game to survivor before `terminate_scene`, 2 times
+        inject p2p_game_ended of an earlier game to survivor after `start_game`
         inject p2p_pause to survivor after `activate_scene`
         cut the survivor's connection now
         cut the survivor's connection at `advance_scene` (to-server)
@@ -779,6 +843,55 @@ ask = { connections-closed = { at = "in-game" } }
         ];
         let errors: Vec<String> = mistakes.iter().map(|text| error(text)).collect();
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn a_mutant_that_is_proven_equivalent_is_neither_tried_nor_counted() {
+        let proven = MUTANT.replace(
+            "[[edits]]",
+            "equivalent = \"Nothing reads `a`.\"\n[[edits]]",
+        );
+        let both = [("sharp", MUTANT), ("blunt", proven.as_str())];
+        let catalogue = read_with(GOOD, &both).expect("they are good");
+        let tried: Vec<&String> = catalogue.mutants.keys().collect();
+        assert_eq!(tried, ["sharp"]);
+        let covered = &catalogue.coverage()[0];
+        assert_eq!(covered.mutants, ["sharp"]);
+        assert_eq!(covered.equivalents, ["blunt"]);
+        let killed = catalogue.killed_by("connections-closed");
+        assert_eq!(killed, [("concern/name", "sharp")]);
+        assert!(catalogue.mutant("sharp").is_ok());
+        let refused = catalogue.mutant("blunt").expect_err("it is not tried");
+        assert_eq!(
+            refused.to_string(),
+            "the mutant `blunt` is proven equivalent, and is not tried: Nothing reads `a`."
+        );
+        let alone = read_with(GOOD, &both[1..]).expect("it is good");
+        assert_eq!(alone.coverage()[0].lacks(), ["mutant"]);
+    }
+
+    #[test]
+    fn each_mistake_in_a_mutant_names_its_place() {
+        let mistakes = [
+            MUTANT.replace("[[edits]]", "equivalent = \" \"\n[[edits]]"),
+            MUTANT.replace("[[edits]]", "equivalent = true\n[[edits]]"),
+            MUTANT.replace(
+                "[[edits]]",
+                "equivalent = \"p\"\nalso = [{ check = \"connections-closed\", reason = \"r\" }]\n[[edits]]",
+            ),
+            MUTANT.replace("\"connections-closed\"", "\"connections-shut\""),
+        ];
+        let mistakes = mistakes.map(|text| {
+            let error = read_with(GOOD, &[("m", &text)]).expect_err("a mistake");
+            let text = error.to_string();
+            text.rsplit_once('/').expect("a path").1.to_owned()
+        });
+        insta::assert_snapshot!(mistakes.join("\n"), @r"
+        m.toml:6:1: expected the proof from the code that nobody can tell the mutant from the original
+        m.toml:6:14: invalid type: boolean `true`, expected a string
+        m.toml:7:1: a mutant that is proven equivalent makes no check fail: expected no [[also]]
+        m.toml:5:10: unknown check `connections-shut`, expected one of: connections-closed
+        ");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::equipment::{Running, running, tally};
 use super::facts::{SURVIVOR, seq};
 use super::games::{connection_made, games_of};
@@ -12,11 +14,23 @@ use crate::spec::{AtMoments, Counted};
 /// From how many scenes on growth can be told from what is made once.
 const LEAST_SCENES: usize = 3;
 
+/// How many there are of each, at each moment.
+type Table = BTreeMap<String, Vec<usize>>;
+
+/// What a check counted, from moment to moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// The moments at which the page was seen, in their order.
+    pub moments: Vec<String>,
+    /// By oracle, for each kind of thing how many there were at each of the moments.
+    pub tables: BTreeMap<String, Table>,
+}
+
 /// The page after one of the scenes.
 type Seen<'a> = (&'a Event, &'a Snapshot);
 
-/// How many there are of each, at each moment.
-type Table = BTreeMap<String, Vec<usize>>;
+/// What an oracle counts in a page.
+type Count = fn(&PageState) -> BTreeMap<String, usize>;
 
 /// Asks about these moments, each after another game.
 pub(super) fn ask(asked: &AtMoments, log: &Log) -> Findings {
@@ -52,19 +66,42 @@ pub(super) fn ask(asked: &AtMoments, log: &Log) -> Findings {
         seq(pages.last().map(|(event, _)| *event).filter(|_| one_page)),
     ));
     let oracles = if pages.len() >= 2 && one_page {
-        let counted = asked.of.iter().flat_map(|of| match of {
-            Counted::Client => vec![
-                oracle("listeners", &pages, listeners),
-                oracle("equipment", &pages, equipment),
-                oracle("connections", &pages, connections),
-            ],
-            Counted::Document => vec![oracle("document listeners", &pages, document_listeners)],
-        });
-        counted.collect()
+        counted(asked)
+            .map(|(name, count)| oracle(name, &pages, count))
+            .collect()
     } else {
         Vec::new()
     };
     Findings { stimuli, oracles }
+}
+
+/// What was counted at these moments, whatever the check says of it.
+pub(super) fn counts(asked: &AtMoments, log: &Log) -> Counts {
+    let seen = asked.at.iter();
+    let seen = seen.filter_map(|label| Some((label.clone(), log.snapshot(SURVIVOR, label)?)));
+    let (moments, pages): (Vec<String>, Vec<Seen<'_>>) = seen.unzip();
+    let tables = counted(asked)
+        .map(|(name, count)| (name.to_owned(), table(&pages, count)))
+        .collect();
+    Counts { moments, tables }
+}
+
+/// The oracles of what a check counts, each with what it counts.
+fn counted(asked: &AtMoments) -> impl Iterator<Item = (&'static str, Count)> {
+    let oracles = |of: &Counted| -> &'static [(&'static str, Count)] {
+        match of {
+            Counted::Client => &[
+                ("listeners", listeners),
+                ("equipment", equipment),
+                ("connections", connections),
+            ],
+            Counted::Document => &[
+                ("document listeners", document_listeners),
+                ("window listeners", window_listeners),
+            ],
+        }
+    };
+    asked.of.iter().flat_map(oracles).copied()
 }
 
 fn seq_of(event: &Event) -> Vec<u64> {
@@ -118,21 +155,26 @@ fn connections(state: &PageState) -> BTreeMap<String, usize> {
 }
 
 fn document_listeners(state: &PageState) -> BTreeMap<String, usize> {
-    state
-        .document_listeners
-        .iter()
+    listeners_of("document ", state)
+}
+
+fn window_listeners(state: &PageState) -> BTreeMap<String, usize> {
+    listeners_of("window ", state)
+}
+
+/// The listeners of the document, or those of the window: the page's ledger has both, each name with
+/// its owner in front.
+fn listeners_of(owner: &str, state: &PageState) -> BTreeMap<String, usize> {
+    let all = state.document_listeners.iter();
+    all.filter(|(event, _)| event.starts_with(owner))
         .map(|(event, count)| (format!("`{event}`"), *count as usize))
         .collect()
 }
 
 /// One kind of thing: from the second scene on its counts are the same. The first scene may differ:
 /// what is made once and kept is made there.
-fn oracle(
-    name: &str,
-    pages: &[Seen<'_>],
-    counts: fn(&PageState) -> BTreeMap<String, usize>,
-) -> OracleFinding {
-    let table = table(pages, counts);
+fn oracle(name: &str, pages: &[Seen<'_>], count: Count) -> OracleFinding {
+    let table = table(pages, count);
     if table.is_empty() {
         return OracleFinding::absent(name, "they cannot be counted in this page");
     }
@@ -156,10 +198,10 @@ fn oracle(
     )
 }
 
-fn table(pages: &[Seen<'_>], counts: fn(&PageState) -> BTreeMap<String, usize>) -> Table {
+fn table(pages: &[Seen<'_>], count: Count) -> Table {
     let counted: Vec<BTreeMap<String, usize>> = pages
         .iter()
-        .map(|(_, snapshot)| counts(&snapshot.state))
+        .map(|(_, snapshot)| count(&snapshot.state))
         .collect();
     let names: BTreeSet<&String> = counted.iter().flat_map(BTreeMap::keys).collect();
     names

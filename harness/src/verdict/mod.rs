@@ -31,6 +31,7 @@ mod told_or_carried_on;
 
 use std::fmt;
 
+pub use counts_steady::Counts;
 pub use expectations::expect;
 pub use explain::{EXPLANATIONS, Explanation, explain};
 
@@ -142,6 +143,9 @@ pub struct CheckResult {
     pub stimuli: Vec<Stimulus>,
     /// What each oracle says.
     pub oracles: Vec<OracleFinding>,
+    /// What was counted from scene to scene, by a check that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 fn pass() -> Verdict {
@@ -277,6 +281,7 @@ fn undecided(check: &CheckSpec, broken: &BrokenFact) -> CheckResult {
         account: broken.reason.clone(),
         stimuli: Vec::new(),
         oracles: Vec::new(),
+        counts: None,
     }
 }
 
@@ -321,6 +326,14 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         account,
         stimuli,
         oracles: findings.oracles,
+        counts: counts(check, log),
+    }
+}
+
+fn counts(check: &CheckSpec, log: &Log) -> Option<Counts> {
+    match &check.ask {
+        Question::CountsSteady(moments) => Some(counts_steady::counts(moments, log)),
+        _ => None,
     }
 }
 
