@@ -542,24 +542,29 @@ fn a_log_that_is_cut_off_is_broken() {
     }
 }
 
-#[test]
-fn a_run_that_ends_early_is_no_pass() {
+/// The recorded good run, which the target kept from carrying out the step at this index.
+fn that_missed(index: usize) -> Log {
     let good = log("good");
-    let arrive = good
+    let step = good
         .events()
         .iter()
-        .find(|event| matches!(&event.fact, Fact::Step(step) if step.index == 3))
-        .expect("a step")
-        .clone();
-    let mut events: Vec<Event> = good.events()[..=arrive.seq as usize].to_vec();
-    let mut missed = arrive;
+        .find(|event| matches!(&event.fact, Fact::Step(step) if step.index == index))
+        .expect("a step");
+    let mut missed = step.clone();
+    missed.seq += 1;
     if let Fact::Step(step) = &mut missed.fact {
         step.phase = StepPhase::Missed;
         step.detail = Some("waited in vain".into());
     }
+    let mut events: Vec<Event> = good.events()[..=step.seq as usize].to_vec();
     events.push(missed);
     events.extend(good.events().last().cloned());
-    let judgement = judge(&spec(HEADLINE), &Log::new(events));
+    Log::new(events)
+}
+
+#[test]
+fn a_run_that_ends_early_is_no_pass() {
+    let judgement = judge(&spec(HEADLINE), &that_missed(3));
     assert_eq!(judgement.verdict, Verdict::Vacuous);
     assert!(judgement.missed.expect("said").contains("waited in vain"));
 }
@@ -599,4 +604,39 @@ fn what_the_page_sends_after_a_barrier_counts() {
     assert_eq!(judged(&pings[..2]), Verdict::Fail);
     // One alone proves nothing: the page may have sent it before it left the game.
     assert_eq!(judged(&pings[..1]), Verdict::Pass);
+}
+
+#[test]
+fn a_game_that_began_and_stands_still_was_not_played() {
+    let played = |log: &Log| {
+        let judgement = judge(&spec(HEADLINE), log);
+        let checks = judgement.checks.into_iter();
+        let mut played = checks.filter(|check| check.check == "played-peer-to-peer");
+        played.next().expect("it is asked")
+    };
+    const PLAY: usize = 2;
+    let stuck = played(&that_missed(PLAY));
+    assert_eq!(stuck.verdict, Verdict::Fail, "{stuck:#?}");
+    assert!(stuck.account.contains("was not played on: waited in vain"));
+    // A game that never began, or in which nobody was left to play with, says nothing.
+    assert_eq!(played(&that_missed(0)).verdict, Verdict::Vacuous);
+    let left = log("good")
+        .events()
+        .iter()
+        .find(|event| matches!(&event.fact, Fact::Process(process) if process.phase == ProcessPhase::Killed))
+        .cloned()
+        .expect("a departure");
+    let mut events = that_missed(PLAY).events().to_vec();
+    let before = events.len() - 2;
+    events.insert(
+        before,
+        Event {
+            seq: events[before].seq,
+            ..left
+        },
+    );
+    for event in &mut events[before + 1..] {
+        event.seq += 1;
+    }
+    assert_eq!(played(&Log::new(events)).verdict, Verdict::Vacuous);
 }

@@ -297,10 +297,16 @@ struct Findings {
 fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> CheckResult {
     let findings = match &check.ask {
         Question::ConnectionsClosed(asked) => connections_closed::ask(asked, log),
-        Question::PlayedPeerToPeer(of) => played_peer_to_peer::ask(spec, of.game, log),
+        Question::PlayedPeerToPeer(of) => {
+            let stuck = missed_step(spec, log, |step| matches!(step, Step::Play(_)));
+            played_peer_to_peer::ask(spec, of.game, log, stuck)
+        }
         Question::NoOverlay(between) => no_overlay::ask(spec, between, log),
         Question::OverlayShown(between) => overlay_shown::ask(spec, between, log),
-        Question::FormAnswered(_) => form_answered::ask(log, missed_answer(spec, log)),
+        Question::FormAnswered(_) => {
+            let missed = missed_step(spec, log, |step| matches!(step, Step::Answer(_)));
+            form_answered::ask(log, missed)
+        }
         Question::SceneOrder(_) => scene_order::ask(spec, log),
         Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
         Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
@@ -337,11 +343,15 @@ fn counts(check: &CheckSpec, log: &Log) -> Option<Counts> {
     }
 }
 
-/// What the `answer` step missed, if that is the step that was missed.
-fn missed_answer<'a>(spec: &Spec, log: &'a Log) -> Option<(u64, &'a str)> {
+/// What the run missed, and where, if it missed a step of this kind.
+fn missed_step<'a>(
+    spec: &Spec,
+    log: &'a Log,
+    is_of_the_kind: impl Fn(&Step) -> bool,
+) -> Option<(u64, &'a str)> {
     let (event, step) = log.missed()?;
-    let is_answer = matches!(spec.body.steps.get(step.index), Some(Step::Answer(_)));
-    is_answer.then(|| (event.seq, step.detail.as_deref().unwrap_or("not done")))
+    let missed = spec.body.steps.get(step.index)?;
+    is_of_the_kind(missed).then(|| (event.seq, step.detail.as_deref().unwrap_or("not done")))
 }
 
 /// From findings to a verdict. What was seen to be wrong is wrong, whatever else was not seen; for

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::departure::anybody_left;
 use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, same};
 use super::{Findings, OracleFinding, Says, Stimulus};
 use crate::evidence::{DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact};
@@ -44,8 +45,13 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Asks about a whole game.
-pub(super) fn ask(spec: &Spec, game: GameNumber, log: &Log) -> Findings {
+/// Asks about a whole game; `stuck` is where a step that plays was missed, and what it awaited in vain.
+pub(super) fn ask(
+    spec: &Spec,
+    game: GameNumber,
+    log: &Log,
+    stuck: Option<(u64, &str)>,
+) -> Findings {
     let survivor = Part::of(SURVIVOR, game, log);
     let partner = Part::of(PARTNER, game, log);
     Findings {
@@ -58,7 +64,10 @@ pub(super) fn ask(spec: &Spec, game: GameNumber, log: &Log) -> Findings {
             connection(&survivor),
             connection(&partner),
             no_relay(&[survivor.events(), partner.events()].map(Iterator::collect)),
-            records(spec, &survivor, &partner),
+            match stuck.filter(|(seq, _)| still_in_it(&survivor, *seq)) {
+                Some((seq, awaited)) => stands_still(seq, awaited),
+                None => records(spec, &survivor, &partner),
+            },
         ],
     }
 }
@@ -243,6 +252,22 @@ fn records_there(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> Stimul
             Vec::new()
         },
     )
+}
+
+/// Whether a player still was in a game that had begun, and everybody with it.
+fn still_in_it(part: &Part<'_>, seq: u64) -> bool {
+    let here = part.scene.as_ref().is_some_and(|scene| scene.holds(seq));
+    part.began() && here && !anybody_left(part.log, seq)
+}
+
+/// A game that both are in, and that never comes to its end.
+fn stands_still(seq: u64, awaited: &str) -> OracleFinding {
+    OracleFinding {
+        oracle: "records".to_owned(),
+        says: Says::Violated,
+        account: format!("the game began and was not played on: {awaited}"),
+        evidence: vec![seq],
+    }
 }
 
 /// The records of both players: as long as the episode, the same value by value, and with keys of
