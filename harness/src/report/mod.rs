@@ -4,4 +4,4 @@ mod results;
 mod terminal;
 
 pub use results::{ExitStatus, Results, ResultsError};
-pub use terminal::{Progress, print_results};
+pub use terminal::{Progress, print_results, width_of_verdicts};
