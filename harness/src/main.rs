@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use futures_util::StreamExt;
 use gymcheck::evidence::Log;
 use gymcheck::provision::{self, Home, ProvisionError, SetupOptions, State};
-use gymcheck::report::{ExitStatus, Progress, Results, defects, print_results};
+use gymcheck::report::{ExitStatus, Progress, Results, defects, print_results, width_of_verdicts};
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, PrepareError, RunRecord, Selection, Side, Wanted, base_of,
     browsers_of, default_jobs, equivalents, fate_of, find_root, names_all, record,
@@ -524,11 +524,13 @@ fn judge_logs(logs: &[PathBuf]) -> Outcome {
             results.runs.push(judged);
         }
     }
+    let width = width_of_verdicts(&results.runs);
     for run in &results.runs {
-        anstream::println!("{:<8} {} {}", run.verdict, run.spec, run.folder.display());
+        let (verdict, log) = (run.verdict, run.folder.display());
+        anstream::println!("{verdict:<width$} {} {log}", run.spec);
         for check in &run.checks {
             anstream::println!(
-                "    {:<8} {:<10} {}: {}",
+                "    {:<width$} {:<10} {}: {}",
                 check.verdict,
                 check.requirement,
                 check.check,

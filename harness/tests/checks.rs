@@ -1295,6 +1295,18 @@ mod counts_steady {
             }
         });
         passes(ASK, &once);
+        // The scene that was come to may be at something of its own.
+        let at_work = growing(|state, time| {
+            if time == 2 {
+                state.intervals.push(TimerState {
+                    id: 900,
+                    created: f64::MAX,
+                    period: 500.0,
+                    stack: "at wait (http://h/static/js/index.js:1:1)".into(),
+                });
+            }
+        });
+        passes(ASK, &at_work);
     }
 
     #[test]

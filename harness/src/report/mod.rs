@@ -6,4 +6,4 @@ mod terminal;
 
 pub use defects::{Defect, defects};
 pub use results::{ExitStatus, Results, ResultsError};
-pub use terminal::{Progress, print_results};
+pub use terminal::{Progress, print_results, width_of_verdicts};

@@ -154,7 +154,7 @@ fn differences(differences: &[Difference], first: &str, second: &str) -> String 
 /// The table: a line for each run, below it one for each check, then the mutants.
 fn table(results: &Results) -> String {
     let mut text = String::new();
-    let width = width_of_verdicts(results);
+    let width = width_of_verdicts(&results.runs);
     for run in &results.runs {
         let changes = changes(&run.repairs, run.mutant.as_deref());
         let again = match run.attempts {
@@ -188,8 +188,9 @@ fn table(results: &Results) -> String {
 }
 
 /// How wide the column of verdicts is: `not applicable` is rare, and long.
-fn width_of_verdicts(results: &Results) -> usize {
-    let checks = results.runs.iter().flat_map(|run| &run.checks);
+#[must_use]
+pub fn width_of_verdicts(runs: &[RunRecord]) -> usize {
+    let checks = runs.iter().flat_map(|run| &run.checks);
     let verdicts = checks.map(|check| check.verdict.to_string().len());
     verdicts.max().unwrap_or(0).max(8)
 }

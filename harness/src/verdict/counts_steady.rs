@@ -8,7 +8,7 @@ use super::equipment::{Running, running, tally};
 use super::facts::{SURVIVOR, seq};
 use super::games::{connection_made, games_of};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Event, Log, PageState, Snapshot};
+use crate::evidence::{Direction, Event, Log, PageState, Snapshot};
 use crate::spec::{AtMoments, Counted};
 
 /// From how many scenes on growth can be told from what is made once.
@@ -27,22 +27,40 @@ pub struct Counts {
 }
 
 /// The page after one of the scenes.
-type Seen<'a> = (&'a Event, &'a Snapshot);
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    event: &'a Event,
+    snapshot: &'a Snapshot,
+    /// When the page asked to leave that scene, on the run's clock. What was made since belongs to the
+    /// next one: it may come and go.
+    left: f64,
+}
 
 /// What an oracle counts in a page.
-type Count = fn(&PageState) -> BTreeMap<String, usize>;
+type Count = fn(&Seen<'_>) -> BTreeMap<String, usize>;
+
+/// The survivor's page at a moment.
+fn seen<'a>(log: &'a Log, label: &str) -> Option<Seen<'a>> {
+    let (event, snapshot) = log.snapshot(SURVIVOR, label)?;
+    let left = log
+        .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
+        .rfind(|(advance, _, _)| advance.seq < event.seq)
+        .map_or(event.t, |(advance, _, _)| advance.t);
+    Some(Seen {
+        event,
+        snapshot,
+        left,
+    })
+}
 
 /// Asks about these moments, each after another game.
 pub(super) fn ask(asked: &AtMoments, log: &Log) -> Findings {
     let moments = &asked.at;
-    let pages: Vec<Option<Seen<'_>>> = moments
-        .iter()
-        .map(|label| log.snapshot(SURVIVOR, label))
-        .collect();
+    let pages: Vec<Option<Seen<'_>>> = moments.iter().map(|label| seen(log, label)).collect();
     let mut stimuli = vec![Stimulus::new(
         format!("{LEAST_SCENES} moments or more"),
         match pages.len() >= LEAST_SCENES {
-            true => pages.iter().flatten().map(|(event, _)| event.seq).collect(),
+            true => pages.iter().flatten().map(|page| page.event.seq).collect(),
             false => Vec::new(),
         },
     )];
@@ -57,13 +75,15 @@ pub(super) fn ask(asked: &AtMoments, log: &Log) -> Findings {
                 .map(seq_of)
                 .unwrap_or_default(),
         ));
-        from = page.map_or(from, |(event, _)| event.seq);
+        from = page.map_or(from, |page| page.event.seq);
     }
     let pages: Vec<Seen<'_>> = pages.into_iter().flatten().collect();
-    let one_page = pages.windows(2).all(|two| two[0].1.page == two[1].1.page);
+    let one_page = pages
+        .windows(2)
+        .all(|two| two[0].snapshot.page == two[1].snapshot.page);
     stimuli.push(Stimulus::new(
         "all in one page",
-        seq(pages.last().map(|(event, _)| *event).filter(|_| one_page)),
+        seq(pages.last().map(|page| page.event).filter(|_| one_page)),
     ));
     let oracles = if pages.len() >= 2 && one_page {
         counted(asked)
@@ -77,8 +97,8 @@ pub(super) fn ask(asked: &AtMoments, log: &Log) -> Findings {
 
 /// What was counted at these moments, whatever the check says of it.
 pub(super) fn counts(asked: &AtMoments, log: &Log) -> Counts {
-    let seen = asked.at.iter();
-    let seen = seen.filter_map(|label| Some((label.clone(), log.snapshot(SURVIVOR, label)?)));
+    let labels = asked.at.iter();
+    let seen = labels.filter_map(|label| Some((label.clone(), seen(log, label)?)));
     let (moments, pages): (Vec<String>, Vec<Seen<'_>>) = seen.unzip();
     let tables = counted(asked)
         .map(|(name, count)| (name.to_owned(), table(&pages, count)))
@@ -110,19 +130,21 @@ fn seq_of(event: &Event) -> Vec<u64> {
 
 /// The exit of a game that began and was left between a position and a look at the page, in which
 /// a connection was up that was made for it.
-fn game_between<'a>(log: &'a Log, from: u64, (event, snapshot): Seen<'_>) -> Option<&'a Event> {
+fn game_between<'a>(log: &'a Log, from: u64, page: Seen<'_>) -> Option<&'a Event> {
     games_of(SURVIVOR, log).into_iter().find_map(|game| {
         let exit = game.exit?;
         let in_it = |event: &Event| event.seq > game.assigned.seq && event.seq < exit.seq;
-        let connected = snapshot.state.connections.iter().any(|one| {
+        let connections = &page.snapshot.state.connections;
+        let connected = connections.iter().any(|one| {
             one.was_connected
-                && connection_made(SURVIVOR, log, snapshot.page, one.id).is_some_and(in_it)
+                && connection_made(SURVIVOR, log, page.snapshot.page, one.id).is_some_and(in_it)
         });
-        (game.assigned.seq > from && exit.seq < event.seq && connected).then_some(exit)
+        (game.assigned.seq > from && exit.seq < page.event.seq && connected).then_some(exit)
     })
 }
 
-fn listeners(state: &PageState) -> BTreeMap<String, usize> {
+fn listeners(page: &Seen<'_>) -> BTreeMap<String, usize> {
+    let state = &page.snapshot.state;
     state
         .listeners
         .iter()
@@ -130,8 +152,9 @@ fn listeners(state: &PageState) -> BTreeMap<String, usize> {
         .collect()
 }
 
-fn equipment(state: &PageState) -> BTreeMap<String, usize> {
-    let running = running(state);
+fn equipment(page: &Seen<'_>) -> BTreeMap<String, usize> {
+    let mut running = running(&page.snapshot.state);
+    running.retain(|one| one.created < page.left);
     let (workers, intervals): (Vec<&Running>, Vec<&Running>) =
         running.iter().partition(|one| one.what == "worker");
     let mut counts = tally(intervals.iter().map(ToString::to_string));
@@ -139,7 +162,8 @@ fn equipment(state: &PageState) -> BTreeMap<String, usize> {
     counts
 }
 
-fn connections(state: &PageState) -> BTreeMap<String, usize> {
+fn connections(page: &Seen<'_>) -> BTreeMap<String, usize> {
+    let state = &page.snapshot.state;
     let connections = state.connections.iter();
     let channels = state.channels.iter();
     BTreeMap::from([
@@ -154,11 +178,13 @@ fn connections(state: &PageState) -> BTreeMap<String, usize> {
     ])
 }
 
-fn document_listeners(state: &PageState) -> BTreeMap<String, usize> {
+fn document_listeners(page: &Seen<'_>) -> BTreeMap<String, usize> {
+    let state = &page.snapshot.state;
     listeners_of("document ", state)
 }
 
-fn window_listeners(state: &PageState) -> BTreeMap<String, usize> {
+fn window_listeners(page: &Seen<'_>) -> BTreeMap<String, usize> {
+    let state = &page.snapshot.state;
     listeners_of("window ", state)
 }
 
@@ -194,15 +220,12 @@ fn oracle(name: &str, pages: &[Seen<'_>], count: Count) -> OracleFinding {
         name,
         violations,
         row(&format!("{} kinds, in all", table.len()), &sums),
-        pages.iter().map(|(event, _)| event.seq).collect(),
+        pages.iter().map(|page| page.event.seq).collect(),
     )
 }
 
 fn table(pages: &[Seen<'_>], count: Count) -> Table {
-    let counted: Vec<BTreeMap<String, usize>> = pages
-        .iter()
-        .map(|(_, snapshot)| count(&snapshot.state))
-        .collect();
+    let counted: Vec<BTreeMap<String, usize>> = pages.iter().map(count).collect();
     let names: BTreeSet<&String> = counted.iter().flat_map(BTreeMap::keys).collect();
     names
         .into_iter()
