@@ -4,7 +4,7 @@
 #[path = "support/logs.rs"]
 mod logs;
 
-use gymcheck::evidence::{Event, Fact, Log, Packet, PageFact, PageState};
+use gymcheck::evidence::{Event, Fact, Log, Packet, PageFact, PageState, TimerState};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Spec};
 use gymcheck::verdict::{CheckResult, Verdict, judge};
