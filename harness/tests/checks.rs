@@ -4,7 +4,7 @@
 #[path = "support/logs.rs"]
 mod logs;
 
-use gymcheck::evidence::{Event, Fact, Log, Packet, PageFact, PageState, TimerState};
+use gymcheck::evidence::{Event, Fact, Log, Packet, PageEvent, PageFact, PageState, TimerState};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Spec};
 use gymcheck::verdict::{CheckResult, Verdict, judge};
@@ -1763,5 +1763,49 @@ mod server_forgets {
                 fails(ASK, name, says, &holding(PLAYED, PLAYED, &held));
             }
         }
+    }
+}
+
+mod pace {
+    use super::*;
+
+    const ASK: &str = "{ played-peer-to-peer = {} }";
+
+    /// The log in which the survivor's page plays its frames so many times more slowly than it should.
+    fn slowed(log: &Log, times: f64) -> Log {
+        let place = places(log, "start_game")[0] + 1;
+        let frames = (1..=60).map(|frame| {
+            let mut event = log.events()[place].clone();
+            event.player = Some("survivor".into());
+            event.fact = Fact::Page(PageEvent {
+                page: 1,
+                page_t: 1000.0 / 30.0 * times * f64::from(frame),
+                what: PageFact::GameProgress { episodes: 0, frame },
+            });
+            event
+        });
+        inserted(log, place, frames)
+    }
+
+    fn relayed() -> Log {
+        let log = good();
+        let place = places(&log, "start_game")[0] + 5;
+        let like = log.events()[places(&log, "join_game")[0]].clone();
+        let input = socket_event(&like, "pyodide_player_action", serde_json::json!({}));
+        inserted(&log, place, [input])
+    }
+
+    #[test]
+    fn what_a_machine_that_is_too_busy_did_is_not_the_targets_fault() {
+        assert_eq!(asked(ASK, &relayed()).verdict, Verdict::Fail);
+        assert_eq!(asked(ASK, &slowed(&relayed(), 1.5)).verdict, Verdict::Fail);
+        let busy = asked(ASK, &slowed(&relayed(), 9.0));
+        assert_eq!(busy.verdict, Verdict::Broken);
+        assert!(busy.account.contains("the machine is too busy"), "{busy:?}");
+    }
+
+    #[test]
+    fn what_went_well_on_a_busy_machine_went_well() {
+        passes(ASK, &slowed(&good(), 9.0));
     }
 }

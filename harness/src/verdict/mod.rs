@@ -22,6 +22,7 @@ mod no_errors;
 mod no_overlay;
 mod nobody_told;
 mod overlay_shown;
+mod pace;
 mod played_peer_to_peer;
 mod rules;
 mod same_equipment;
@@ -210,15 +211,22 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
     let broken = broken
         .or_else(|| unfinished.then(cut_off))
         .or_else(|| trouble_of_probe(log));
-    let checks: Vec<CheckResult> = spec
-        .body
-        .checks
+    let asked = &spec.body.checks;
+    let checks = match &broken {
+        Some(broken) => undecided(asked, broken),
+        None => asked
+            .iter()
+            .map(|check| decide(check, spec, log, missed.as_deref()))
+            .collect(),
+    };
+    let lagged = checks
         .iter()
-        .map(|check| match &broken {
-            Some(broken) => undecided(check, broken),
-            None => decide(check, spec, log, missed.as_deref()),
-        })
-        .collect();
+        .zip(asked)
+        .any(|(result, check)| result.verdict == Verdict::Fail && pace::matters_to(&check.ask));
+    let (checks, broken) = match pace::too_slow(spec, log).filter(|_| lagged) {
+        Some(busy) => (undecided(asked, &busy), Some(busy)),
+        None => (checks, broken),
+    };
     let verdict = if broken.is_some() {
         Verdict::Broken
     } else {
@@ -271,8 +279,8 @@ fn cut_off() -> BrokenFact {
 }
 
 /// A broken run decides nothing.
-fn undecided(check: &CheckSpec, broken: &BrokenFact) -> CheckResult {
-    CheckResult {
+fn undecided(checks: &[CheckSpec], broken: &BrokenFact) -> Vec<CheckResult> {
+    let undecided = |check: &CheckSpec| CheckResult {
         check: check.name().to_owned(),
         requirement: check.requirement.clone(),
         verdict: Verdict::Broken,
@@ -282,7 +290,8 @@ fn undecided(check: &CheckSpec, broken: &BrokenFact) -> CheckResult {
         stimuli: Vec::new(),
         oracles: Vec::new(),
         counts: None,
-    }
+    };
+    checks.iter().map(undecided).collect()
 }
 
 /// How many oracles must agree for a pass.
