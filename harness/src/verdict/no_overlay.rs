@@ -93,7 +93,8 @@ fn first_put_in<'a>(log: &'a Log, exit: &Event) -> Option<&'a Event> {
     log.of(SURVIVOR).find(|event| {
         event.seq > exit.seq
             && matches!(&event.fact, Fact::Wire(wire)
-                if wire.direction == Direction::ToClient && wire.origin != Origin::Natural)
+                if wire.direction == Direction::ToClient
+                    && matches!(wire.origin, Origin::Injected | Origin::Synthetic))
     })
 }
 
@@ -131,12 +132,6 @@ fn had_reason_to_tell(
     let stood = game_of(log, PARTNER, game)?;
     let same = stood.game.is_some() && stood.game == game_of(log, SURVIVOR, game)?.game;
     let handled = disconnect_handled(log, PARTNER)?;
-    let after = |from: u64, direction: Direction, name: &str| {
-        let mut events = log.socket_events(SURVIVOR, direction, name);
-        events.find_map(|(event, _, _)| (event.seq > from).then_some(event.seq))
-    };
-    let asked = after(handled.seq, Direction::ToServer, "ping")?;
-    let answered = after(asked, Direction::ToClient, "pong")?;
     let kept_back = log.of(SURVIVOR).any(|event| {
         matches!(&event.fact, Fact::Rule(rule)
             if rule.event.as_deref() == Some("p2p_game_ended")
@@ -145,9 +140,9 @@ fn had_reason_to_tell(
     let all = same
         && exit.seq < gone.seq
         && stood.holds(gone.seq)
-        && answered < barrier.seq
+        && handled.seq < barrier.seq
         && !kept_back;
-    all.then(|| vec![gone.seq, handled.seq, answered, barrier.seq])
+    all.then(|| vec![gone.seq, handled.seq, barrier.seq])
 }
 
 fn tells_nobody(spec: &Spec, calm: &Calm) -> String {
