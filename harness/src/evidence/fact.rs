@@ -34,6 +34,20 @@ pub struct Event {
     pub fact: Fact,
 }
 
+impl Event {
+    /// How many messages a data channel has received so far, by page and channel, if the event tells.
+    #[must_use]
+    pub fn channel_received(&self) -> Option<((u32, u32), u64)> {
+        match &self.fact {
+            Fact::Page(page) => match page.what {
+                PageFact::ChannelTraffic { id, received, .. } => Some(((page.page, id), received)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// What an event says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

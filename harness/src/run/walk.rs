@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::scenario::Scenario;
-use crate::evidence::{Direction, Event, Fact, Log, PageFact};
+use crate::evidence::{Direction, Event, Log};
 use crate::player::{PlayerError, socket_event};
 use crate::spec::{GameNumber, PlayerName, SceneRole};
 use crate::stage::deadline;
@@ -191,7 +191,7 @@ impl Arrivals {
         let before = log
             .of(name.as_str())
             .filter(|event| event.seq < started)
-            .filter_map(received)
+            .filter_map(Event::channel_received)
             .collect();
         Arrivals {
             before,
@@ -202,7 +202,7 @@ impl Arrivals {
 
     /// Whether, with this event, at least so many have come one way.
     fn reach(&self, event: &Event, least: u64) -> bool {
-        if let Some((channel, total)) = received(event) {
+        if let Some((channel, total)) = event.channel_received() {
             let before = self.before.get(&channel).copied().unwrap_or(0);
             return total >= before + least;
         }
@@ -216,21 +216,10 @@ impl Arrivals {
     }
 }
 
-/// How many messages a data channel has received so far, by page and channel.
-fn received(event: &Event) -> Option<((u32, u32), u64)> {
-    match &event.fact {
-        Fact::Page(page) => match page.what {
-            PageFact::ChannelTraffic { id, received, .. } => Some(((page.page, id), received)),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Origin, Packet, PageEvent, WireFact};
+    use crate::evidence::{Fact, Origin, Packet, PageEvent, PageFact, WireFact};
 
     fn event(seq: u64, fact: Fact) -> Event {
         Event {

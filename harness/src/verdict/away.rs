@@ -54,21 +54,11 @@ fn partner(calm: &Calm, log: &Log) -> Stimulus {
 
 /// Whether a data channel of the survivor's had received more at an event than it had before.
 fn received_more(log: &Log, event: &Event) -> bool {
-    let Some((channel, now)) = received(event) else {
+    let Some((channel, now)) = event.channel_received() else {
         return false;
     };
-    let mut before = log.of(SURVIVOR).filter(|other| other.seq < event.seq);
-    let had = before.rfind(|other| received(other).is_some_and(|(other, _)| other == channel));
-    had.and_then(received).is_none_or(|(_, had)| now > had)
-}
-
-/// How much a data channel has received, by page and channel.
-fn received(event: &Event) -> Option<((u32, u32), u64)> {
-    match &event.fact {
-        Fact::Page(page) => match page.what {
-            PageFact::ChannelTraffic { id, received, .. } => Some(((page.page, id), received)),
-            _ => None,
-        },
-        _ => None,
-    }
+    let before = log.of(SURVIVOR).filter(|other| other.seq < event.seq);
+    let mut told = before.filter_map(Event::channel_received);
+    let had = told.rfind(|(other, _)| *other == channel);
+    had.is_none_or(|(_, had)| now > had)
 }
