@@ -34,6 +34,7 @@ pub(super) fn matters_to(question: &Question) -> bool {
 struct Stretch<'a> {
     player: &'a str,
     page: u32,
+    episodes: u32,
     first: Told,
     last: Told,
 }
@@ -67,17 +68,17 @@ pub(super) fn too_slow(spec: &Spec, log: &Log) -> Option<BrokenFact> {
 }
 
 /// Of each page the stretches in which it counted up its frames: its episodes. A game counts on after
-/// the last step of an episode, and until the next one begins.
+/// the last step of an episode, and until the next one begins; a new game begins with frame 0.
 fn stretches(log: &Log, steps: u32) -> Vec<Stretch<'_>> {
     let mut stretches: Vec<Stretch<'_>> = Vec::new();
     for event in log.events() {
         let Fact::Page(page) = &event.fact else {
             continue;
         };
-        let PageFact::GameProgress { frame, .. } = page.what else {
+        let PageFact::GameProgress { episodes, frame } = page.what else {
             continue;
         };
-        if frame == 0 || frame > steps {
+        if frame > steps {
             continue;
         }
         let player = event.player.as_deref().unwrap_or_default();
@@ -87,18 +88,87 @@ fn stretches(log: &Log, steps: u32) -> Vec<Stretch<'_>> {
         };
         let newest = stretches
             .iter_mut()
-            .rfind(|one| (one.player, one.page) == (player, page.page));
+            .rfind(|one| (one.player, one.page) == (player, page.page))
+            .filter(|one| one.episodes == episodes);
         match newest {
+            // It stands at 0 until it begins.
+            Some(stretch) if stretch.first.frame == 0 => {
+                (stretch.first, stretch.last) = (told, told)
+            }
             Some(stretch) if told.frame > stretch.last.frame => stretch.last = told,
             // A rollback plays some frames again.
             Some(stretch) if told.frame > stretch.first.frame => {}
             _ => stretches.push(Stretch {
                 player,
                 page: page.page,
+                episodes,
                 first: told,
                 last: told,
             }),
         }
     }
     stretches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Event, PageEvent};
+
+    /// A log in which a page tells of frames, each so many seconds after the one before.
+    fn log(told: &[(u32, u32, f64)]) -> Log {
+        let mut at = 0.0;
+        let events = told.iter().map(|(episodes, frame, seconds)| {
+            at += seconds * 1000.0;
+            Event {
+                seq: 0,
+                t: at,
+                player: Some("survivor".into()),
+                fact: Fact::Page(PageEvent {
+                    page: 1,
+                    page_t: at,
+                    what: PageFact::GameProgress {
+                        episodes: *episodes,
+                        frame: *frame,
+                    },
+                }),
+            }
+        });
+        Log::new(events.collect())
+    }
+
+    #[test]
+    fn what_passes_between_two_episodes_or_games_is_nobodys_pace() {
+        let told = [
+            // A game that waits for its beginning, and counts on after its end.
+            (0, 0, 0.0),
+            (0, 1, 5.0),
+            (0, 60, 2.0),
+            (0, 70, 9.0),
+            // Its second episode, in which the frames of the first one still stand.
+            (1, 60, 1.0),
+            (1, 0, 5.0),
+            (1, 2, 3.0),
+            (1, 58, 2.0),
+            // Another game on the same page.
+            (0, 0, 9.0),
+            (0, 2, 4.0),
+            (0, 40, 2.5),
+            (0, 35, 0.1),
+            (0, 60, 0.5),
+        ];
+        let log = log(&told);
+        let took: Vec<(u32, f64)> = stretches(&log, 60)
+            .into_iter()
+            .filter(|one| one.last.frame - one.first.frame >= LEAST_FRAMES)
+            .map(|one| {
+                (
+                    one.last.frame - one.first.frame,
+                    (one.last.at - one.first.at) / 1000.0,
+                )
+            })
+            .map(|(frames, took)| (frames, (took * 10.0).round() / 10.0))
+            .collect();
+        assert_eq!(took, [(59, 2.0), (56, 2.0), (58, 3.1)]);
+    }
 }
