@@ -15,7 +15,7 @@ use gymcheck::run::{
 use gymcheck::spec::{BrowserKind, Catalogue, Pair, SpecError};
 use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::target::{PINNED_RELEASE, TargetName};
-use gymcheck::verdict::{EXPLANATIONS, Explanation, explain, judge};
+use gymcheck::verdict::{EXPLANATIONS, Explanation, expect, explain, judge};
 
 /// Drive two real browsers through a peer-to-peer game on a real interactive_gym server, make one
 /// partner go away, and prove what the survivor sees.
@@ -517,7 +517,14 @@ fn judge_logs(logs: &[PathBuf]) -> Outcome {
         };
         catalogue.spec(&run.spec)?;
         for spec in catalogue.judging(&run.spec) {
-            let judgement = judge(spec, &log);
+            let mut judgement = judge(spec, &log);
+            let known = catalogue.expectations.get(&run.target);
+            expect(
+                &mut judgement,
+                spec,
+                &log,
+                known.map_or(&[][..], Vec::as_slice),
+            );
             let mut judged = record(spec, &log, judgement, path.clone());
             // A run with a mutant is judged for itself here: nobody says that it should pass.
             judged.mutant = None;

@@ -6,8 +6,8 @@ mod logs;
 
 use gymcheck::evidence::{Event, Fact, Log, Packet, PageEvent, PageFact, PageState, TimerState};
 use gymcheck::run::find_root;
-use gymcheck::spec::{Catalogue, CheckSpec, Spec};
-use gymcheck::verdict::{CheckResult, Verdict, judge};
+use gymcheck::spec::{Catalogue, CheckSpec, Expectation, Spec};
+use gymcheck::verdict::{CheckResult, Verdict, expect, judge};
 use logs::*;
 
 const HEADLINE: &str = "scene-exit/partner-dies-on-survey";
@@ -1791,17 +1791,39 @@ mod pace {
         inserted(&log, place, [input])
     }
 
+    /// What is decided of a log where this is known of its target.
+    fn expected(log: &Log, known: &[Expectation]) -> CheckResult {
+        let spec = spec(ASK, log);
+        let mut judgement = judge(&spec, log);
+        expect(&mut judgement, &spec, log, known);
+        judgement.checks.remove(0)
+    }
+
     #[test]
     fn what_a_machine_that_is_too_busy_did_is_not_the_targets_fault() {
-        assert_eq!(asked(ASK, &relayed()).verdict, Verdict::Fail);
-        assert_eq!(asked(ASK, &slowed(&relayed(), 1.5)).verdict, Verdict::Fail);
-        let busy = asked(ASK, &slowed(&relayed(), 9.0));
+        assert_eq!(expected(&relayed(), &[]).verdict, Verdict::Fail);
+        assert_eq!(
+            expected(&slowed(&relayed(), 1.5), &[]).verdict,
+            Verdict::Fail
+        );
+        let busy = expected(&slowed(&relayed(), 9.0), &[]);
         assert_eq!(busy.verdict, Verdict::Broken);
         assert!(busy.account.contains("the machine is too busy"), "{busy:?}");
     }
 
     #[test]
+    fn what_is_known_to_fail_fails_on_a_busy_machine_as_well() {
+        let known: Expectation = toml::from_str(&format!(
+            "spec = \"{HEADLINE}\"\ncheck = \"played-peer-to-peer\"\nverdict = \"fail\"\nreason = \"r\""
+        ))
+        .expect("an expectation");
+        let result = expected(&slowed(&relayed(), 9.0), &[known]);
+        assert_eq!(result.verdict, Verdict::Fail);
+        assert_eq!(result.expected, Verdict::Fail);
+    }
+
+    #[test]
     fn what_went_well_on_a_busy_machine_went_well() {
-        passes(ASK, &slowed(&good(), 9.0));
+        assert_eq!(expected(&slowed(&good(), 9.0), &[]).verdict, Verdict::Pass);
     }
 }

@@ -211,22 +211,24 @@ impl Invocation {
         for attempt in 1.. {
             let folder = self.runs.join(item.folder(attempt));
             let log = self.carry_out(item, &folder, &on_step).await?;
-            let judged = judge(item.scenario, &log);
-            match judged.broken {
+            let specs = item.specs.iter();
+            let mut records: Vec<RunRecord> = specs
+                .map(|spec| self.record(item, spec, &log, &folder))
+                .collect();
+            let broken = records.iter().find_map(|record| record.broken.clone());
+            match broken {
                 Some(broken) if broken.worth_a_retry && attempt <= self.retries => {
                     on_step(&format!("broken, carried out again: {}", broken.reason));
                     broken_attempts.push(broken);
                 }
                 Some(_) | None => {
                     let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
-                    let records = item.specs.iter().map(|spec| {
-                        let mut record = self.record(item, spec, &log, &folder);
+                    for record in &mut records {
                         record.attempts = attempt;
                         record.broken_attempts.clone_from(&broken_attempts);
                         record.seconds = seconds;
-                        record
-                    });
-                    return Ok(records.collect());
+                    }
+                    return Ok(records);
                 }
             }
         }
@@ -256,14 +258,7 @@ impl Invocation {
 
     fn record(&self, item: &Item<'_>, spec: &Spec, log: &Log, folder: &Path) -> RunRecord {
         let mut judgement = judge(spec, log);
-        let repairs: Vec<&str> = item.repair_names().collect();
-        expect(
-            &mut judgement,
-            &spec.name,
-            item.pair,
-            &repairs,
-            &self.expectations,
-        );
+        expect(&mut judgement, spec, log, &self.expectations);
         let mut record = record(spec, log, judgement, folder.to_owned());
         record.repetition = item.repetition;
         record

@@ -1,7 +1,8 @@
 //! What is known of a target: the verdicts that are expected of it and are not `pass`.
 
-use super::{Judgement, Verdict};
-use crate::spec::{Expectation, KnownVerdict, Pair};
+use super::{Judgement, Verdict, pace, undecided};
+use crate::evidence::Log;
+use crate::spec::{Expectation, KnownVerdict, Spec};
 
 impl From<KnownVerdict> for Verdict {
     fn from(known: KnownVerdict) -> Verdict {
@@ -13,21 +14,31 @@ impl From<KnownVerdict> for Verdict {
     }
 }
 
-/// Notes in a judgement what is expected of each check, for this target's expectations.
-pub fn expect(
-    judgement: &mut Judgement,
-    spec: &str,
-    pair: Pair,
-    repairs: &[&str],
-    expectations: &[Expectation],
-) {
+/// Notes in a judgement of a log what is expected of each check, for its target's expectations. A
+/// failure that is not among them, and that a machine too busy to play could have brought about,
+/// decides nothing.
+pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &[Expectation]) {
+    let Some(run) = log.run() else { return };
+    let Ok(pair) = run.pair.parse() else { return };
+    let repairs: Vec<&str> = run.repairs.iter().map(String::as_str).collect();
     for check in &mut judgement.checks {
         let known = expectations
             .iter()
-            .find(|one| one.is_of(spec, &check.check, pair, repairs));
+            .find(|one| one.is_of(&spec.name, &check.check, pair, &repairs));
         if let Some(known) = known {
             check.expected = known.verdict.into();
             check.known = Some(known.reason.clone());
         }
+    }
+    let asked = &spec.body.checks;
+    let lagged = judgement.checks.iter().zip(asked).any(|(result, check)| {
+        result.verdict == Verdict::Fail
+            && result.expected != Verdict::Fail
+            && pace::matters_to(&check.ask)
+    });
+    if let Some(busy) = pace::too_slow(spec, log).filter(|_| lagged) {
+        judgement.verdict = Verdict::Broken;
+        judgement.checks = undecided(asked, &busy);
+        judgement.broken = Some(busy);
     }
 }

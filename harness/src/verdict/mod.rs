@@ -219,14 +219,6 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
             .map(|check| decide(check, spec, log, missed.as_deref()))
             .collect(),
     };
-    let lagged = checks
-        .iter()
-        .zip(asked)
-        .any(|(result, check)| result.verdict == Verdict::Fail && pace::matters_to(&check.ask));
-    let (checks, broken) = match pace::too_slow(spec, log).filter(|_| lagged) {
-        Some(busy) => (undecided(asked, &busy), Some(busy)),
-        None => (checks, broken),
-    };
     let verdict = if broken.is_some() {
         Verdict::Broken
     } else {
