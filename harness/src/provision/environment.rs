@@ -30,6 +30,20 @@ impl Environment {
         (stamp.trim() == self.made_from && is_program(&python)).then_some(python)
     }
 
+    /// Its Python; if it is not there, `install` makes it, once for all who ask at the same time.
+    pub(super) fn python_or(
+        &self,
+        home: &Home,
+        install: impl FnOnce(&HomeLock) -> Result<PathBuf, ProvisionError>,
+    ) -> Result<PathBuf, ProvisionError> {
+        if let Some(python) = self.python() {
+            return Ok(python);
+        }
+        let guard = home.lock()?;
+        // Who held the lock may have made it, and is using it by now.
+        self.python().map_or_else(|| install(&guard), Ok)
+    }
+
     /// Makes it anew with this Python; `fill` installs what belongs into it.
     pub(super) fn make(
         &self,
@@ -95,6 +109,30 @@ pub(super) fn log(home: &Home) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_environment_that_another_process_has_made_meanwhile_is_not_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let environment = Environment {
+            folder: folder.path().join("environment"),
+            made_from: "this".to_owned(),
+        };
+        let python = environment.interpreter();
+        let make = || {
+            fs::create_dir_all(environment.folder.join("bin")).unwrap();
+            std::os::unix::fs::symlink("/bin/sh", &python).unwrap();
+            fs::write(environment.stamp(), "this\n").unwrap();
+        };
+        std::thread::scope(|scope| {
+            let guard = home.lock().unwrap();
+            let asked =
+                scope.spawn(|| environment.python_or(&home, |_| panic!("it is there by now")));
+            make();
+            drop(guard);
+            assert_eq!(asked.join().unwrap().unwrap(), python);
+        });
+    }
 
     #[test]
     fn an_environment_counts_only_with_the_stamp_of_what_it_is_made_from() {

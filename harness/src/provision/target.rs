@@ -33,14 +33,12 @@ fn of_release(
     experiments: &Path,
 ) -> Result<Target, ProvisionError> {
     let environment = release::environment_of(home, release);
-    let python = match environment.python() {
-        Some(python) => python,
-        None if *release == PINNED_RELEASE => release::pinned_python(home)?,
-        None => {
-            let host = usable_python()?;
-            let guard = home.lock()?;
-            release::install(home, release, &host.program, &guard)?
-        }
+    let python = if *release == PINNED_RELEASE {
+        release::pinned_python(home)?
+    } else {
+        environment.python_or(home, |guard| {
+            release::install(home, release, &usable_python()?.program, guard)
+        })?
     };
     let folder = environment.site_packages()?.join(release.package.name());
     release.package.check(&folder, &release.to_string())?;
@@ -61,13 +59,9 @@ fn of_checkout(
 ) -> Result<Target, ProvisionError> {
     let host = usable_python()?;
     let environment = checkout::environment_of(home, checkout, &host)?;
-    let python = match environment.python() {
-        Some(python) => python,
-        None => {
-            let guard = home.lock()?;
-            checkout::install(home, checkout, &environment, &host.program, &guard)?
-        }
-    };
+    let python = environment.python_or(home, |guard| {
+        checkout::install(home, checkout, &environment, &host.program, guard)
+    })?;
     Ok(Target {
         facts: TargetFacts::from(checkout),
         package: checkout.package,
