@@ -125,8 +125,8 @@ struct RunArguments {
     /// (if that is among SPEC) and on the repairs that it names, against a run without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
-    /// Carry out this many runs at once; by default as many as half the processors and the memory
-    /// that is free (2 GiB for each) allow
+    /// Carry out this many runs at once; by default as many as the processors and the memory that is
+    /// free (2 GiB for each) allow
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
     /// Carry every run out this many times
