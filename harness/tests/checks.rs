@@ -836,6 +836,26 @@ mod turned_away {
     }
 }
 
+/// The headline run as if the target itself had told the survivor on the survey.
+fn told_by_itself() -> Log {
+    changed(&recorded("good"), |event| {
+        if is_socket_event(event, "survivor", "p2p_game_ended")
+            && let Fact::Wire(wire) = &mut event.fact
+        {
+            wire.origin = gymcheck::evidence::Origin::Natural;
+        }
+        true
+    })
+}
+
+/// The headline run in which the partner goes on to the survey with the survivor.
+fn with_partner_gone_on(good: &Log) -> Log {
+    let mut gone_on = good.events()[places(good, "activate_scene")[2]].clone();
+    let place = gone_on.seq as usize + 1;
+    gone_on.player = Some("partner".into());
+    inserted(good, place, [gone_on])
+}
+
 mod told_or_carried_on {
     use super::*;
 
@@ -843,18 +863,6 @@ mod told_or_carried_on {
         "{ told-or-carried-on = { before = \"in-game\", after = \"after-death\" } }";
     const ON_SURVEY: &str =
         "{ told-or-carried-on = { before = \"after-exit\", after = \"after-death\" } }";
-
-    /// The headline run as if the target itself had told the survivor on the survey.
-    fn told_late() -> Log {
-        changed(&recorded("good"), |event| {
-            if is_socket_event(event, "survivor", "p2p_game_ended")
-                && let Fact::Wire(wire) = &mut event.fact
-            {
-                wire.origin = gymcheck::evidence::Origin::Natural;
-            }
-            true
-        })
-    }
 
     /// The mid-game run as if the survivor's page had come to the end of its game all the same, so
     /// long after it was told.
@@ -879,7 +887,7 @@ mod told_or_carried_on {
     #[test]
     fn each_of_the_two_passes_when_it_is_whole() {
         passes(IN_GAME, &recorded("in-game"));
-        passes(ON_SURVEY, &told_late());
+        passes(ON_SURVEY, &told_by_itself());
         passes(IN_GAME, &ended_after(1_900.0, false));
         // Both on their way at once: it was told and stayed, which is whole.
         passes(IN_GAME, &ended_after(1.0, false));
@@ -897,7 +905,7 @@ mod told_or_carried_on {
 
     #[test]
     fn without_each_stimulus_it_is_vacuous() {
-        let log = told_late();
+        let log = told_by_itself();
         let killed = |event: &Event| {
             matches!(&event.fact, Fact::Process(process)
                 if process.phase == gymcheck::evidence::ProcessPhase::Killed)
@@ -955,7 +963,7 @@ mod told_or_carried_on {
                 _ => None,
             })
             .expect("an overlay");
-        let log = told_late();
+        let log = told_by_itself();
         let told = places(&log, "p2p_game_ended")[0];
         let covered = inserted(&log, told + 1, [overlay]);
         fails(ON_SURVEY, "DOM history", "after the game's end", &covered);
@@ -963,7 +971,7 @@ mod told_or_carried_on {
 
     #[test]
     fn a_survivor_who_is_never_moved_on_fails() {
-        let stuck = without(&told_late(), |event| {
+        let stuck = without(&told_by_itself(), |event| {
             event.seq > 400 && is_socket_event(event, "survivor", "activate_scene")
         });
         fails(ON_SURVEY, "wire", "the next scene never came", &stuck);
@@ -1206,15 +1214,7 @@ mod nobody_told {
         });
         is_vacuous(ASK, "the exit", &stays);
         // The partner has gone on as well: nobody is left in the game.
-        let survey = good.events()[places(&good, "activate_scene")[2]].clone();
-        let place = survey.seq as usize + 1;
-        let mut gone_on = survey;
-        gone_on.player = Some("partner".into());
-        is_vacuous(
-            ASK,
-            "a partner in the game",
-            &inserted(&good, place, [gone_on]),
-        );
+        is_vacuous(ASK, "a partner in the game", &with_partner_gone_on(&good));
     }
 
     #[test]
@@ -1455,7 +1455,7 @@ mod rules {
 
 mod news_of_the_partner {
     use super::*;
-    use gymcheck::evidence::{Origin, PageFact, ProcessPhase, RuleEffect, RuleFact};
+    use gymcheck::evidence::{PageFact, ProcessPhase, RuleEffect, RuleFact};
 
     const ASK: &str = "{ no-overlay = { before = \"after-exit\", after = \"after-death\", \
                        told = \"by-target\" } }";
@@ -1467,18 +1467,6 @@ mod news_of_the_partner {
         let result = asked(ASK, log);
         assert_eq!(result.verdict, Verdict::NotApplicable, "{result:#?}");
         result
-    }
-
-    /// The headline run as if the target itself had told the survivor on the survey.
-    fn told() -> Log {
-        changed(&recorded("good"), |event| {
-            if is_socket_event(event, "survivor", "p2p_game_ended")
-                && let Fact::Wire(wire) = &mut event.fact
-            {
-                wire.origin = Origin::Natural;
-            }
-            true
-        })
     }
 
     /// The log with the overlay of the mid-game run at a place.
@@ -1523,9 +1511,9 @@ mod news_of_the_partner {
 
     #[test]
     fn a_target_that_tells_is_judged_by_its_own_event() {
-        passes(ASK, &told());
-        passes(BY_ANYBODY, &told());
-        let shown = with_overlay(&told(), news(&told()) + 1);
+        passes(ASK, &told_by_itself());
+        passes(BY_ANYBODY, &told_by_itself());
+        let shown = with_overlay(&told_by_itself(), news(&told_by_itself()) + 1);
         fails(ASK, "DOM history", "covers", &shown);
     }
 
@@ -1549,7 +1537,7 @@ mod news_of_the_partner {
         let twice = inserted(
             &good,
             news(&good) + 1,
-            [told().events()[news(&good)].clone()],
+            [told_by_itself().events()[news(&good)].clone()],
         );
         is_vacuous(ASK, "its own event before the injected one", &twice);
     }
@@ -1566,15 +1554,7 @@ mod news_of_the_partner {
             event.seq > 400 && is_socket_event(event, "survivor", "activate_scene")
         });
         is_vacuous(ASK, "the exit", &stays);
-        let survey = good.events()[places(&good, "activate_scene")[2]].clone();
-        let place = survey.seq as usize + 1;
-        let mut gone_on = survey;
-        gone_on.player = Some("partner".into());
-        is_vacuous(
-            ASK,
-            "a partner in the game",
-            &inserted(&good, place, [gone_on]),
-        );
+        is_vacuous(ASK, "a partner in the game", &with_partner_gone_on(&good));
         let mut dropped = good.events()[news(&good)].clone();
         dropped.fact = Fact::Rule(RuleFact {
             rule: "r".into(),

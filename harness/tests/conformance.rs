@@ -3,8 +3,8 @@
 //! `mutants/cleanup-not-called/chrome+chrome`; filters and `--list` work as with any test.
 //!
 //! Of the mutants, one for each requirement is tried each time. `cargo test --test conformance --
-//! --include-ignored` tries them all, as `gymcheck run --mutant all` does; that takes about an hour on
-//! a small machine.
+//! --include-ignored` tries them all, as `gymcheck run --mutant all` does; on two cores that takes about
+//! half an hour.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
