@@ -264,7 +264,7 @@ fn list() -> Outcome {
         let pairs: Vec<String> = spec.body.pairs.iter().map(Pair::to_string).collect();
         anstream::println!("    runs on {}", pairs.join(", "));
     }
-    for mutant in catalogue.mutants.values() {
+    for mutant in catalogue.mutants.iter() {
         anstream::println!(
             "mutant {}\n    {}\n    {:<10} {} of {}",
             mutant.name,

@@ -167,16 +167,18 @@ fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
             as_expected(record.ok_or("the spec was not judged")?)
         })
     });
-    let coverage = suite.catalogue.coverage();
-    let first_of_each: HashSet<&str> = coverage
-        .iter()
-        .filter_map(|covered| covered.mutants.first().copied())
-        .collect();
-    let mutants = suite.catalogue.mutants.values().map(|mutant| {
-        let rest = !first_of_each.contains(mutant.name.as_str());
+    let mut requirements = HashSet::new();
+    let mut names = HashSet::new();
+    let mutants = suite.catalogue.mutants.iter().map(move |mutant| {
+        let rest = !requirements.insert(mutant.requirement.as_str());
+        let elsewhere = !names.insert(mutant.name.as_str());
         let (suite, mutant) = (Arc::clone(suite), mutant.clone());
         let pair = suite.catalogue.specs[&mutant.spec].body.pairs[0];
-        Trial::test(format!("mutants/{}/{pair}", mutant.name), move || {
+        let place = match elsewhere {
+            true => format!("{}/", mutant.spec),
+            false => String::new(),
+        };
+        Trial::test(format!("mutants/{}/{place}{pair}", mutant.name), move || {
             let (base, mutated) = pair_of_runs(&suite.catalogue, &mutant, pair, 1)?;
             let base = suite.run(&base)?;
             killed(&mutant, &base, &suite.run(&mutated)?)

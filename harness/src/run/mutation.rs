@@ -61,7 +61,7 @@ pub struct EquivalentRecord {
 /// The mutants of a checkout that are proven equivalent.
 #[must_use]
 pub fn equivalents(catalogue: &Catalogue) -> Vec<EquivalentRecord> {
-    let mutants = catalogue.equivalents.values();
+    let mutants = catalogue.equivalents.iter();
     let proven = mutants.filter_map(|mutant| Some((mutant, mutant.equivalent.as_deref()?)));
     proven
         .map(|(mutant, proof)| EquivalentRecord {
@@ -178,7 +178,8 @@ pub fn names_all(names: &[String]) -> bool {
     names.iter().any(|name| name == "all")
 }
 
-/// The mutants that a call names, `all` for all of them but those proven equivalent.
+/// The mutants that a call names, `all` for all of them but those proven equivalent; each on every
+/// spec that must find it.
 ///
 /// # Errors
 /// A name that no mutant has, or one that is proven equivalent.
@@ -187,9 +188,11 @@ pub fn select_mutants<'a>(
     names: &[String],
 ) -> Result<Vec<&'a Mutant>, SpecError> {
     if names_all(names) {
-        return Ok(catalogue.mutants.values().collect());
+        return Ok(catalogue.mutants.iter().collect());
     }
-    names.iter().map(|name| catalogue.mutant(name)).collect()
+    let named = names.iter().map(|name| catalogue.mutant(name));
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    Ok(named.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What each requirement is held by: specs, their checks, and the mutants that prove these sharp.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::mutant::Mutant;
 use super::read::{Catalogue, Requirement};
@@ -45,7 +45,7 @@ impl Catalogue {
     /// The mutants that a check must kill, each with the spec that asks it.
     #[must_use]
     pub fn killed_by(&self, check: &str) -> Vec<(&str, &str)> {
-        let mutants = self.mutants.values().filter(|mutant| {
+        let mutants = self.mutants.iter().filter(|mutant| {
             let asked = self.specs[&mutant.spec].body.checks.iter();
             asked
                 .filter(|one| one.name() == mutant.check)
@@ -81,9 +81,9 @@ impl Catalogue {
     }
 }
 
-/// The names of those mutants that are about a requirement.
-fn of_requirement<'a>(mutants: &'a BTreeMap<String, Mutant>, id: &str) -> Vec<&'a str> {
-    let mutants = mutants.values();
-    let of_it = mutants.filter(|mutant| mutant.requirement == id);
-    of_it.map(|mutant| mutant.name.as_str()).collect()
+/// The names of those mutants that are about a requirement, each once.
+fn of_requirement<'a>(mutants: &'a [Mutant], id: &str) -> Vec<&'a str> {
+    let of_it = mutants.iter().filter(|mutant| mutant.requirement == id);
+    let names: BTreeSet<&str> = of_it.map(|mutant| mutant.name.as_str()).collect();
+    names.into_iter().collect()
 }

@@ -27,12 +27,56 @@ pub struct Mutant {
     /// Other checks that may say `fail` too, each with a reason.
     #[serde(default)]
     pub also: Vec<ExcusedCheck>,
+    /// Other runs that must find it as well, each decided for itself.
+    #[serde(default)]
+    pub elsewhere: Vec<Elsewhere>,
     /// The proof from the code that nothing which a user or the network could see tells it from the
     /// original. Such a mutant is listed with its proof; it is neither tried nor counted.
     #[serde(default)]
     pub equivalent: Option<String>,
     /// The edits that make it.
     pub edits: Vec<Edit>,
+}
+
+/// Another spec that must find a mutant, in a run of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Elsewhere {
+    /// The spec.
+    pub spec: String,
+    /// The check of that spec that must say `fail`.
+    pub check: String,
+    /// The repairs that it is tried on there; the mutant's own if none are named.
+    #[serde(default)]
+    pub repairs: Option<Vec<String>>,
+    /// Other checks that may say `fail` there too, each with a reason.
+    #[serde(default)]
+    pub also: Vec<ExcusedCheck>,
+}
+
+impl Mutant {
+    /// The same change, tried on each spec that must find it: the first is its own.
+    ///
+    /// `requirement_of` gives the requirement that a spec's check is tied to.
+    #[must_use]
+    pub(super) fn on_each_spec(
+        mut self,
+        requirement_of: impl Fn(&str, &str) -> String,
+    ) -> Vec<Mutant> {
+        let elsewhere = std::mem::take(&mut self.elsewhere);
+        let others: Vec<Mutant> = elsewhere
+            .into_iter()
+            .map(|place| Mutant {
+                requirement: requirement_of(&place.spec, &place.check),
+                spec: place.spec,
+                check: place.check,
+                repairs: place.repairs.unwrap_or_else(|| self.repairs.clone()),
+                also: place.also,
+                ..self.clone()
+            })
+            .collect();
+        std::iter::once(self).chain(others).collect()
+    }
 }
 
 /// A check that may fail under a mutant although it is not the one that must.

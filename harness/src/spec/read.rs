@@ -13,7 +13,7 @@ use super::error::SpecError;
 use super::expectation::{Expectation, ExpectationFile};
 use super::game::GameNumber;
 use super::model::{CheckSpec, Question, Spec, SpecBody, Step, Told};
-use super::mutant::{Edit, Mutant};
+use super::mutant::{Edit, ExcusedCheck, Mutant};
 use super::repair::Repair;
 
 /// Where expectations stand, in one file for each target.
@@ -38,10 +38,11 @@ pub struct Catalogue {
     pub root: PathBuf,
     /// The specs, by name.
     pub specs: BTreeMap<String, Spec>,
-    /// The mutants that can be tried, by name.
-    pub mutants: BTreeMap<String, Mutant>,
+    /// The mutants that can be tried, by name; each once for every spec that must find it, its own
+    /// first.
+    pub mutants: Vec<Mutant>,
     /// The mutants that are proven equivalent, by name.
-    pub equivalents: BTreeMap<String, Mutant>,
+    pub equivalents: Vec<Mutant>,
     /// The repairs, by name.
     pub repairs: BTreeMap<String, Repair>,
     /// What is known of targets and is not `pass`, by the target's name.
@@ -68,7 +69,7 @@ impl Catalogue {
         let mutants = read_mutants(&root.join("fixtures/mutants"), &known)?;
         let (equivalents, mutants) = mutants
             .into_iter()
-            .partition(|(_, mutant)| mutant.equivalent.is_some());
+            .partition(|mutant| mutant.equivalent.is_some());
         let expectations = read_expectations(&root.join(EXPECTATIONS), &known)?;
         Ok(Catalogue {
             root: root.to_owned(),
@@ -107,26 +108,24 @@ impl Catalogue {
         })
     }
 
-    /// The mutant of this name, to be tried.
+    /// The mutant of this name, to be tried: on each spec that must find it.
     ///
     /// # Errors
     /// There is none, or it is proven equivalent.
-    pub fn mutant(&self, name: &str) -> Result<&Mutant, SpecError> {
-        if let Some((name, proof)) = self.proof_of(name) {
+    pub fn mutant(&self, name: &str) -> Result<Vec<&Mutant>, SpecError> {
+        let named = |mutant: &&Mutant| mutant.name == name;
+        if let Some(proven) = self.equivalents.iter().find(named) {
             return Err(SpecError::Equivalent {
                 name: name.to_owned(),
-                proof: proof.to_owned(),
+                proof: proven.equivalent.clone().unwrap_or_default(),
             });
         }
-        self.mutants.get(name).ok_or_else(|| {
-            SpecError::unknown("mutant", name, self.mutants.keys().map(String::as_str))
-        })
-    }
-
-    /// The proof that a mutant is equivalent, with its name, if there is one.
-    fn proof_of(&self, name: &str) -> Option<(&str, &str)> {
-        let (name, mutant) = self.equivalents.get_key_value(name)?;
-        Some((name, mutant.equivalent.as_deref()?))
+        let trials: Vec<&Mutant> = self.mutants.iter().filter(named).collect();
+        if trials.is_empty() {
+            let known: BTreeSet<&str> = self.mutants.iter().map(|one| one.name.as_str()).collect();
+            return Err(SpecError::unknown("mutant", name, known.into_iter()));
+        }
+        Ok(trials)
     }
 }
 
@@ -274,14 +273,19 @@ fn read_repairs(
     Ok(repairs)
 }
 
-fn read_mutants(folder: &Path, known: &Known<'_>) -> Result<BTreeMap<String, Mutant>, SpecError> {
-    let mut mutants = BTreeMap::new();
+fn read_mutants(folder: &Path, known: &Known<'_>) -> Result<Vec<Mutant>, SpecError> {
+    let requirement_of = |spec: &str, check: &str| {
+        let checks = &known.specs[spec].body.checks;
+        let check = checks.iter().find(|one| one.name() == check);
+        check.map(|one| one.requirement.clone()).unwrap_or_default()
+    };
+    let mut mutants = Vec::new();
     for path in toml_files(folder)? {
         let source = Source::read(&path)?;
         let mut mutant: Mutant = source.parse()?;
         mutant.name = stem(&path);
         check_mutant(&source, &mutant, known)?;
-        mutants.insert(mutant.name.clone(), mutant);
+        mutants.extend(mutant.on_each_spec(requirement_of));
     }
     Ok(mutants)
 }
@@ -289,23 +293,54 @@ fn read_mutants(folder: &Path, known: &Known<'_>) -> Result<BTreeMap<String, Mut
 fn check_mutant(source: &Source, mutant: &Mutant, known: &Known<'_>) -> Result<(), SpecError> {
     let requirements = known.requirements.keys().map(String::as_str);
     source.known("requirement", &mutant.requirement, requirements)?;
-    let specs = || known.specs.keys().map(String::as_str);
-    source.known("spec", &mutant.spec, specs())?;
-    let own = &known.specs[&mutant.spec];
-    source.known("check", &mutant.check, checks_of(own))?;
-    for repair in &mutant.repairs {
+    check_place(source, &mutant.spec, &mutant.check, &mutant.also, known)?;
+    let elsewhere = mutant.elsewhere.iter();
+    for place in elsewhere.clone() {
+        check_place(source, &place.spec, &place.check, &place.also, known)?;
+    }
+    // What one run decides is decided once: another check that fails in it stands under [[also]].
+    let scenario = |spec: &str| known.specs[spec].scenario();
+    let mut played = BTreeSet::from([scenario(&mutant.spec)]);
+    for place in elsewhere.clone() {
+        if !played.insert(scenario(&place.spec)) {
+            return Err(source.wrong(
+                &place.spec,
+                format!(
+                    "`{}` judges a run on which the mutant is tried already: expected a spec \
+                     whose steps are others",
+                    place.spec
+                ),
+            ));
+        }
+    }
+    let theirs = elsewhere.filter_map(|place| place.repairs.as_ref());
+    for repair in theirs.flatten().chain(&mutant.repairs) {
         let repairs = known.repairs.keys().map(String::as_str);
         source.known("repair", repair, repairs)?;
     }
-    for also in &mutant.also {
-        let name = also.spec.as_deref().unwrap_or(&mutant.spec);
+    check_proof(source, mutant)?;
+    not_empty(source, "mutant", &mutant.edits)
+}
+
+/// A spec that must find a mutant, its check, and the checks that may fail there too.
+fn check_place(
+    source: &Source,
+    spec: &str,
+    check: &str,
+    also: &[ExcusedCheck],
+    known: &Known<'_>,
+) -> Result<(), SpecError> {
+    source.known("spec", spec, known.specs.keys().map(String::as_str))?;
+    let own = &known.specs[spec];
+    source.known("check", check, checks_of(own))?;
+    for also in also {
+        let name = also.spec.as_deref().unwrap_or(spec);
         let judging = known.specs.values();
         let judging = judging.filter(|spec| spec.scenario() == own.scenario());
         source.known("spec", name, judging.map(|spec| spec.name.as_str()))?;
         source.known("check", &also.check, checks_of(&known.specs[name]))?;
     }
-    check_proof(source, mutant)?;
-    not_empty(source, "mutant", &mutant.edits)
+    Ok(())
 }
 
 /// A mutant that is proven equivalent has a proof, and makes no check fail.
@@ -316,9 +351,10 @@ fn check_proof(source: &Source, mutant: &Mutant) -> Result<(), SpecError> {
             "expected the proof from the code that nobody can tell the mutant from the original"
                 .to_owned(),
         )),
-        Some(_) if !mutant.also.is_empty() => Err(source.wrong(
-            "also",
-            "a mutant that is proven equivalent makes no check fail: expected no [[also]]"
+        Some(_) if !mutant.also.is_empty() || !mutant.elsewhere.is_empty() => Err(source.wrong(
+            if mutant.also.is_empty() { "elsewhere" } else { "also" },
+            "a mutant that is proven equivalent makes no check fail: expected no [[also]] and no \
+             [[elsewhere]]"
                 .to_owned(),
         )),
         Some(_) | None => Ok(()),
@@ -853,7 +889,7 @@ replace = "b"
         );
         let both = [("sharp", MUTANT), ("blunt", proven.as_str())];
         let catalogue = read_with(GOOD, &both).expect("they are good");
-        let tried: Vec<&String> = catalogue.mutants.keys().collect();
+        let tried: Vec<&str> = catalogue.mutants.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(tried, ["sharp"]);
         let covered = &catalogue.coverage()[0];
         assert_eq!(covered.mutants, ["sharp"]);
@@ -889,7 +925,7 @@ replace = "b"
         insta::assert_snapshot!(mistakes.join("\n"), @r"
         m.toml:6:1: expected the proof from the code that nobody can tell the mutant from the original
         m.toml:6:14: invalid type: boolean `true`, expected a string
-        m.toml:7:1: a mutant that is proven equivalent makes no check fail: expected no [[also]]
+        m.toml:7:1: a mutant that is proven equivalent makes no check fail: expected no [[also]] and no [[elsewhere]]
         m.toml:5:10: unknown check `connections-shut`, expected one of: connections-closed
         ");
     }
