@@ -178,11 +178,14 @@ fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
             true => format!("{}/", mutant.spec),
             false => String::new(),
         };
-        Trial::test(format!("mutants/{}/{place}{pair}", mutant.name), move || {
-            let (base, mutated) = pair_of_runs(&suite.catalogue, &mutant, pair, 1)?;
-            let base = suite.run(&base)?;
-            killed(&mutant, &base, &suite.run(&mutated)?)
-        })
+        Trial::test(
+            format!("mutants/{}/{place}{pair}", mutant.name),
+            move || {
+                let (base, mutated) = pair_of_runs(&suite.catalogue, &mutant, pair, 1)?;
+                let base = suite.run(&base)?;
+                killed(&mutant, &base, &suite.run(&mutated)?)
+            },
+        )
         .with_ignored_flag(rest)
     });
     Ok(specs.chain(mutants).collect())

@@ -1,9 +1,11 @@
 //! Telling what was found: on the terminal, and in files for machines.
 
 mod defects;
+mod files;
 mod results;
 mod terminal;
 
 pub use defects::{Defect, defects};
-pub use results::{ExitStatus, Results, ResultsError};
+pub use files::{ReportError, Reports, write_reports};
+pub use results::{ExitStatus, Results};
 pub use terminal::{Progress, print_results, width_of_verdicts};

@@ -1,9 +1,6 @@
 //! `results.json`.
 
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::defects::Defect;
 use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
@@ -37,14 +34,6 @@ pub struct Results {
     /// Where all mutants were tried: those that were not, since they are proven equivalent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub equivalents: Vec<EquivalentRecord>,
-}
-
-/// The results could not be written.
-#[derive(Debug, Error)]
-#[error("cannot write {}; give another folder with --out", .path.display())]
-pub struct ResultsError {
-    path: PathBuf,
-    source: std::io::Error,
 }
 
 /// How a call of gymcheck ends.
@@ -139,23 +128,6 @@ impl Results {
         } else {
             ExitStatus::AsExpected
         }
-    }
-
-    /// Writes `results.json` into a folder, whole or not at all.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf, ResultsError> {
-        let path = folder.join("results.json");
-        let failed = |source| ResultsError {
-            path: path.clone(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        serde_json::to_writer_pretty(&mut file, self).map_err(|error| failed(error.into()))?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(path)
     }
 }
 

@@ -352,7 +352,11 @@ fn check_proof(source: &Source, mutant: &Mutant) -> Result<(), SpecError> {
                 .to_owned(),
         )),
         Some(_) if !mutant.also.is_empty() || !mutant.elsewhere.is_empty() => Err(source.wrong(
-            if mutant.also.is_empty() { "elsewhere" } else { "also" },
+            if mutant.also.is_empty() {
+                "elsewhere"
+            } else {
+                "also"
+            },
             "a mutant that is proven equivalent makes no check fail: expected no [[also]] and no \
              [[elsewhere]]"
                 .to_owned(),
@@ -889,7 +893,11 @@ replace = "b"
         );
         let both = [("sharp", MUTANT), ("blunt", proven.as_str())];
         let catalogue = read_with(GOOD, &both).expect("they are good");
-        let tried: Vec<&str> = catalogue.mutants.iter().map(|one| one.name.as_str()).collect();
+        let tried: Vec<&str> = catalogue
+            .mutants
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
         assert_eq!(tried, ["sharp"]);
         let covered = &catalogue.coverage()[0];
         assert_eq!(covered.mutants, ["sharp"]);

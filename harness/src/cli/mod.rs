@@ -1,0 +1,136 @@
+//! The command line: what is asked for, and how it ends.
+
+mod judge;
+mod list;
+mod provide;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use gymcheck::provision::ProvisionError;
+use gymcheck::report::ExitStatus;
+use gymcheck::run::PrepareError;
+use gymcheck::target::TargetName;
+
+/// Drive two real browsers through a peer-to-peer game on a real interactive_gym server, make one
+/// partner go away, and prove what the survivor sees.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  every verdict is as expected
+  1  an unexpected verdict of the target, or a mutant that survived
+  2  a mistake in the call, a spec, a target (one that cannot be started among them) or an
+     experiment
+  3  broken: a run could not be carried out
+
+Everything that runs need is kept in one folder: GYMCHECK_HOME, or `gymcheck` in the user's cache
+folder. Specs and fixtures are read from GYMCHECK_ROOT, or from the checkout around the working
+folder.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Get what runs need; what is there already is left as it is
+    Setup(provide::SetupArguments),
+    /// Say what is here, what is missing and how to mend it
+    Doctor,
+    /// List the specs, their checks and the runs they expand to
+    List {
+        /// List the requirements instead, each with its specs, checks and mutants
+        #[arg(long)]
+        requirements: bool,
+    },
+    /// Run specs (all by default) and pass judgement on what happened
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArguments),
+    /// Say what a check asks, why, by which oracles, and which mutants it kills
+    #[command(after_help = "Example:\n  gymcheck explain no-overlay")]
+    Explain {
+        /// The check, as specs write it; all of them, if none is named
+        #[arg(value_name = "CHECK")]
+        check: Option<String>,
+    },
+    /// Judge recorded evidence again, without a browser
+    #[command(after_help = "Example:\n  gymcheck judge target/gymcheck/runs/*/*/*/evidence.jsonl")]
+    Judge {
+        /// Evidence files (`evidence.jsonl`) of earlier runs
+        #[arg(required = true)]
+        logs: Vec<PathBuf>,
+    },
+}
+
+/// Does what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    // clap's own errors end with status 2, as a mistake in the call should.
+    let cli = Cli::parse();
+    let status = match cli.command {
+        Command::Setup(arguments) => provide::set_up(&arguments),
+        Command::Doctor => provide::doctor(),
+        Command::List {
+            requirements: false,
+        } => list::list(),
+        Command::List { requirements: true } => list::list_requirements(),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Explain { check } => list::explain_checks(check.as_deref()),
+        Command::Judge { logs } => judge::judge_logs(&logs),
+    };
+    status
+        .unwrap_or_else(|error| {
+            tell(error.as_ref());
+            tell_last_lines(error.as_ref());
+            status_of(error.as_ref())
+        })
+        .code()
+        .into()
+}
+
+fn parse_target(text: &str) -> Result<TargetName, String> {
+    text.parse()
+        .map_err(|error: gymcheck::target::TargetError| error.to_string())
+}
+
+/// What is missing on this machine is no mistake of the call.
+fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
+    let missing = match (
+        error.downcast_ref::<PrepareError>(),
+        error.downcast_ref::<ProvisionError>(),
+    ) {
+        (Some(error), _) => !error.is_mistake(),
+        (None, Some(ProvisionError::Target(_))) => false,
+        (None, Some(_)) => true,
+        (None, None) => error.is::<std::io::Error>(),
+    };
+    if missing {
+        ExitStatus::Broken
+    } else {
+        ExitStatus::Mistake
+    }
+}
+
+type Outcome = Result<ExitStatus, Box<dyn std::error::Error>>;
+
+fn tell(error: &dyn std::error::Error) {
+    anstream::eprintln!("gymcheck: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        anstream::eprintln!("  because: {error}");
+        cause = error.source();
+    }
+}
+
+/// What the target said last, where it is the target that failed.
+fn tell_last_lines(error: &(dyn std::error::Error + 'static)) {
+    let Some(error) = error.downcast_ref::<PrepareError>() else {
+        return;
+    };
+    for line in error.last_lines() {
+        anstream::eprintln!("    | {line}");
+    }
+}

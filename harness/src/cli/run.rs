@@ -1,0 +1,258 @@
+//! Carrying out runs.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use futures_util::StreamExt;
+use gymcheck::report::{ExitStatus, Progress, Results, defects, print_results, write_reports};
+use gymcheck::run::{
+    Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
+    default_jobs, equivalents, fate_of, find_root, names_all,
+};
+use gymcheck::spec::{Catalogue, Pair};
+use gymcheck::stage::{interrupted, on_signal};
+use gymcheck::target::{PINNED_RELEASE, TargetName};
+
+use super::{Outcome, parse_target};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gymcheck run
+      every spec on its own pairs of browsers
+  gymcheck run mid-game --pairs chrome+chrome,firefox+firefox
+      one folder of specs on two pairs
+  gymcheck run --mutant all
+      does the right check catch each mutant?
+  gymcheck run scene-exit/partner-dies-on-survey --repeat 5 --out results
+      the same run five times, its evidence and results.json in the folder `results`
+  gymcheck run --target ../mug
+      every spec on a checkout beside this one, of the package mug or interactive_gym
+  gymcheck run --target mug@0.1.3 --against ../mug
+      what a checkout makes better or worse than a release; status 1 if anything is worse there, or
+      not as expected there
+
+A run takes about 40 seconds on a small machine. `vacuous` means that nothing was proven, `broken`
+that the run could not be carried out: neither is a pass.";
+
+#[derive(Args)]
+pub(super) struct RunArguments {
+    /// Specs by name, as `scene-exit/partner-dies-on-survey`, or by folder, as `scene-exit`
+    #[arg(value_name = "SPEC")]
+    specs: Vec<String>,
+    /// What is tested: a release, as mug@0.1.3, or the path of a checkout
+    #[arg(long, value_name = "TARGET", value_parser = parse_target, default_value_t = TargetName::Release(PINNED_RELEASE))]
+    target: TargetName,
+    /// Run the same on this second target, and show the differences first: what got worse there,
+    /// what got better
+    #[arg(long, value_name = "TARGET", value_parser = parse_target, conflicts_with = "mutant")]
+    against: Option<TargetName>,
+    /// Pairs of browsers, survivor first, instead of each spec's own
+    #[arg(long, value_delimiter = ',', value_name = "PAIR", value_parser = parse_pair)]
+    pairs: Option<Vec<Pair>>,
+    /// Apply these repairs of known defects of the release (`all` for all of them)
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAME",
+        conflicts_with = "mutant"
+    )]
+    repair: Vec<String>,
+    /// Try these mutants (`all` for all of them but those proven equivalent), each on its own spec
+    /// (if that is among SPEC) and on the repairs that it names, against a run without it
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    mutant: Vec<String>,
+    /// Carry out this many runs at once; by default as many as the processors and the memory that is
+    /// free (2 GiB for each) allow
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
+    /// Carry every run out this many times
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Carry a broken run out again, this many times at most (0 to 2); never one that failed
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_RETRIES)))]
+    retry_broken: u32,
+    /// Show the browsers' windows
+    #[arg(long)]
+    headed: bool,
+    /// Leave the stage's folder (profiles, data files) where it is
+    #[arg(long)]
+    keep: bool,
+    /// Where evidence, logs, screenshots and results.json go
+    #[arg(long, default_value = "target/gymcheck", value_name = "DIR")]
+    out: PathBuf,
+}
+
+fn parse_pair(text: &str) -> Result<Pair, String> {
+    text.parse()
+}
+
+pub(super) fn run(arguments: &RunArguments) -> Outcome {
+    // The runs notice the signal by themselves, and end what they started.
+    on_signal(|_| {})?;
+    let root = find_root();
+    let catalogue = Catalogue::read(&root)?;
+    let items = Selection {
+        specs: &arguments.specs,
+        pairs: arguments.pairs.as_deref(),
+        repairs: &arguments.repair,
+        mutants: &arguments.mutant,
+        repeat: arguments.repeat,
+        against: arguments.against.is_some(),
+        pinned: [
+            is_pinned(&arguments.target),
+            arguments.against.as_ref().is_some_and(is_pinned),
+        ],
+    }
+    .items(&catalogue)?;
+    if items.is_empty() {
+        return Err("nothing to run: none of these mutants belongs to one of these specs".into());
+    }
+    let prepare = |target: &TargetName, runs: &str| {
+        Invocation::prepare(Wanted {
+            catalogue: &catalogue,
+            target: target.clone(),
+            browsers: browsers_of(items.iter().map(|item| item.pair)),
+            out: arguments.out.clone(),
+            runs: runs.into(),
+            retries: arguments.retry_broken,
+            headed: arguments.headed,
+            keep: arguments.keep,
+        })
+    };
+    let mut sides = vec![prepare(&arguments.target, RUNS)?];
+    if let Some(against) = &arguments.against {
+        sides.push(prepare(against, AGAINST)?);
+    }
+    for item in items.iter().filter(|item| item.repetition == 1) {
+        side_of(&sides, item).check_edits(&item.repairs, item.mutant)?;
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    let experiments: Vec<_> = items
+        .iter()
+        .map(|item| &item.scenario.body.experiment)
+        .collect();
+    for side in &mut sides {
+        runtime.block_on(side.look(&experiments))?;
+    }
+    make_room(&arguments.out)?;
+    let jobs = arguments.jobs.unwrap_or_else(default_jobs);
+    let (mut results, interrupted) = runtime.block_on(carry_out_all(&sides, &items, jobs.into()));
+    if names_all(&arguments.mutant) {
+        results.equivalents = equivalents(&catalogue);
+    }
+    let reports = write_reports(&results, &arguments.out)?;
+    print_results(&results, &reports.results, &arguments.out);
+    Ok(if interrupted {
+        ExitStatus::Broken
+    } else {
+        results.exit_status()
+    })
+}
+
+fn is_pinned(target: &TargetName) -> bool {
+    *target == TargetName::Release(PINNED_RELEASE)
+}
+
+/// The folders of runs, below `--out`: those on the target, and those on the one of `--against`.
+const RUNS: &str = "runs";
+const AGAINST: &str = "runs-against";
+
+/// Removes what an earlier call left in the folder for results, and nothing else.
+fn make_room(out: &Path) -> std::io::Result<()> {
+    let results = out.join("results.json");
+    if results.is_file() {
+        std::fs::remove_file(&results)?;
+        for runs in [RUNS, AGAINST].map(|runs| out.join(runs)) {
+            if runs.is_dir() {
+                std::fs::remove_dir_all(&runs)?;
+            }
+        }
+    }
+    std::fs::create_dir_all(out.join(RUNS))
+}
+
+/// Carries out the runs, several at once, and puts their results together in the order of the
+/// items. Also says whether it was broken off.
+async fn carry_out_all(sides: &[Invocation], items: &[Item<'_>], jobs: usize) -> (Results, bool) {
+    let progress = Progress::new(items.len());
+    let runs = futures_util::stream::iter(items.iter().enumerate())
+        .map(|(index, item)| carry_out(sides, index, item, &progress))
+        .buffer_unordered(jobs);
+    let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
+    let mut broken_off = false;
+    futures_util::pin_mut!(runs);
+    while let Some((index, records)) = runs.next().await {
+        broken_off |= records.is_none();
+        finished[index] = records;
+    }
+    broken_off |= was_interrupted().await;
+    (put_together(sides, items, &finished), broken_off)
+}
+
+/// Carries out one run; nothing, if the call was interrupted before it, or if its evidence cannot
+/// be written.
+async fn carry_out(
+    sides: &[Invocation],
+    index: usize,
+    item: &Item<'_>,
+    progress: &Progress,
+) -> (usize, Option<Vec<RunRecord>>) {
+    if was_interrupted().await {
+        return (index, None);
+    }
+    let invocation = side_of(sides, item);
+    let run = progress.begin(index + 1, &title(item, invocation, sides.len() > 1));
+    match invocation.run(item, |step| run.step(step)).await {
+        Ok(records) => {
+            run.end(&records);
+            (index, Some(records))
+        }
+        Err(error) => {
+            progress.line(&format!("the evidence cannot be written: {error}"));
+            (index, None)
+        }
+    }
+}
+
+fn put_together(
+    sides: &[Invocation],
+    items: &[Item<'_>],
+    finished: &[Option<Vec<RunRecord>>],
+) -> Results {
+    let mut results = Results::new(sides.iter().map(|side| side.target().clone()).collect());
+    for (index, (item, records)) in items.iter().zip(finished).enumerate() {
+        let Some(records) = records else { continue };
+        if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, finished, index)) {
+            results.mutants.push(fate_of(mutant, base, records));
+        }
+        let before = index.checked_sub(1).and_then(|before| finished.get(before));
+        if let (Side::Against, Some(Some(first))) = (item.side, before) {
+            results.compare(first, records);
+        }
+        results.runs.extend(records.iter().cloned());
+    }
+    results.defects = defects(&results.runs);
+    results
+}
+
+fn side_of<'a>(sides: &'a [Invocation], item: &Item<'_>) -> &'a Invocation {
+    match item.side {
+        Side::Target => &sides[0],
+        Side::Against => &sides[1],
+    }
+}
+
+fn title(item: &Item<'_>, invocation: &Invocation, with_target: bool) -> String {
+    match with_target {
+        true => format!("{} on {}", item.title(), invocation.target().name),
+        false => item.title(),
+    }
+}
+
+async fn was_interrupted() -> bool {
+    tokio::select! {
+        biased;
+        _ = interrupted() => true,
+        () = std::future::ready(()) => false,
+    }
+}
