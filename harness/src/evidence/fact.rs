@@ -913,6 +913,9 @@ pub struct PixelsFact {
     pub differing: u64,
     /// What was masked, in words.
     pub masked: Vec<String>,
+    /// Where any differ: a picture that shows which, by its file name in the run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// A data file that the target stored.

@@ -109,6 +109,7 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
     };
     let mut scenario = Scenario::new(stage, plan.spec, recorder, plan.artefacts);
     play(&mut scenario, plan.spec, recorder, on_step).await;
+    scenario.pictures(&PlayerName::BOTH, "the end").await;
     missing_candidates(recorder);
     on_step("ending server and browsers");
     scenario.into_stage().strike().await;

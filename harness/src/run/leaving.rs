@@ -32,7 +32,11 @@ impl Scenario {
         let ready = self.prepare_to_leave(name, how).await?;
         let since = match leave.at {
             Some(moment) => Some((moment, self.play_until(moment).await?)),
-            None => None,
+            None => {
+                self.pictures(&PlayerName::BOTH, "before the departure")
+                    .await;
+                None
+            }
         };
         self.gone.insert(name);
         let instant = |at: f64| {
@@ -57,6 +61,8 @@ impl Scenario {
         };
         self.recorder
             .record_for(name.as_str(), Fact::Departed(departed));
+        self.pictures(&PlayerName::BOTH, "after the departure")
+            .await;
         Ok(())
     }
 

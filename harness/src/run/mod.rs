@@ -13,6 +13,7 @@ mod leaving;
 mod moments;
 mod mutation;
 mod observe;
+mod pictures;
 mod pixels;
 mod prepare;
 mod preview;

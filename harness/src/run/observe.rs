@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::barrier::{Barrier, ask_probe};
 use super::pixels::{Rectangle, Screen};
 use super::scenario::Scenario;
-use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, ScreenshotFact, Snapshot};
+use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, Snapshot};
 use crate::player::PlayerError;
 use crate::spec::{Observe, PlayerName};
 use crate::stage::deadline;
@@ -191,8 +191,6 @@ impl Scenario {
         let measured: Measured = self
             .ask(name, json!({"cmd": "rects", "selectors": [MASKED]}))
             .await?;
-        let file_name = format!("{name}-{}.png", label.replace(['/', ' '], "-"));
-        let file = self.artefacts.join(&file_name);
         let cannot = |reason: String| {
             PlayerError::Broken(BrokenFact {
                 component: "environment".to_owned(),
@@ -201,15 +199,9 @@ impl Scenario {
                 worth_a_retry: false,
             })
         };
-        std::fs::write(&file, image)
-            .map_err(|error| cannot(format!("cannot write {}: {error}", file.display())))?;
-        self.recorder.record_for(
-            name.as_str(),
-            Fact::Screenshot(ScreenshotFact {
-                label: label.to_owned(),
-                file: file_name,
-            }),
-        );
+        let file = self
+            .keep_screenshot(name, label, &image)
+            .map_err(|error| cannot(format!("cannot write a screenshot: {error}")))?;
         let screen = Screen {
             label: label.to_owned(),
             file,

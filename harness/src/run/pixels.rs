@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -39,6 +39,8 @@ pub(super) enum PixelsError {
     Png(#[from] png::DecodingError),
     #[error("the screenshot is too large")]
     TooLarge,
+    #[error("the picture of the difference cannot be written")]
+    Drawing(#[from] png::EncodingError),
 }
 
 struct Image {
@@ -88,30 +90,77 @@ fn compare(before: &Screen, after: &Screen) -> Result<PixelsFact, PixelsError> {
         compared,
         differing,
         masked: vec!["the display of the round-trip time".to_owned()],
+        file: match differing {
+            0 => None,
+            _ => Some(draw(&first, &second, &masks, &after.file)?),
+        },
     })
 }
 
 /// How many pixels were compared, and how many differ. What only one of the two has, differs.
 fn count(first: &Image, second: &Image, masks: &[Rectangle]) -> (u64, u64) {
     let (mut compared, mut differing) = (0, 0);
-    for y in 0..first.height.max(second.height) {
-        for x in 0..first.width.max(second.width) {
-            if masks.iter().any(|mask| mask.contains(x, y)) {
-                continue;
-            }
+    for (x, y) in places(first, second) {
+        if let Some(same) = is_same(first, second, masks, x, y) {
             compared += 1;
-            let same = match (first.at(x, y), second.at(x, y)) {
-                (Some(one), Some(other)) => one
-                    .iter()
-                    .zip(other)
-                    .all(|(one, other)| one.abs_diff(*other) <= TOLERANCE),
-                (None, None) => true,
-                (Some(_), None) | (None, Some(_)) => false,
-            };
             differing += u64::from(!same);
         }
     }
     (compared, differing)
+}
+
+fn places(first: &Image, second: &Image) -> impl Iterator<Item = (u32, u32)> {
+    let width = first.width.max(second.width);
+    let height = first.height.max(second.height);
+    (0..height).flat_map(move |y| (0..width).map(move |x| (x, y)))
+}
+
+/// Whether a pixel is the same; nothing, if it is masked.
+fn is_same(first: &Image, second: &Image, masks: &[Rectangle], x: u32, y: u32) -> Option<bool> {
+    if masks.iter().any(|mask| mask.contains(x, y)) {
+        return None;
+    }
+    Some(match (first.at(x, y), second.at(x, y)) {
+        (Some(one), Some(other)) => one
+            .iter()
+            .zip(other)
+            .all(|(one, other)| one.abs_diff(*other) <= TOLERANCE),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    })
+}
+
+/// Draws where two screenshots differ, beside the later one: the page of before, faded, with every
+/// pixel that differs in red, and what was not compared in grey. Gives the file's name.
+fn draw(
+    first: &Image,
+    second: &Image,
+    masks: &[Rectangle],
+    beside: &Path,
+) -> Result<String, PixelsError> {
+    const DIFFERS: [u8; 3] = [208, 0, 32];
+    const NOT_COMPARED: [u8; 3] = [190, 190, 190];
+    let pixels = places(first, second).flat_map(|(x, y)| {
+        let faded = |at: &[u8]| [at[0], at[1], at[2]].map(|channel| 192 + channel / 4);
+        match is_same(first, second, masks, x, y) {
+            None => NOT_COMPARED,
+            Some(false) => DIFFERS,
+            Some(true) => first.at(x, y).map_or(NOT_COMPARED, faded),
+        }
+    });
+    let stem = beside.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("{stem}-difference.png");
+    let file = BufWriter::new(File::create(beside.with_file_name(&name))?);
+    let (width, height) = (
+        first.width.max(second.width),
+        first.height.max(second.height),
+    );
+    let mut encoder = png::Encoder::new(file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let pixels: Vec<u8> = pixels.collect();
+    encoder.write_header()?.write_image_data(&pixels)?;
+    Ok(name)
 }
 
 impl Image {
@@ -180,6 +229,28 @@ mod tests {
             bottom: 3.0,
         };
         assert_eq!(count(&one, &other, &[mask]), (99, 0));
+    }
+
+    #[test]
+    fn what_differs_is_drawn_beside_the_later_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, mut other) = (grey(10, 10), grey(10, 12));
+        other.pixels[(3 * 10 + 4) * 4] = 0;
+        let mask = Rectangle {
+            left: 0.0,
+            top: 0.0,
+            right: 1.0,
+            bottom: 0.0,
+        };
+        let beside = folder.path().join("survivor-later.png");
+        let name = draw(&one, &other, &[mask], &beside).expect("it can be written");
+        assert_eq!(name, "survivor-later-difference.png");
+        let drawn = read(&folder.path().join(name)).expect("it can be read");
+        assert_eq!((drawn.width, drawn.height), (10, 12));
+        assert_eq!(drawn.at(4, 3), Some(&[208, 0, 32, 255][..]));
+        assert_eq!(drawn.at(4, 11), Some(&[208, 0, 32, 255][..]));
+        assert_eq!(drawn.at(5, 5), Some(&[224, 224, 224, 255][..]));
+        assert_eq!(drawn.at(1, 0), Some(&[190, 190, 190, 255][..]));
     }
 
     #[test]

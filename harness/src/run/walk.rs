@@ -80,6 +80,7 @@ impl Scenario {
                 .wait_to_client(from, deadline::REACTION, "activate_scene", &at.to_string())
                 .await?;
             if self.is_role(name, &came, at) {
+                self.pictures(&[name], &at.to_string()).await;
                 return Ok(());
             }
             from = came.seq + 1;
@@ -122,6 +123,7 @@ impl Scenario {
         for name in self.present() {
             self.look(name, &label).await?;
         }
+        self.pictures(&PlayerName::BOTH, &label).await;
         Ok(())
     }
 
