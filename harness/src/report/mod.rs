@@ -4,8 +4,12 @@ mod defects;
 mod files;
 mod results;
 mod terminal;
+mod timeline;
+mod trace;
 
 pub use defects::{Defect, defects};
 pub use files::{ReportError, Reports, write_reports};
 pub use results::{ExitStatus, Results};
 pub use terminal::{Progress, print_results, width_of_verdicts};
+pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};
+pub use trace::Trace;
