@@ -140,6 +140,7 @@ pub(super) fn run(arguments: &RunArguments) -> Outcome {
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
     }
+    results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out)?;
     print_results(&results, &reports.results, &arguments.out);
     Ok(if interrupted {
@@ -231,7 +232,7 @@ fn put_together(
         }
         results.runs.extend(records.iter().cloned());
     }
-    results.defects = defects(&results.runs);
+    results.defects = defects(&results.runs, &results.targets);
     results
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::run::RunRecord;
+use crate::target::TargetFacts;
 use crate::verdict::{CheckResult, Verdict};
 
 /// A known defect that was seen: all that a maintainer needs to reproduce it.
@@ -37,11 +38,11 @@ pub struct Defect {
 /// The known defects that these runs show, in the order of the runs. Mutants are none of the
 /// target's.
 #[must_use]
-pub fn defects(runs: &[RunRecord]) -> Vec<Defect> {
+pub fn defects(runs: &[RunRecord], targets: &[TargetFacts]) -> Vec<Defect> {
     let mut defects: Vec<Defect> = Vec::new();
     for run in runs.iter().filter(|run| run.mutant.is_none()) {
         for check in run.checks.iter().filter(|check| is_known(check)) {
-            let new = defect(run, check);
+            let new = defect(run, check, targets);
             match defects
                 .iter_mut()
                 .find(|known| known.again == new.again && known.check == new.check)
@@ -57,7 +58,7 @@ pub fn defects(runs: &[RunRecord]) -> Vec<Defect> {
         }
     }
     for defect in &mut defects {
-        let same = |run: &&RunRecord| again(run) == defect.again && run.mutant.is_none();
+        let same = |run: &&RunRecord| run.again(targets) == defect.again && run.mutant.is_none();
         let decided = |run: &&RunRecord| run.verdict != Verdict::Broken;
         defect.runs = runs.iter().filter(same).filter(decided).count();
     }
@@ -68,7 +69,7 @@ fn is_known(check: &CheckResult) -> bool {
     check.verdict == Verdict::Fail && check.expected == Verdict::Fail
 }
 
-fn defect(run: &RunRecord, check: &CheckResult) -> Defect {
+fn defect(run: &RunRecord, check: &CheckResult, targets: &[TargetFacts]) -> Defect {
     Defect {
         target: run.target.clone(),
         requirement: check.requirement.clone(),
@@ -79,17 +80,9 @@ fn defect(run: &RunRecord, check: &CheckResult) -> Defect {
         account: check.account.clone(),
         seen: 1,
         runs: 0,
-        again: again(run),
+        again: run.again(targets),
         folder: run.folder.clone(),
     }
-}
-
-/// The command that plays a run again.
-fn again(run: &RunRecord) -> String {
-    let (spec, target, pair) = (&run.spec, &run.target, &run.pair);
-    let repairs = run.repairs.iter();
-    let repairs: String = repairs.map(|name| format!(" --repair {name}")).collect();
-    format!("gymcheck run {spec} --target {target} --pairs {pair}{repairs}")
 }
 
 #[cfg(test)]
@@ -119,7 +112,7 @@ mod tests {
             run(Broken, Fail, None),
             run(Fail, Fail, Some("mutant")),
         ];
-        let found = defects(&runs);
+        let found = defects(&runs, &[]);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].seen, found[0].runs), (2, 3));
         assert_eq!(
@@ -130,6 +123,6 @@ mod tests {
 
     #[test]
     fn what_nobody_expects_is_no_known_defect() {
-        assert_eq!(defects(&[run(Verdict::Fail, Verdict::Pass, None)]), []);
+        assert_eq!(defects(&[run(Verdict::Fail, Verdict::Pass, None)], &[]), []);
     }
 }

@@ -1,9 +1,12 @@
 //! `results.json`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::defects::Defect;
 use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
+use crate::spec::Catalogue;
 use crate::target::TargetFacts;
 use crate::verdict::Verdict;
 
@@ -20,6 +23,9 @@ pub struct Results {
     /// What was tested: the target, and the one of `--against`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetFacts>,
+    /// The requirements that the checks are tied to: what must hold, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requirements: BTreeMap<String, String>,
     /// Where the second target differs from the first, the worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
@@ -70,12 +76,24 @@ impl Results {
             version: VERSION,
             gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
             targets,
+            requirements: BTreeMap::new(),
             differences: Vec::new(),
             defects: Vec::new(),
             runs: Vec::new(),
             mutants: Vec::new(),
             equivalents: Vec::new(),
         }
+    }
+
+    /// Notes what the requirements are that the runs' checks are tied to.
+    pub fn explain(&mut self, catalogue: &Catalogue) {
+        let checks = self.runs.iter().flat_map(|run| &run.checks);
+        let ids: BTreeSet<&String> = checks.map(|check| &check.requirement).collect();
+        let known = ids.into_iter().filter_map(|id| {
+            let requirement = catalogue.requirements.get(id)?;
+            Some((id.clone(), requirement.holds.clone()))
+        });
+        self.requirements = known.collect();
     }
 
     /// Notes where the second of two runs differs from the first, the worst on top of all.

@@ -205,6 +205,7 @@ mod tests {
     fn run(checks: &[(&str, Verdict)]) -> RunRecord {
         RunRecord {
             spec: "a/b".into(),
+            title: String::new(),
             pair: "chrome+chrome".into(),
             target: "mug@0".into(),
             mutant: None,

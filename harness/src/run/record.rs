@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::{BrokenFact, Log, RunFacts};
 use crate::spec::Spec;
+use crate::target::TargetFacts;
 use crate::verdict::{CheckResult, Judgement, Verdict};
 
 /// What is left of one run.
@@ -13,6 +14,9 @@ use crate::verdict::{CheckResult, Judgement, Verdict};
 pub struct RunRecord {
     /// The spec's name.
     pub spec: String,
+    /// What it says of itself, in one sentence.
+    #[serde(default)]
+    pub title: String,
     /// The browsers, survivor first.
     pub pair: String,
     /// The target.
@@ -60,6 +64,7 @@ pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> 
     let said = |field: fn(&RunFacts) -> String| run.map(field).unwrap_or_default();
     RunRecord {
         spec: spec.name.clone(),
+        title: spec.body.title.clone(),
         pair: said(|run| run.pair.clone()),
         target: said(|run| run.target.clone()),
         mutant: run.and_then(|run| run.mutant.clone()),
@@ -77,7 +82,32 @@ pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> 
     }
 }
 
+/// A word of a command, as a shell wants it.
+fn quoted(word: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "@%+=:,./-_".contains(one);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 impl RunRecord {
+    /// The command that plays it again; a target that is a checkout is named by its folder.
+    #[must_use]
+    pub fn again(&self, targets: &[TargetFacts]) -> String {
+        let (spec, pair) = (&self.spec, &self.pair);
+        let facts = targets.iter().find(|facts| facts.name == self.target);
+        let folder = facts.and_then(|facts| facts.path.as_ref());
+        let target = quoted(folder.unwrap_or(&self.target));
+        if let Some(mutant) = &self.mutant {
+            // It names its spec and its repairs.
+            return format!("gymcheck run --mutant {mutant} --target {target} --pairs {pair}");
+        }
+        let repairs = self.repairs.iter();
+        let repairs: String = repairs.map(|name| format!(" --repair {name}")).collect();
+        format!("gymcheck run {spec} --target {target} --pairs {pair}{repairs}")
+    }
+
     /// Whether anything about it is not as expected. A broken run decided nothing.
     #[must_use]
     pub fn is_unexpected(&self) -> bool {
