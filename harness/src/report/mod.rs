@@ -2,6 +2,7 @@
 
 mod defects;
 mod files;
+mod html;
 mod results;
 mod terminal;
 mod timeline;

@@ -18,6 +18,7 @@ use crate::evidence::{Event, Fact, Log, StepPhase};
 use crate::spec::PlayerName;
 use crate::verdict::{CheckResult, Verdict};
 
+pub(super) use detail::cut;
 use detail::detail;
 
 /// What happened in a run, on one clock.

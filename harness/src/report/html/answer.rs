@@ -1,0 +1,437 @@
+//! The top of the page: the answer, before anything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+
+use super::{Interest, interest};
+use crate::report::defects::Defect;
+use crate::report::results::{ExitStatus, Results};
+use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
+use crate::verdict::{CheckResult, Verdict};
+
+/// A verdict as the page's style names it.
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Vacuous => "vacuous",
+        Verdict::Broken => "broken",
+        Verdict::NotApplicable => "not-applicable",
+        Verdict::Unstable => "unstable",
+    }
+}
+
+pub(super) fn badge(verdict: Verdict) -> Markup {
+    html! { span class={ "badge " (class(verdict)) } { (verdict) } }
+}
+
+/// What the window is called.
+pub(super) fn title(results: &Results) -> String {
+    let targets: Vec<&str> = results
+        .targets
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    format!("{} – gymcheck {}", sentence(results), targets.join(" and "))
+}
+
+/// The answer in one sentence.
+fn sentence(results: &Results) -> String {
+    let unexpected: usize = plain(results)
+        .filter(|run| run.verdict != Verdict::Broken)
+        .map(|run| surprises(run).count().max(usize::from(run.is_unexpected())))
+        .sum();
+    let of_mutants = |fate: Fate| {
+        results
+            .mutants
+            .iter()
+            .filter(|one| one.fate == fate)
+            .count()
+    };
+    let broken = plain(results)
+        .filter(|run| run.verdict == Verdict::Broken)
+        .count();
+    let worse = results
+        .differences
+        .iter()
+        .filter(|one| one.change == Change::Worse)
+        .count();
+    let parts = [
+        (unexpected, "unexpected verdict", "unexpected verdicts"),
+        (worse, "check got worse", "checks got worse"),
+        (
+            of_mutants(Fate::Survived),
+            "mutant survived",
+            "mutants survived",
+        ),
+        (broken, "broken run", "broken runs"),
+        (
+            of_mutants(Fate::Undecided),
+            "mutant undecided",
+            "mutants undecided",
+        ),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _, _)| *count > 0)
+        .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+        .collect();
+    if !parts.is_empty() {
+        return parts.join(", ");
+    }
+    match (results.runs.is_empty(), results.mutants.len()) {
+        (true, _) => "Nothing was run".to_owned(),
+        (false, 0) => "Every verdict is as expected".to_owned(),
+        (false, mutants) => format!("All {mutants} mutants killed"),
+    }
+}
+
+/// The runs that are judged for themselves.
+fn plain(results: &Results) -> impl Iterator<Item = &RunRecord> {
+    results.runs.iter().filter(|run| run.mutant.is_none())
+}
+
+/// The checks of a run that say something else than is expected.
+pub(super) fn surprises(run: &RunRecord) -> impl Iterator<Item = &CheckResult> {
+    let differs = |check: &&CheckResult| check.verdict != check.expected;
+    run.checks.iter().filter(differs)
+}
+
+pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
+    let (mood, says) = match results.exit_status() {
+        ExitStatus::AsExpected => ("good", "exit status 0"),
+        ExitStatus::Unexpected => ("bad", "exit status 1"),
+        ExitStatus::Mistake => ("bad", "exit status 2"),
+        ExitStatus::Broken => ("unsure", "exit status 3"),
+    };
+    html! {
+        header class=(mood) {
+            p.product { "gymcheck" }
+            h1 { (sentence(results)) }
+            p.facts {
+                @for (index, target) in results.targets.iter().enumerate() {
+                    @if index > 0 { " against " }
+                    strong { (target.name) }
+                    @if target.dirty == Some(true) { " (with changes)" }
+                }
+                " · " (results.runs.len()) " runs judged · " (says)
+            }
+        }
+        (unexpected(results, order))
+        (broken(results, order))
+        (survivors(&results.mutants))
+        (differences(results))
+        (matrix(results))
+        (known_defects(&results.defects))
+        (kill_matrix(results))
+        (runs_head(results))
+    }
+}
+
+fn unexpected(results: &Results, order: &[usize]) -> Markup {
+    let runs = order.iter().map(|index| (*index, &results.runs[*index]));
+    let runs: Vec<(usize, &RunRecord)> = runs
+        .filter(|(_, run)| interest(run) == Interest::Unexpected)
+        .collect();
+    html! {
+        @if !runs.is_empty() {
+            section {
+                h2 { "Unexpected" }
+                @for (index, run) in runs {
+                    @if let Some(missed) = &run.missed {
+                        article.card {
+                            h3 { (badge(run.verdict)) " The run ended early" }
+                            p { (missed) }
+                            (link(index, run))
+                        }
+                    }
+                    @for check in surprises(run) {
+                        (surprise(results, index, run, check))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn surprise(results: &Results, index: usize, run: &RunRecord, check: &CheckResult) -> Markup {
+    html! {
+        article.card {
+            h3 {
+                (badge(check.verdict)) " " (check.requirement) " " code { (check.check) }
+                @if check.expected != Verdict::Pass { " (expected " (check.expected) ")" }
+            }
+            dl {
+                @if let Some(holds) = results.requirements.get(&check.requirement) {
+                    dt { "must hold" } dd { (holds) }
+                }
+                dt { "was seen" } dd { (check.account) }
+                @if let Some(known) = &check.known {
+                    dt { "was known" } dd { (known) }
+                }
+            }
+            (link(index, run))
+        }
+    }
+}
+
+fn link(index: usize, run: &RunRecord) -> Markup {
+    html! {
+        p.where {
+            a href={ "#run-" (index) } { (run.spec) " on " (run.pair) }
+            " (" (run.target) (changes(run)) ")"
+        }
+    }
+}
+
+fn changes(run: &RunRecord) -> String {
+    crate::run::changes(&run.repairs, run.mutant.as_deref())
+}
+
+fn broken(results: &Results, order: &[usize]) -> Markup {
+    let runs = order.iter().map(|index| (*index, &results.runs[*index]));
+    let runs: Vec<(usize, &RunRecord)> = runs
+        .filter(|(_, run)| interest(run) == Interest::Broken)
+        .collect();
+    html! {
+        @if !runs.is_empty() {
+            section {
+                h2 { "Broken: these runs decided nothing" }
+                @for (index, run) in runs {
+                    article.card {
+                        @if let Some(broken) = &run.broken {
+                            h3 { (badge(Verdict::Broken)) " " (broken.component) }
+                            p { (broken.reason) }
+                            @if !broken.last_lines.is_empty() {
+                                pre { (broken.last_lines.join("\n")) }
+                            }
+                        }
+                        (link(index, run))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn survivors(mutants: &[MutantRecord]) -> Markup {
+    let alive: Vec<&MutantRecord> = mutants
+        .iter()
+        .filter(|one| one.fate != Fate::Killed)
+        .collect();
+    html! {
+        @if !alive.is_empty() {
+            section {
+                h2 { "Mutants that were not killed" }
+                @for one in alive {
+                    article.card {
+                        h3 { (fate(one.fate)) " " code { (one.mutant) } }
+                        p { (one.account) }
+                        p.where { (one.requirement) " " (one.check) " of " (one.spec) " on " (one.pair) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fate(fate: Fate) -> Markup {
+    let (class, text) = match fate {
+        Fate::Killed => ("pass", "killed"),
+        Fate::Survived => ("fail", "survived"),
+        Fate::Undecided => ("broken", "undecided"),
+    };
+    html! { span class={ "badge " (class) } { (text) } }
+}
+
+fn differences(results: &Results) -> Markup {
+    let [first, second] = results.targets.as_slice() else {
+        return html! {};
+    };
+    html! {
+        section {
+            h2 { (second.name) " against " (first.name) }
+            @if results.differences.is_empty() {
+                p { "No check differs." }
+            } @else {
+                div.scroll { table {
+                    thead { tr {
+                        th { "change" } th { "check" } th { (first.name) } th { (second.name) }
+                        th { "where" } th { "what was seen" }
+                    } }
+                    tbody { @for one in &results.differences { (difference(one)) } }
+                } }
+            }
+        }
+    }
+}
+
+fn difference(one: &Difference) -> Markup {
+    let (class, text) = match one.change {
+        Change::Worse => ("fail", "worse"),
+        Change::Undecided => ("broken", "undecided"),
+        Change::Better => ("pass", "better"),
+        Change::Other => ("vacuous", "other"),
+    };
+    html! {
+        tr {
+            td { span class={ "badge " (class) } { (text) } }
+            td { (one.requirement) " " code { (one.check) } }
+            td { (badge(one.target)) }
+            td { (badge(one.against)) }
+            td { (one.spec) " on " (one.pair) @if one.repetition > 1 { ", time " (one.repetition) } }
+            td { (one.account) }
+        }
+    }
+}
+
+/// How often a verdict was passed, and how often as known.
+type Counts = BTreeMap<(&'static str, bool), (Verdict, usize)>;
+
+/// Requirements and pairs of browsers, and what was decided about each.
+fn matrix(results: &Results) -> Markup {
+    let mut cells: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
+    for run in plain(results) {
+        for check in &run.checks {
+            let cell = cells.entry((&check.requirement, &run.pair)).or_default();
+            let unexpected = check.verdict != check.expected;
+            let count = cell
+                .entry((class(check.verdict), unexpected))
+                .or_insert((check.verdict, 0));
+            count.1 += 1;
+        }
+    }
+    if cells.is_empty() {
+        return html! {};
+    }
+    let requirements: BTreeSet<&str> = cells.keys().map(|(id, _)| *id).collect();
+    let pairs: BTreeSet<&str> = cells.keys().map(|(_, pair)| *pair).collect();
+    html! {
+        section {
+            h2 { "Requirements" }
+            div.scroll { table.matrix {
+                thead { tr { th { "requirement" } @for pair in &pairs { th { (pair) } } } }
+                tbody { @for id in requirements {
+                    tr {
+                        th scope="row" {
+                            (id)
+                            @if let Some(holds) = results.requirements.get(id) {
+                                span.holds { (holds) }
+                            }
+                        }
+                        @for pair in &pairs { td { (cell(cells.get(&(id, *pair)))) } }
+                    }
+                } }
+            } }
+            p.hint { "A verdict with an exclamation mark is not as expected." }
+        }
+    }
+}
+
+fn cell(counts: Option<&Counts>) -> Markup {
+    html! {
+        @for ((_, unexpected), (verdict, count)) in counts.into_iter().flatten() {
+            span class={ "count " (class(*verdict)) } {
+                (count) " " (verdict) @if *unexpected { "!" }
+            }
+            " "
+        }
+    }
+}
+
+fn known_defects(defects: &[Defect]) -> Markup {
+    html! {
+        @if !defects.is_empty() {
+            section {
+                h2 { "Known defects of the target that were seen: " (defects.len()) }
+                @for one in defects {
+                    details.card {
+                        summary {
+                            span.badge.fail { (one.requirement) } " " code { (one.check) }
+                            " of " (one.spec) " on " (one.pair)
+                            ", " (one.seen) " of " (one.runs) " times"
+                        }
+                        dl {
+                            dt { "why" } dd { (one.reason) }
+                            dt { "was seen" } dd { (one.account) }
+                            dt { "again" } dd { (command(&one.again)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A command, with a button that copies it.
+pub(super) fn command(text: &str) -> Markup {
+    html! {
+        span.command {
+            code { (text) }
+            button type="button" class="copy" data-copy=(text) { "Copy" }
+        }
+    }
+}
+
+fn kill_matrix(results: &Results) -> Markup {
+    let killed = results
+        .mutants
+        .iter()
+        .filter(|one| one.fate == Fate::Killed)
+        .count();
+    html! {
+        @if !results.mutants.is_empty() {
+            section {
+                h2 { "Kill matrix: " (killed) " of " (results.mutants.len()) " killed" }
+                div.scroll { table {
+                    thead { tr {
+                        th { "fate" } th { "mutant" } th { "must be killed by" } th { "pair" }
+                        th { "what changes with it" }
+                    } }
+                    tbody { @for one in &results.mutants {
+                        tr {
+                            td { (fate(one.fate)) }
+                            td { code { (one.mutant) } @for repair in &one.repairs { " + " (repair) } }
+                            td { (one.requirement) " " code { (one.check) } " of " (one.spec) }
+                            td { (one.pair) }
+                            td { @for (check, verdict) in &one.changed {
+                                div { (badge(*verdict)) " " (check) }
+                            } }
+                        }
+                    } }
+                } }
+                @if !results.equivalents.is_empty() {
+                    h3 { "Proven equivalent, and not counted" }
+                    @for one in &results.equivalents {
+                        details.card {
+                            summary { code { (one.mutant) } ": " (one.breaks) }
+                            p { (one.proof) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn runs_head(results: &Results) -> Markup {
+    let verdicts: BTreeSet<&str> = results.runs.iter().map(|run| class(run.verdict)).collect();
+    html! {
+        section {
+            h2 #runs { "Runs" }
+            div.filter {
+                label { "Filter "
+                    input #filter type="search" placeholder="spec, requirement, browser, mutant";
+                }
+                label { "Verdict "
+                    select #verdict {
+                        option value="" { "all" }
+                        @for verdict in verdicts { option { (verdict) } }
+                    }
+                }
+                span #shown {}
+            }
+        }
+    }
+}
