@@ -89,7 +89,7 @@ impl RunProgress<'_> {
                 false => ", as known",
             };
             self.all.line(&format!(
-                "{}: {} {verdict}{as_known} after {seconds} s",
+                "{}: {} {verdict}{as_known} after {seconds:.1} s",
                 self.title, run.spec
             ));
         }

@@ -53,13 +53,13 @@ pub(super) fn write_html(results: &Results, out: &Path, page: &mut impl Write) -
     let order = order(&results.runs);
     write!(page, "{}", answer::page_top(results, &order).into_string())?;
     let mut pictures = Pictures::new(out);
-    for index in &order {
-        let record = &results.runs[*index];
-        write!(
-            page,
-            "{}",
-            packed_run(results, record, *index, out, &mut pictures)?.into_string()
-        )?;
+    for (position, index) in order.iter().enumerate() {
+        let run = PackedRun {
+            results,
+            index: *index,
+            is_first: position == 0,
+        };
+        write!(page, "{}", run.markup(out, &mut pictures)?.into_string())?;
     }
     write!(page, "{}", page_end(&pictures).into_string())?;
     write!(page, "</body></html>")
@@ -102,10 +102,15 @@ pub(super) fn interest(run: &RunRecord) -> Interest {
     }
 }
 
-/// The runs in the order in which the page shows them.
+/// The runs in the order in which the page shows them: of those that are as interesting, the ones that
+/// speak against the target first, and each played run by the spec that it was played for.
 fn order(runs: &[RunRecord]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..runs.len()).collect();
-    order.sort_by_key(|index| interest(&runs[*index]));
+    order.sort_by_key(|index| {
+        let run = &runs[*index];
+        let for_itself = run.folder.to_string_lossy().contains(&run.spec);
+        (interest(run), run.verdict != Verdict::Fail, !for_itself)
+    });
     order
 }
 
@@ -118,31 +123,37 @@ pub(super) fn folder_of(run: &RunRecord, out: &Path) -> PathBuf {
     }
 }
 
-fn packed_run(
-    results: &Results,
-    record: &RunRecord,
+/// A run, as the page holds it.
+struct PackedRun<'a> {
+    results: &'a Results,
     index: usize,
-    out: &Path,
-    pictures: &mut Pictures,
-) -> io::Result<Markup> {
-    let folder = folder_of(record, out);
-    let log = Log::read(&folder.join("evidence.jsonl"));
-    let details = run::details(results, record, &log, &folder, pictures);
-    let packed = pack(&serde_json::to_vec(&details)?)?;
-    Ok(html! {
-        details.run id={ "run-" (index) } data-verdict=(answer::class(record.verdict))
-            data-text=(run::search_text(record)) {
-            (run::summary(record))
-            div.body {
-                p.hint { "Opening…" }
-                noscript {
-                    p { "What happened is drawn by this page's script. The evidence is in "
-                        code { (record.folder.display()) } "." }
+    is_first: bool,
+}
+
+impl PackedRun<'_> {
+    fn markup(&self, out: &Path, pictures: &mut Pictures) -> io::Result<Markup> {
+        let record = &self.results.runs[self.index];
+        let folder = folder_of(record, out);
+        let log = Log::read(&folder.join("evidence.jsonl"));
+        let details = run::details(self.results, record, &log, &folder, pictures);
+        let packed = pack(&serde_json::to_vec(&details)?)?;
+        let is_open = self.is_first && interest(record) < Interest::Mutant;
+        Ok(html! {
+            details.run id={ "run-" (self.index) } open[is_open]
+                data-verdict=(answer::class(record.verdict))
+                data-text=(run::search_text(record)) {
+                (run::summary(record))
+                div.body {
+                    p.hint { "Opening…" }
+                    noscript {
+                        p { "What happened is drawn by this page's script. The evidence is in "
+                            code { (record.folder.display()) } "." }
+                    }
                 }
+                script type="application/x-packed" { (PreEscaped(packed)) }
             }
-            script type="application/x-packed" { (PreEscaped(packed)) }
-        }
-    })
+        })
+    }
 }
 
 /// Deflate (with zlib's header), then base64.

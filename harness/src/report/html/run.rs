@@ -37,7 +37,7 @@ pub(super) fn summary(record: &RunRecord) -> Markup {
                 }
             }
             @if record.repetition > 1 { " time " (record.repetition) }
-            " " span.seconds { (record.target) ", " (record.seconds) " s" }
+            " " span.seconds { (record.target) ", " (format!("{:.1}", record.seconds)) " s" }
         }
     }
 }
@@ -131,7 +131,7 @@ fn failure(record: &RunRecord, log: &Log) -> Option<f64> {
 fn checks(record: &RunRecord, results: &Results, log: Option<&Log>) -> Markup {
     html! {
         h3 { "What was asked" }
-        @for check in &record.checks {
+        @for check in by_weight(&record.checks) {
             div class={ "check " (answer::class(check.verdict)) } {
                 button type="button" class="show"
                     data-events=(numbers(crate::report::timeline::evidence_of(check))) {
@@ -153,6 +153,17 @@ fn checks(record: &RunRecord, results: &Results, log: Option<&Log>) -> Markup {
             }
         }
     }
+}
+
+/// What does not pass first.
+fn by_weight(checks: &[CheckResult]) -> Vec<&CheckResult> {
+    let mut checks: Vec<&CheckResult> = checks.iter().collect();
+    checks.sort_by_key(|check| match check.verdict {
+        Verdict::Fail => 0,
+        Verdict::Broken | Verdict::Vacuous | Verdict::Unstable => 1,
+        Verdict::Pass | Verdict::NotApplicable => 2,
+    });
+    checks
 }
 
 fn stimulus(one: &Stimulus, log: Option<&Log>) -> Markup {

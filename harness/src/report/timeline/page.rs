@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::server::is_end;
 use super::{Bar, Mark, Row, Style, mark, round, when};
 use crate::evidence::{Direction, Event, Fact, Log, Overlay, PageFact};
+use crate::spec::WayToLeave;
 
 /// The page facts of a player, each with its event and the number of its page.
 fn page_facts<'a>(
@@ -25,10 +27,19 @@ fn end_of_page(log: &Log, player: &str, page: u32, end: f64) -> f64 {
             Some(when(event))
         }
         Fact::Page(one) if one.page > page => Some(when(event)),
-        Fact::Departed(_) => Some(event.t),
+        _ if is_gone(event) => Some(event.t),
         _ => None,
     });
     gone.fold(end, f64::min)
+}
+
+/// Whether a player has left for good by this, or its browser has ended.
+fn is_gone(event: &Event) -> bool {
+    match &event.fact {
+        Fact::Departed(departed) => departed.how != WayToLeave::Reload,
+        Fact::Process(process) => process.role == "browser" && is_end(process.phase),
+        _ => false,
+    }
 }
 
 /// The pages and the scenes on them.
@@ -41,7 +52,7 @@ pub(super) fn scenes(log: &Log, player: &str, end: f64) -> Row {
                 _ => None,
             }
             .map(|(label, url)| (label, Style::Loading, url)),
-            Fact::Departed(_) => {
+            _ if is_gone(event) => {
                 close_last(&mut row, event, when(event));
                 None
             }
