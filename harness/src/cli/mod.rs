@@ -8,9 +8,10 @@ mod run;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anstream::ColorChoice;
+use clap::{Parser, Subcommand, ValueEnum};
 use gymcheck::provision::ProvisionError;
-use gymcheck::report::ExitStatus;
+use gymcheck::report::{ExitStatus, Loudness};
 use gymcheck::run::PrepareError;
 use gymcheck::target::TargetName;
 
@@ -21,6 +22,35 @@ use gymcheck::target::TargetName;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Colours: where the output is a terminal and NO_COLOR is not set, always, or never
+    #[arg(long, value_enum, default_value_t = Colour::Auto, global = true, value_name = "WHEN")]
+    color: Colour,
+    /// Say only what is not as expected
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: each step in a line that stays, and the account of each check
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+/// When the output has colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    /// Makes it so for all that is printed.
+    fn apply(self) {
+        match self {
+            Colour::Auto => ColorChoice::Auto,
+            Colour::Always => ColorChoice::Always,
+            Colour::Never => ColorChoice::Never,
+        }
+        .write_global();
+    }
 }
 
 const EXIT_STATUS: &str = "\
@@ -70,6 +100,12 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     // clap's own errors end with status 2, as a mistake in the call should.
     let cli = Cli::parse();
+    cli.color.apply();
+    let loudness = match (cli.quiet, cli.verbose) {
+        (true, _) => Loudness::Quiet,
+        (false, true) => Loudness::Verbose,
+        (false, false) => Loudness::Normal,
+    };
     let status = match cli.command {
         Command::Setup(arguments) => provide::set_up(&arguments),
         Command::Doctor => provide::doctor(),
@@ -77,7 +113,7 @@ pub(crate) fn main() -> ExitCode {
             requirements: false,
         } => list::list(),
         Command::List { requirements: true } => list::list_requirements(),
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, loudness),
         Command::Explain { check } => list::explain_checks(check.as_deref()),
         Command::Judge { logs } => judge::judge_logs(&logs),
     };

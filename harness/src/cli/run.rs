@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures_util::StreamExt;
-use gymcheck::report::{ExitStatus, Progress, Results, defects, print_results, write_reports};
+use gymcheck::report::{
+    ExitStatus, Loudness, Progress, Results, defects, print_results, write_reports,
+};
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
     default_jobs, equivalents, fate_of, find_root, names_all,
@@ -77,7 +79,7 @@ pub(super) struct RunArguments {
     /// Leave the stage's folder (profiles, data files) where it is
     #[arg(long)]
     keep: bool,
-    /// Where evidence, logs, screenshots and results.json go
+    /// Where the reports go, and the evidence, logs and pictures of the runs
     #[arg(long, default_value = "target/gymcheck", value_name = "DIR")]
     out: PathBuf,
 }
@@ -86,7 +88,7 @@ fn parse_pair(text: &str) -> Result<Pair, String> {
     text.parse()
 }
 
-pub(super) fn run(arguments: &RunArguments) -> Outcome {
+pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     // The runs notice the signal by themselves, and end what they started.
     on_signal(|_| {})?;
     let root = find_root();
@@ -136,13 +138,18 @@ pub(super) fn run(arguments: &RunArguments) -> Outcome {
     }
     make_room(&arguments.out)?;
     let jobs = arguments.jobs.unwrap_or_else(default_jobs);
-    let (mut results, interrupted) = runtime.block_on(carry_out_all(&sides, &items, jobs.into()));
+    let (mut results, interrupted) = runtime.block_on(carry_out_all(
+        &sides,
+        &items,
+        jobs.into(),
+        &Progress::new(items.len(), loudness),
+    ));
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
     }
     results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out)?;
-    print_results(&results, &reports.results, &arguments.out);
+    print_results(&results, &reports, &arguments.out, loudness);
     Ok(if interrupted {
         ExitStatus::Broken
     } else {
@@ -174,10 +181,14 @@ fn make_room(out: &Path) -> std::io::Result<()> {
 
 /// Carries out the runs, several at once, and puts their results together in the order of the
 /// items. Also says whether it was broken off.
-async fn carry_out_all(sides: &[Invocation], items: &[Item<'_>], jobs: usize) -> (Results, bool) {
-    let progress = Progress::new(items.len());
+async fn carry_out_all(
+    sides: &[Invocation],
+    items: &[Item<'_>],
+    jobs: usize,
+    progress: &Progress,
+) -> (Results, bool) {
     let runs = futures_util::stream::iter(items.iter().enumerate())
-        .map(|(index, item)| carry_out(sides, index, item, &progress))
+        .map(|(index, item)| carry_out(sides, index, item, progress))
         .buffer_unordered(jobs);
     let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
     let mut broken_off = false;

@@ -1,5 +1,6 @@
 //! Telling what was found: on the terminal, and in files for machines.
 
+mod account;
 mod defects;
 mod files;
 mod html;
@@ -11,6 +12,6 @@ mod trace;
 pub use defects::{Defect, defects};
 pub use files::{ReportError, Reports, write_reports};
 pub use results::{ExitStatus, Results};
-pub use terminal::{Progress, print_results, width_of_verdicts};
+pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};
 pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};
 pub use trace::Trace;

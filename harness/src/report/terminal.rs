@@ -7,15 +7,30 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::account::account;
 use super::defects::Defect;
+use super::files::Reports;
 use super::results::Results;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, changes};
-use crate::verdict::{CheckResult, Says, Verdict};
+use crate::verdict::{CheckResult, Verdict};
+
+/// How much people see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loudness {
+    /// Only what is not as expected, and where the reports are.
+    Quiet,
+    /// What goes on, and the table of verdicts.
+    #[default]
+    Normal,
+    /// Also each step in a line that stays, and the account of each check.
+    Verbose,
+}
 
 /// Says what goes on while it goes on: a live line for each run on a terminal, else a line for each
 /// step.
 pub struct Progress {
     bars: Option<MultiProgress>,
+    is_silent: bool,
     began: Instant,
     total: usize,
 }
@@ -30,9 +45,11 @@ pub struct RunProgress<'a> {
 impl Progress {
     /// For this many runs.
     #[must_use]
-    pub fn new(total: usize) -> Progress {
+    pub fn new(total: usize, loudness: Loudness) -> Progress {
+        let is_live = std::io::stderr().is_terminal() && loudness == Loudness::Normal;
         Progress {
-            bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+            bars: is_live.then(MultiProgress::new),
+            is_silent: loudness == Loudness::Quiet,
             began: Instant::now(),
             total,
         }
@@ -60,6 +77,7 @@ impl Progress {
     /// Prints a line that stays.
     pub fn line(&self, text: &str) {
         match &self.bars {
+            None if self.is_silent => {}
             // A terminal that is gone hears nothing more.
             Some(bars) => drop(bars.println(text)),
             None => anstream::eprintln!("{:7.1}s {text}", self.began.elapsed().as_secs_f64()),
@@ -98,21 +116,26 @@ impl RunProgress<'_> {
 
 /// Prints the table of verdicts, an account of whatever is not as expected, and where the results
 /// are.
-pub fn print_results(results: &Results, file: &Path, out: &Path) {
+pub fn print_results(results: &Results, reports: &Reports, out: &Path, loudness: Loudness) {
     if let [first, second] = results.targets.as_slice() {
         anstream::print!(
             "{}",
             differences(&results.differences, &first.name, &second.name)
         );
     }
-    anstream::print!("{}", table(results));
-    anstream::print!("{}", known_defects(&results.defects, out));
+    match loudness {
+        Loudness::Quiet => {}
+        Loudness::Normal | Loudness::Verbose => {
+            anstream::print!("{}", table(results, loudness));
+            anstream::print!("{}", known_defects(&results.defects, out));
+        }
+    }
     for run in results
         .runs
         .iter()
         .filter(|run| run.mutant.is_none() && (run.is_unexpected() || run.broken.is_some()))
     {
-        anstream::print!("\n{}", account(run, out));
+        anstream::print!("\n{}", account(results, run, out));
     }
     for mutant in results
         .mutants
@@ -121,7 +144,8 @@ pub fn print_results(results: &Results, file: &Path, out: &Path) {
     {
         anstream::println!("\n{}: {}", mutant.mutant, mutant.account);
     }
-    anstream::println!("\nresults: {}", file.display());
+    anstream::println!("\nresults: {}", reports.results.display());
+    anstream::println!("report:  {}", reports.html.display());
 }
 
 /// What is different on the second target, the worst first.
@@ -152,7 +176,7 @@ fn differences(differences: &[Difference], first: &str, second: &str) -> String 
 }
 
 /// The table: a line for each run, below it one for each check, then the mutants.
-fn table(results: &Results) -> String {
+fn table(results: &Results, loudness: Loudness) -> String {
     let mut text = String::new();
     let width = width_of_verdicts(&results.runs);
     for run in &results.runs {
@@ -163,7 +187,7 @@ fn table(results: &Results) -> String {
         };
         let _ = writeln!(
             text,
-            "{}  {} {}{changes} ({}, {} s{again})",
+            "{}  {} {}{changes} ({}, {:.1} s{again})",
             coloured(run.verdict, width),
             run.spec,
             run.pair,
@@ -179,6 +203,9 @@ fn table(results: &Results) -> String {
                 check.check,
                 expected(check)
             );
+            if loudness == Loudness::Verbose {
+                let _ = writeln!(text, "    {:width$}  {}", "", check.account);
+            }
         }
     }
     for mutant in &results.mutants {
@@ -253,55 +280,4 @@ fn coloured(verdict: Verdict, width: usize) -> String {
         Verdict::Vacuous | Verdict::Broken | Verdict::Unstable | Verdict::NotApplicable => YELLOW,
     };
     format!("{colour}{verdict:<width$}{RESET}")
-}
-
-/// What is not as expected about a run, for somebody who was not there.
-fn account(run: &RunRecord, out: &Path) -> String {
-    let mut text = format!("{} {}: {}\n", run.spec, run.pair, run.verdict);
-    if let Some(broken) = &run.broken {
-        let _ = writeln!(text, "  {}: {}", broken.component, broken.reason);
-        for line in &broken.last_lines {
-            let _ = writeln!(text, "    | {line}");
-        }
-    }
-    if let Some(missed) = &run.missed {
-        let _ = writeln!(text, "  the run ended early at {missed}");
-    }
-    if run.broken.is_none() {
-        for check in run
-            .checks
-            .iter()
-            .filter(|check| check.verdict != check.expected)
-        {
-            let _ = writeln!(
-                text,
-                "  {} {}: {}",
-                check.requirement, check.check, check.verdict
-            );
-            for why in check
-                .stimuli
-                .iter()
-                .filter_map(|one| one.not_given.as_ref())
-            {
-                let _ = writeln!(text, "    {why}");
-            }
-            for finding in &check.oracles {
-                let says = match finding.says {
-                    Says::Holds => "holds",
-                    Says::Violated => "violated",
-                    Says::Absent => "absent",
-                };
-                let _ = writeln!(
-                    text,
-                    "    {} ({says}, events {:?}): {}",
-                    finding.oracle, finding.evidence, finding.account
-                );
-            }
-            for stimulus in check.stimuli.iter().filter(|stimulus| !stimulus.seen) {
-                let _ = writeln!(text, "    not seen: {}", stimulus.what);
-            }
-        }
-    }
-    let _ = writeln!(text, "  evidence: {}", out.join(&run.folder).display());
-    text
 }
