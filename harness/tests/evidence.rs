@@ -542,6 +542,57 @@ fn a_log_that_is_cut_off_is_broken() {
     }
 }
 
+/// What `Log::read` makes of a file with these bytes.
+fn read(bytes: &[u8]) -> Result<Log, String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), bytes).expect("written");
+    Log::read(file.path()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_file_that_can_be_read_in_part_is_judged_broken_and_says_where() {
+    let path = find_root().join("fixtures/evidence/good.jsonl");
+    let whole = std::fs::read(path).expect("a recorded log");
+    let line_end = |from: usize| {
+        let end = whole[from..].iter().position(|byte| *byte == b'\n');
+        from + end.expect("another line")
+    };
+    let middle = line_end(whole.len() / 2);
+    let with = |line: &[u8]| [&whole[..=middle], line, b"\n", &whole[middle + 1..]].concat();
+    let first_event = line_end(0) + 1;
+    let again = &whole[first_event..line_end(first_event)];
+    let damaged = [
+        (whole[..middle - 5].to_vec(), "it is cut off"),
+        (whole[..line_end(0) + 9].to_vec(), "it is cut off"),
+        (with(b"{\"seq\": 7}"), "it is no event"),
+        (with(b"\xff\xfe"), "it is no UTF-8"),
+        (with(again), "its number 0 does not come after"),
+    ];
+    for (bytes, what) in damaged {
+        let log = read(&bytes).expect("a part can be read");
+        let damage = log.damage().expect("and a part cannot");
+        assert!(damage.what.contains(what), "{damage:?}");
+        assert_eq!(damage.line, log.events().len() + 2);
+        let judgement = judge(&spec(HEADLINE), &log);
+        assert_eq!(judgement.verdict, Verdict::Broken, "{what}");
+        let reason = judgement.broken.expect("said").reason;
+        assert!(reason.contains(what), "{reason}");
+    }
+    assert_eq!(read(&whole).expect("whole").damage(), None);
+}
+
+#[test]
+fn what_is_no_log_of_this_version_is_refused() {
+    for (bytes, why) in [
+        (&b""[..], "is not a log of evidence"),
+        (b"{\"gymcheck_evidence\":2}\n", "has version 2"),
+        (b"gymcheck\n", "is not a log of evidence"),
+    ] {
+        let error = read(bytes).expect_err("no log");
+        assert!(error.contains(why), "{error}");
+    }
+}
+
 /// The recorded good run, which the target kept from carrying out the step at this index.
 fn that_missed(index: usize) -> Log {
     let good = log("good");

@@ -1,6 +1,6 @@
 //! A finished log, and questions to it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -44,32 +44,38 @@ pub enum LogError {
         /// Its version.
         found: u32,
     },
-    /// A line is no event.
-    #[error("{path}:{line} is no event of evidence")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Line number, from 1.
-        line: usize,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+}
+
+/// Where a log can be read no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Line number in the file, from 1.
+    pub line: usize,
+    /// What is wrong with that line.
+    pub what: String,
 }
 
 /// The events of one run, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     events: Vec<Event>,
+    damage: Option<Damage>,
 }
+
+/// How long a line may be, in bytes. The longest that a run wrote so far is below one million.
+const LONGEST_LINE: u64 = 64 << 20;
 
 impl Log {
     /// A log of these events, which are in order.
     #[must_use]
     pub fn new(events: Vec<Event>) -> Log {
-        Log { events }
+        Log {
+            events,
+            damage: None,
+        }
     }
 
-    /// Reads a log from a file.
+    /// Reads a log from a file, as far as it can be read: see [`Log::damage`].
     ///
     /// # Errors
     /// The file cannot be read, is no log, or is of another version.
@@ -78,11 +84,10 @@ impl Log {
             path: path.into(),
             source,
         };
-        let mut lines = BufReader::new(std::fs::File::open(path).map_err(io)?).lines();
-        let header: Header = lines
-            .next()
-            .transpose()
-            .map_err(io)?
+        let mut file = BufReader::new(std::fs::File::open(path).map_err(io)?);
+        let first = next_line(&mut file).map_err(io)?;
+        let header: Header = first
+            .and_then(Result::ok)
             .and_then(|line| serde_json::from_str(&line).ok())
             .ok_or_else(|| LogError::NoHeader { path: path.into() })?;
         if header.gymcheck_evidence != FORMAT_VERSION {
@@ -91,18 +96,26 @@ impl Log {
                 found: header.gymcheck_evidence,
             });
         }
-        let mut events = Vec::new();
-        for (index, line) in lines.enumerate() {
-            let line = line.map_err(io)?;
-            events.push(
-                serde_json::from_str(&line).map_err(|source| LogError::Line {
-                    path: path.into(),
-                    line: index + 2,
-                    source,
-                })?,
-            );
+        let mut log = Log::default();
+        while let Some(line) = next_line(&mut file).map_err(io)? {
+            let event = line.and_then(|line| event_after(log.events.last(), &line));
+            match event {
+                Ok(event) => log.events.push(event),
+                Err(what) => {
+                    let line = log.events.len() + 2;
+                    log.damage = Some(Damage { line, what });
+                    break;
+                }
+            }
         }
-        Ok(Log { events })
+        Ok(log)
+    }
+
+    /// Where the file could be read no further, if it could not: a run that was cut off in the middle
+    /// of a line, or a line that no run has written. What comes after it is not in the log.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
     }
 
     /// All events, in order.
@@ -241,5 +254,39 @@ impl Log {
     pub fn barrier<'a>(&'a self, player: &'a str, label: &str) -> Option<&'a Event> {
         self.of(player)
             .find(|event| matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == label))
+    }
+}
+
+/// The next line of a log, without its end; nothing at the end of the file. A line that cannot be read
+/// says why.
+fn next_line(file: &mut impl BufRead) -> std::io::Result<Option<Result<String, String>>> {
+    let mut bytes = Vec::new();
+    let length = file.take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
+    if length == 0 {
+        return Ok(None);
+    }
+    if bytes.pop() != Some(b'\n') {
+        let why = match length as u64 == LONGEST_LINE {
+            true => format!("it is longer than {LONGEST_LINE} bytes"),
+            false => "it is cut off: it has no end".to_owned(),
+        };
+        return Ok(Some(Err(why)));
+    }
+    let text = String::from_utf8(bytes);
+    Ok(Some(
+        text.map_err(|error| format!("it is no UTF-8: {error}")),
+    ))
+}
+
+/// The event of a line that follows another one.
+fn event_after(before: Option<&Event>, line: &str) -> Result<Event, String> {
+    let event: Event =
+        serde_json::from_str(line).map_err(|error| format!("it is no event: {error}"))?;
+    match before {
+        Some(before) if event.seq <= before.seq => Err(format!(
+            "its number {} does not come after {}",
+            event.seq, before.seq
+        )),
+        _ => Ok(event),
     }
 }

@@ -38,7 +38,7 @@ pub use explain::{EXPLANATIONS, Explanation, explain};
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{BrokenFact, Fact, Log, PageFact};
+use crate::evidence::{BrokenFact, Damage, Fact, Log, PageFact};
 use crate::spec::{CheckSpec, Question, Spec, Step};
 
 /// What is decided about a check or a run.
@@ -208,7 +208,10 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
         .events()
         .last()
         .is_some_and(|event| matches!(event.fact, Fact::Finished {}));
-    let broken = broken
+    let broken = log
+        .damage()
+        .map(damaged)
+        .or(broken)
         .or_else(|| unfinished.then(cut_off))
         .or_else(|| trouble_of_probe(log));
     let asked = &spec.body.checks;
@@ -259,6 +262,18 @@ fn trouble_of_probe(log: &Log) -> Option<BrokenFact> {
         last_lines: Vec::new(),
         worth_a_retry: true,
     })
+}
+
+fn damaged(damage: &Damage) -> BrokenFact {
+    BrokenFact {
+        component: "evidence".to_owned(),
+        reason: format!(
+            "line {} of the evidence cannot be read, nor what comes after it: {}",
+            damage.line, damage.what
+        ),
+        last_lines: Vec::new(),
+        worth_a_retry: false,
+    }
 }
 
 fn cut_off() -> BrokenFact {
