@@ -2,43 +2,76 @@
 
 use std::path::PathBuf;
 
-use gymcheck::evidence::Log;
-use gymcheck::report::{Results, width_of_verdicts};
-use gymcheck::run::{find_root, record};
+use clap::Args;
+use gymcheck::report::{
+    EVIDENCE, Loudness, Results, defects, judge_again, logs_below, width_of_verdicts, write_reports,
+};
+use gymcheck::run::find_root;
 use gymcheck::spec::Catalogue;
-use gymcheck::verdict::{expect, judge};
 
 use super::Outcome;
 
-pub(super) fn judge_logs(logs: &[PathBuf]) -> Outcome {
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gymcheck judge target/gymcheck/runs
+      every run of the last call again, as the specs of this checkout say today
+  gymcheck judge evidence.jsonl --out judged
+      one log, with its reports in the folder `judged`";
+
+#[derive(Args)]
+pub(super) struct JudgeArguments {
+    /// Evidence files (`evidence.jsonl`) of earlier runs, or folders: all such files below them
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Write the reports of what was judged into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn judge_logs(arguments: &JudgeArguments, loudness: Loudness) -> Outcome {
     let catalogue = Catalogue::read(&find_root())?;
     let mut results = Results::new(Vec::new());
-    for path in logs {
-        let log = Log::read(path)?;
-        let Some(run) = log.run() else {
-            return Err(format!("{} does not say which spec it is of", path.display()).into());
-        };
-        catalogue.spec(&run.spec)?;
-        for spec in catalogue.judging(&run.spec) {
-            let mut judgement = judge(spec, &log);
-            let known = catalogue.expectations.get(&run.target);
-            expect(
-                &mut judgement,
-                spec,
-                &log,
-                known.map_or(&[][..], Vec::as_slice),
-            );
-            let mut judged = record(spec, &log, judgement, path.clone());
-            // A run with a mutant is judged for itself here: nobody says that it should pass.
-            judged.mutant = None;
-            results.runs.push(judged);
+    for place in &arguments.logs {
+        let cannot = |error| format!("cannot read {}: {error}", place.display());
+        let found = logs_below(place).map_err(cannot)?;
+        if found.is_empty() {
+            return Err(format!("{} holds no {EVIDENCE}", place.display()).into());
+        }
+        for path in found {
+            let judged = judge_again(&catalogue, &path)?;
+            let known = &mut results.targets;
+            known.extend(judged.target.filter(|target| !known.contains(target)));
+            for mut run in judged.records {
+                // A run with a mutant is judged for itself here: nobody says that it should pass.
+                run.mutant = None;
+                run.folder = std::path::absolute(&run.folder)?;
+                results.runs.push(run);
+            }
         }
     }
+    print(&results, loudness);
+    let status = results.exit_status();
+    if let Some(out) = &arguments.out {
+        results.defects = defects(&results.runs, &results.targets);
+        results.explain(&catalogue);
+        let reports = write_reports(&results, out)?;
+        anstream::println!("report: {}", reports.html.display());
+    }
+    Ok(status)
+}
+
+fn print(results: &Results, loudness: Loudness) {
     let width = width_of_verdicts(&results.runs);
     for run in &results.runs {
+        if loudness == Loudness::Quiet && !run.is_unexpected() {
+            continue;
+        }
         let (verdict, log) = (run.verdict, run.folder.display());
         anstream::println!("{verdict:<width$} {} {log}", run.spec);
-        for check in &run.checks {
+        if let Some(broken) = &run.broken {
+            anstream::println!("    {}: {}", broken.component, broken.reason);
+        }
+        for check in run.checks.iter().filter(|_| run.broken.is_none()) {
             anstream::println!(
                 "    {:<width$} {:<10} {}: {}",
                 check.verdict,
@@ -48,5 +81,4 @@ pub(super) fn judge_logs(logs: &[PathBuf]) -> Outcome {
             );
         }
     }
-    Ok(results.exit_status())
 }

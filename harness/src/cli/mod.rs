@@ -3,9 +3,9 @@
 mod judge;
 mod list;
 mod provide;
+mod report;
 mod run;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
@@ -88,12 +88,11 @@ enum Command {
         check: Option<String>,
     },
     /// Judge recorded evidence again, without a browser
-    #[command(after_help = "Example:\n  gymcheck judge target/gymcheck/runs/*/*/*/evidence.jsonl")]
-    Judge {
-        /// Evidence files (`evidence.jsonl`) of earlier runs
-        #[arg(required = true)]
-        logs: Vec<PathBuf>,
-    },
+    #[command(after_help = judge::EXAMPLES)]
+    Judge(judge::JudgeArguments),
+    /// Write the reports again, from a folder that `run` wrote
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::ReportArguments),
 }
 
 /// Does what the command line asks for.
@@ -115,7 +114,8 @@ pub(crate) fn main() -> ExitCode {
         Command::List { requirements: true } => list::list_requirements(),
         Command::Run(arguments) => run::run(&arguments, loudness),
         Command::Explain { check } => list::explain_checks(check.as_deref()),
-        Command::Judge { logs } => judge::judge_logs(&logs),
+        Command::Judge(arguments) => judge::judge_logs(&arguments, loudness),
+        Command::Report(arguments) => report::report(&arguments, loudness),
     };
     status
         .unwrap_or_else(|error| {

@@ -162,8 +162,8 @@ fn is_pinned(target: &TargetName) -> bool {
 }
 
 /// The folders of runs, below `--out`: those on the target, and those on the one of `--against`.
-const RUNS: &str = "runs";
-const AGAINST: &str = "runs-against";
+pub(super) const RUNS: &str = "runs";
+pub(super) const AGAINST: &str = "runs-against";
 
 /// Removes what an earlier call left in the folder for results, and nothing else.
 fn make_room(out: &Path) -> std::io::Result<()> {

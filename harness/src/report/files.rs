@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::html::{folder_of, write_html};
-use super::results::Results;
+use super::results::{Results, VERSION};
 use super::timeline::Timeline;
 use super::trace::Trace;
 use crate::evidence::Log;
@@ -23,12 +23,70 @@ pub struct Reports {
     pub html: PathBuf,
 }
 
-/// A report could not be written.
+/// A report could not be written, or what it is written from could not be read.
 #[derive(Debug, Error)]
-#[error("cannot write {}; give another folder with --out", .path.display())]
-pub struct ReportError {
-    path: PathBuf,
-    source: std::io::Error,
+pub enum ReportError {
+    /// A file could not be written.
+    #[error("cannot write {}; give another folder with --out", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `results.json` could not be read.
+    #[error("cannot read {}; `gymcheck report --judge` makes it anew from the evidence", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// `results.json` is of another version of its format.
+    #[error(
+        "{} has version {found} of the format, this gymcheck reads version {VERSION}; \
+         `gymcheck report --judge` makes it anew from the evidence", .path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+}
+
+/// The name of the file that holds the results for machines.
+const RESULTS: &str = "results.json";
+
+/// Reads the results that a call wrote into the folder of `--out`.
+///
+/// # Errors
+/// There are none, or they are of another version.
+pub fn read_results(out: &Path) -> Result<Results, ReportError> {
+    let path = out.join(RESULTS);
+    let wrong = |source| ReportError::Read {
+        path: path.clone(),
+        source,
+    };
+    let bytes = std::fs::read(&path).map_err(|error| wrong(serde_json::Error::io(error)))?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(wrong)?;
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(found) if found != u64::from(VERSION) => Err(ReportError::Version {
+            path: path.clone(),
+            found,
+        }),
+        _ => serde_json::from_value(value).map_err(wrong),
+    }
+}
+
+/// Writes `results.json` alone: what is known so far, while runs go on.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_results(results: &Results, out: &Path) -> Result<PathBuf, ReportError> {
+    write_whole(&out.join(RESULTS), |file| {
+        serde_json::to_writer_pretty(file, results).map_err(io::Error::from)
+    })
 }
 
 /// Writes every report of these results into the folder of `--out`, in which the runs' folders are.
@@ -36,16 +94,14 @@ pub struct ReportError {
 /// # Errors
 /// A file cannot be written.
 pub fn write_reports(results: &Results, out: &Path) -> Result<Reports, ReportError> {
-    let failed = |path: &Path, source| ReportError {
-        path: path.to_owned(),
+    std::fs::create_dir_all(out).map_err(|source| ReportError::Write {
+        path: out.to_owned(),
         source,
-    };
-    std::fs::create_dir_all(out).map_err(|error| failed(out, error))?;
-    let json = serde_json::to_vec_pretty(results);
-    let json = json.map_err(|error| failed(out, error.into()))?;
+    })?;
+    let results_file = write_results(results, out)?;
     write_traces(results, out)?;
     Ok(Reports {
-        results: write_whole(&out.join("results.json"), |file| file.write_all(&json))?,
+        results: results_file,
         html: write_whole(&out.join("report.html"), |file| {
             write_html(results, out, file)
         })?,
@@ -77,7 +133,7 @@ fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<PathBuf, ReportError> {
-    let failed = |source| ReportError {
+    let failed = |source| ReportError::Write {
         path: path.to_owned(),
         source,
     };

@@ -4,13 +4,15 @@ mod account;
 mod defects;
 mod files;
 mod html;
+mod rejudge;
 mod results;
 mod terminal;
 mod timeline;
 mod trace;
 
 pub use defects::{Defect, defects};
-pub use files::{ReportError, Reports, write_reports};
+pub use files::{ReportError, Reports, read_results, write_reports, write_results};
+pub use rejudge::{EVIDENCE, Judged, RejudgeError, judge_again, logs_below, results_again};
 pub use results::{ExitStatus, Results};
 pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};
 pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};

@@ -11,7 +11,7 @@ use crate::target::TargetFacts;
 use crate::verdict::Verdict;
 
 /// The version of the format of `results.json`.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// All that one call found.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,0 +1,60 @@
+//! Writing the reports again.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gymcheck::report::{
+    EVIDENCE, Loudness, Results, print_results, read_results, results_again, write_reports,
+};
+use gymcheck::run::find_root;
+use gymcheck::spec::Catalogue;
+
+use super::Outcome;
+use super::run::{AGAINST, RUNS};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gymcheck report target/gymcheck
+      all reports once more, from results.json and the evidence
+  gymcheck report --judge target/gymcheck
+      the same, with the verdicts that the specs of this checkout give today";
+
+#[derive(Args)]
+pub(super) struct ReportArguments {
+    /// The folder that `gymcheck run --out` wrote
+    dir: PathBuf,
+    /// Judge the evidence again instead of reading results.json, as is done where there is none
+    #[arg(long)]
+    judge: bool,
+}
+
+pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome {
+    let out = &arguments.dir;
+    let results = match out.join("results.json").is_file() && !arguments.judge {
+        true => read_results(out)?,
+        false => judged_again(out)?,
+    };
+    let reports = write_reports(&results, out)?;
+    print_results(&results, &reports, out, loudness);
+    Ok(results.exit_status())
+}
+
+fn judged_again(out: &Path) -> Result<Results, Box<dyn std::error::Error>> {
+    if !out.join(RUNS).is_dir() {
+        return Err(format!(
+            "{} holds no runs: give the folder that `gymcheck run --out` wrote, with results.json or \
+             the folder `{RUNS}` in it; for single logs there is `gymcheck judge`",
+            out.display()
+        )
+        .into());
+    }
+    let catalogue = Catalogue::read(&find_root())?;
+    let (results, troubles) = results_again(&catalogue, out, &[RUNS, AGAINST])?;
+    for trouble in troubles {
+        anstream::eprintln!("gymcheck: {trouble}; it is left out");
+    }
+    if results.runs.is_empty() {
+        return Err(format!("{} holds no {EVIDENCE} that can be judged", out.display()).into());
+    }
+    Ok(results)
+}
