@@ -149,6 +149,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     }
     results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out)?;
+    tell_hosted_ci(&results)?;
     print_results(&results, &reports, &arguments.out, loudness);
     Ok(if interrupted {
         ExitStatus::Broken

@@ -1,14 +1,17 @@
 //! All files in which a call's results are told.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::html::{folder_of, write_html};
+use super::junit::write_junit;
 use super::results::{Results, VERSION};
+use super::summary::summary;
 use super::timeline::Timeline;
 use super::trace::Trace;
 use crate::evidence::Log;
@@ -19,6 +22,10 @@ use crate::verdict::CheckResult;
 pub struct Reports {
     /// `results.json`: all of it, for machines.
     pub results: PathBuf,
+    /// `junit.xml`: the checks, for CI systems.
+    pub junit: PathBuf,
+    /// `summary.md`: the answer, for the job's page of a hosted CI.
+    pub summary: PathBuf,
     /// `report.html`: all of it, for people.
     pub html: PathBuf,
 }
@@ -102,6 +109,10 @@ pub fn write_reports(results: &Results, out: &Path) -> Result<Reports, ReportErr
     write_traces(results, out)?;
     Ok(Reports {
         results: results_file,
+        junit: write_whole(&out.join("junit.xml"), |file| write_junit(results, file))?,
+        summary: write_whole(&out.join("summary.md"), |file| {
+            file.write_all(summary(results).as_bytes())
+        })?,
         html: write_whole(&out.join("report.html"), |file| {
             write_html(results, out, file)
         })?,
@@ -138,7 +149,12 @@ fn write_whole(
         source,
     };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    // Whoever may read the folder may read the file, as with any other.
+    let everybody = Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new()
+        .permissions(everybody)
+        .tempfile_in(folder);
+    let file = file.map_err(failed)?;
     let mut writer = BufWriter::new(file.as_file());
     write(&mut writer).map_err(failed)?;
     writer.flush().map_err(failed)?;

@@ -104,6 +104,16 @@ impl Results {
         self.differences.sort_by_key(|one| one.change);
     }
 
+    /// Whether a run is one of the target that another one is compared with: what fails on it is no
+    /// surprise.
+    #[must_use]
+    pub fn is_measure(&self, run: &RunRecord) -> bool {
+        match self.targets.as_slice() {
+            [first, second] => first.name != second.name && first.name == run.target,
+            _ => false,
+        }
+    }
+
     /// How the call ends. What is known about the target weighs more than what is not known: with
     /// both an unexpected verdict and a broken run, the status is 1.
     ///
@@ -116,10 +126,6 @@ impl Results {
             .differences
             .iter()
             .any(|difference| difference.change == Change::Worse);
-        let measure = match self.targets.as_slice() {
-            [first, second] if first.name != second.name => Some(&first.name),
-            _ => None,
-        };
         for run in self.runs.iter().filter(|run| run.mutant.is_none()) {
             match run.verdict {
                 Verdict::Broken => broken = true,
@@ -128,7 +134,7 @@ impl Results {
                 | Verdict::Vacuous
                 | Verdict::NotApplicable
                 | Verdict::Unstable => {
-                    unexpected |= run.is_unexpected() && Some(&run.target) != measure;
+                    unexpected |= run.is_unexpected() && !self.is_measure(run);
                 }
             }
         }

@@ -37,7 +37,7 @@ pub(super) fn title(results: &Results) -> String {
 }
 
 /// The answer in one sentence.
-fn sentence(results: &Results) -> String {
+pub(in crate::report) fn sentence(results: &Results) -> String {
     let unexpected: usize = plain(results)
         .filter(|run| run.verdict != Verdict::Broken)
         .map(|run| surprises(run).count().max(usize::from(run.is_unexpected())))
@@ -93,7 +93,7 @@ fn plain(results: &Results) -> impl Iterator<Item = &RunRecord> {
 }
 
 /// The checks of a run that say something else than is expected.
-pub(super) fn surprises(run: &RunRecord) -> impl Iterator<Item = &CheckResult> {
+pub(in crate::report) fn surprises(run: &RunRecord) -> impl Iterator<Item = &CheckResult> {
     let differs = |check: &&CheckResult| check.verdict != check.expected;
     run.checks.iter().filter(differs)
 }

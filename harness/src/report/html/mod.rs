@@ -5,7 +5,7 @@
 //! open. All that runs bring with them is escaped; the page may load nothing from anywhere but the
 //! pictures in the runs' folders.
 
-mod answer;
+pub(super) mod answer;
 mod logs;
 mod pictures;
 mod run;

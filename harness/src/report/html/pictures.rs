@@ -64,7 +64,9 @@ impl Pictures {
     }
 
     fn image(&mut self, file: &Path, wanted: bool, caption: &str) -> Markup {
-        if (wanted || !file.starts_with(&self.out)) && let Some(name) = self.embed(file) {
+        if (wanted || !file.starts_with(&self.out))
+            && let Some(name) = self.embed(file)
+        {
             return html! { img data-picture=(name) alt=(caption); };
         }
         match file.strip_prefix(&self.out) {
