@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    ExitStatus, Loudness, Progress, Results, defects, print_results, write_reports,
+    ExitStatus, Loudness, Progress, Results, defects, print_results, tell_hosted_ci, write_reports,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,

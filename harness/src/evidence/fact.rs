@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -984,7 +985,8 @@ pub struct InstantFact {
 }
 
 /// Why a run could not be carried out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct BrokenFact {
     /// What failed: `server`, `driver`, `browser`, `gateway`, `environment`, `harness`.
     pub component: String,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::run::RunRecord;
@@ -9,7 +10,8 @@ use crate::target::TargetFacts;
 use crate::verdict::{CheckResult, Verdict};
 
 /// A known defect that was seen: all that a maintainer needs to reproduce it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Defect {
     /// The target.
     pub target: String,

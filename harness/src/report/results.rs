@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defects::Defect;
@@ -14,7 +15,8 @@ use crate::verdict::Verdict;
 pub(super) const VERSION: u32 = 1;
 
 /// All that one call found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Results {
     /// The version of this format.
     pub version: u32,

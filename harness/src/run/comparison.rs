@@ -1,12 +1,15 @@
 //! Two targets side by side: what got worse, what got better.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RunRecord;
 use crate::verdict::Verdict;
 
 /// How the second target differs from the first in one check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It passed on the first and no longer does.
@@ -20,7 +23,8 @@ pub enum Change {
 }
 
 /// One check that says different things of two targets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Difference {
     /// How it differs.
     pub change: Change,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RunRecord;
@@ -9,7 +10,7 @@ use crate::spec::{Catalogue, Mutant, SpecError};
 use crate::verdict::Verdict;
 
 /// What is decided about a mutant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// Its named check, which passed without it in the same call, says `fail`.
@@ -21,7 +22,8 @@ pub enum Fate {
 }
 
 /// What is left of a mutant: one row of the kill matrix.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct MutantRecord {
     /// Its name.
     pub mutant: String,
@@ -46,7 +48,8 @@ pub struct MutantRecord {
 }
 
 /// A mutant that is in no row of the kill matrix, since nothing could kill it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct EquivalentRecord {
     /// Its name.
     pub mutant: String,

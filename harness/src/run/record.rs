@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{BrokenFact, Log, RunFacts};
@@ -10,7 +11,8 @@ use crate::target::TargetFacts;
 use crate::verdict::{CheckResult, Judgement, Verdict};
 
 /// What is left of one run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RunRecord {
     /// The spec's name.
     pub spec: String,

@@ -1,11 +1,13 @@
 //! What reports say of a target.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Checkout, Release};
 
 /// What reports say of a target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct TargetFacts {
     /// Its name: `mug@0.1.3`, `interactive_gym@07480b2e5`.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::equipment::{Running, running, tally};
@@ -18,7 +19,8 @@ const LEAST_SCENES: usize = 3;
 type Table = BTreeMap<String, Vec<usize>>;
 
 /// What a check counted, from moment to moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Counts {
     /// The moments at which the page was seen, in their order.
     pub moments: Vec<String>,

@@ -36,13 +36,14 @@ pub use counts_steady::Counts;
 pub use expectations::expect;
 pub use explain::{EXPLANATIONS, Explanation, explain};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{BrokenFact, Damage, Fact, Log, PageFact};
 use crate::spec::{CheckSpec, Question, Spec, Step};
 
 /// What is decided about a check or a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It holds, and it was seen that it could have failed.
@@ -124,7 +125,8 @@ pub struct Judgement {
 }
 
 /// What is decided about one check.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct CheckResult {
     /// The check's name.
     pub check: String,
@@ -154,7 +156,8 @@ fn pass() -> Verdict {
 }
 
 /// Something that had to happen for a check to mean anything.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Stimulus {
     /// What.
     pub what: String,
@@ -168,7 +171,8 @@ pub struct Stimulus {
 }
 
 /// What one oracle says about a check.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct OracleFinding {
     /// The oracle's name.
     pub oracle: String,
@@ -181,7 +185,7 @@ pub struct OracleFinding {
 }
 
 /// An oracle's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Says {
     /// What must hold, holds.
