@@ -5,6 +5,7 @@ mod list;
 mod provide;
 mod report;
 mod run;
+mod share;
 
 use std::process::ExitCode;
 
@@ -93,6 +94,9 @@ enum Command {
     /// Write the reports again, from a folder that `run` wrote
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportArguments),
+    /// Pack runs for sending to somebody, with what participants typed and who they are masked
+    #[command(after_help = share::EXAMPLES)]
+    Share(share::ShareArguments),
 }
 
 /// Does what the command line asks for.
@@ -115,6 +119,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments, loudness),
         Command::Explain { check } => list::explain_checks(check.as_deref()),
         Command::Judge(arguments) => judge::judge_logs(&arguments, loudness),
+        Command::Share(arguments) => share::share_runs(&arguments),
         Command::Report(arguments) => report::report(&arguments, loudness),
     };
     status

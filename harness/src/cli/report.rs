@@ -30,9 +30,18 @@ pub(super) struct ReportArguments {
 
 pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome {
     let out = &arguments.dir;
-    let results = match out.join("results.json").is_file() && !arguments.judge {
-        true => read_results(out)?,
-        false => judged_again(out)?,
+    let there = match arguments.judge || !out.join("results.json").is_file() {
+        true => None,
+        false => Some(read_results(out)?),
+    };
+    let results = match there {
+        Some(results) if !results.unfinished => results,
+        // The evidence of the run that was going on is there as well.
+        Some(_) => Results {
+            unfinished: true,
+            ..judged_again(out)?
+        },
+        None => judged_again(out)?,
     };
     let reports = write_reports(&results, out)?;
     print_results(&results, &reports, out, loudness);

@@ -1,11 +1,13 @@
 //! Carrying out runs.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
     ExitStatus, Loudness, Progress, Results, defects, print_results, tell_hosted_ci, write_reports,
+    write_results,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
@@ -143,6 +145,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         &items,
         jobs.into(),
         &Progress::new(items.len(), loudness),
+        &arguments.out,
     ));
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
@@ -168,9 +171,13 @@ pub(super) const AGAINST: &str = "runs-against";
 
 /// Removes what an earlier call left in the folder for results, and nothing else.
 fn make_room(out: &Path) -> std::io::Result<()> {
-    let results = out.join("results.json");
-    if results.is_file() {
-        std::fs::remove_file(&results)?;
+    if out.join("results.json").is_file() {
+        for report in ["results.json", "junit.xml", "summary.md", "report.html"] {
+            match std::fs::remove_file(out.join(report)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         for runs in [RUNS, AGAINST].map(|runs| out.join(runs)) {
             if runs.is_dir() {
                 std::fs::remove_dir_all(&runs)?;
@@ -187,19 +194,43 @@ async fn carry_out_all(
     items: &[Item<'_>],
     jobs: usize,
     progress: &Progress,
+    out: &Path,
 ) -> (Results, bool) {
     let runs = futures_util::stream::iter(items.iter().enumerate())
         .map(|(index, item)| carry_out(sides, index, item, progress))
         .buffer_unordered(jobs);
     let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
     let mut broken_off = false;
+    let mut kept = Instant::now();
     futures_util::pin_mut!(runs);
     while let Some((index, records)) = runs.next().await {
         broken_off |= records.is_none();
         finished[index] = records;
+        // Whoever kills this call finds what it had. To write it with each of many short runs would
+        // take longer and longer.
+        if kept.elapsed() > BETWEEN_KEEPING {
+            keep(&put_together(sides, items, &finished), out, progress);
+            kept = Instant::now();
+        }
     }
     broken_off |= was_interrupted().await;
-    (put_together(sides, items, &finished), broken_off)
+    let mut results = put_together(sides, items, &finished);
+    results.unfinished = broken_off;
+    (results, broken_off)
+}
+
+/// How often results are written while runs go on, at most.
+const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
+
+/// Writes what is known so far.
+fn keep(results: &Results, out: &Path, progress: &Progress) {
+    let so_far = Results {
+        unfinished: true,
+        ..results.clone()
+    };
+    if let Err(error) = write_results(&so_far, out) {
+        progress.line(&format!("{error}"));
+    }
 }
 
 /// Carries out one run; nothing, if the call was interrupted before it, or if its evidence cannot

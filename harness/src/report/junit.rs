@@ -35,9 +35,13 @@ fn report(results: &Results) -> Report {
         }
         report.add_test_suite(suite(results, run, name));
     }
-    if results.runs.is_empty() {
+    if results.runs.is_empty() || results.unfinished {
         let mut suite = TestSuite::new("gymcheck");
-        let nothing = non_success(NonSuccessKind::Error, "broken", "nothing was run", "");
+        let why = match results.unfinished {
+            true => "the call was broken off before all runs were carried out",
+            false => "nothing was run",
+        };
+        let nothing = non_success(NonSuccessKind::Error, "broken", why, "");
         suite.add_test_case(TestCase::new("runs", nothing));
         report.add_test_suite(suite);
     }
@@ -280,7 +284,13 @@ mod tests {
                 );
             }
         }
-        assert!(elements(&written(&Results::new(Vec::new()))).contains_key("error"));
+        let mut results = Results::new(Vec::new());
+        assert!(elements(&written(&results)).contains_key("error"));
+        results.runs.push(run(Verdict::Pass, Verdict::Pass));
+        assert!(!elements(&written(&results)).contains_key("error"));
+        results.unfinished = true;
+        assert_eq!(results.exit_status(), ExitStatus::Broken);
+        assert!(elements(&written(&results)).contains_key("error"));
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub struct Results {
     pub version: u32,
     /// The version of gymcheck.
     pub gymcheck: String,
+    /// Whether the call had not carried out all of its runs when this was written: it was going on, or was
+    /// broken off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
     /// What was tested: the target, and the one of `--against`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetFacts>,
@@ -77,6 +81,7 @@ impl Results {
         Results {
             version: VERSION,
             gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
+            unfinished: false,
             targets,
             requirements: BTreeMap::new(),
             differences: Vec::new(),
@@ -123,7 +128,7 @@ impl Results {
     /// but nothing may be worse on the second, and all must be as expected there.
     #[must_use]
     pub fn exit_status(&self) -> ExitStatus {
-        let mut broken = self.runs.is_empty();
+        let mut broken = self.runs.is_empty() || self.unfinished;
         let mut unexpected = self
             .differences
             .iter()

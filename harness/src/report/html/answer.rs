@@ -80,6 +80,9 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
     if !parts.is_empty() {
         return parts.join(", ");
     }
+    if results.unfinished {
+        return "Broken off before all runs were carried out".to_owned();
+    }
     match (results.runs.is_empty(), results.mutants.len()) {
         (true, _) => "Nothing was run".to_owned(),
         (false, 0) => "Every verdict is as expected".to_owned(),
@@ -116,6 +119,7 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
                     @if target.dirty == Some(true) { " (with changes)" }
                 }
                 " · " (results.runs.len()) " runs judged · " (says)
+                @if results.unfinished { " · broken off before all runs were carried out" }
             }
         }
         (unexpected(results, order))

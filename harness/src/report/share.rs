@@ -1,0 +1,418 @@
+//! A run, or all runs of a call, packed for sending to somebody: what participants typed, who they are
+//! and what their pages' consoles say is masked, unless it is asked for.
+//!
+//! What is masked is replaced by the same word each time (`answer-3`, `subject-1`), so that the evidence
+//! is judged as before. The reports in the archive are written from the masked evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use thiserror::Error;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::files::{ReportError, write_reports};
+use super::rejudge::{EVIDENCE, RejudgeError, logs_below, results_again};
+use crate::spec::Catalogue;
+
+/// What is not masked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// What was typed into forms.
+    pub answers: bool,
+    /// The ids of participants.
+    pub subjects: bool,
+    /// The text of the pages' consoles.
+    pub console: bool,
+    /// Screenshots: answers may be seen on them.
+    pub pictures: bool,
+}
+
+/// What was packed.
+#[derive(Debug)]
+pub struct Packed {
+    /// How many runs.
+    pub runs: usize,
+    /// How many different things of each kind were masked, in words.
+    pub masked: Vec<String>,
+    /// How many pictures were left out.
+    pub pictures_left_out: usize,
+    /// Runs that are in the archive and in none of its reports.
+    pub not_judged: Vec<RejudgeError>,
+}
+
+/// Why nothing was packed.
+#[derive(Debug, Error)]
+pub enum ShareError {
+    /// A file cannot be read or written.
+    #[error("cannot read or write {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder holds no run.
+    #[error(
+        "{} holds no {EVIDENCE}: give a run's folder, or the one that `gymcheck run --out` wrote",
+        .path.display()
+    )]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A line of the evidence is no JSON, so that nobody knows what to mask in it.
+    #[error("{}:{line} cannot be read, so that nothing in it can be masked", .path.display())]
+    Line {
+        /// The evidence.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// The reports cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The archive cannot be written.
+    #[error("cannot write the archive")]
+    Zip(#[from] zip::result::ZipError),
+}
+
+/// Packs a folder into a zip.
+///
+/// # Errors
+/// A file cannot be read or written, or the folder holds no run.
+pub fn share(
+    catalogue: &Catalogue,
+    folder: &Path,
+    to: &Path,
+    shown: Shown,
+) -> Result<Packed, ShareError> {
+    let logs = logs_below(folder).map_err(at(folder))?;
+    if logs.is_empty() {
+        return Err(ShareError::Nothing {
+            path: folder.to_owned(),
+        });
+    }
+    let masked = tempfile::tempdir().map_err(at(&std::env::temp_dir()))?;
+    let mut masks = Masks::new(shown);
+    for log in &logs {
+        masks.learn(log)?;
+    }
+    let mut pictures_left_out = 0;
+    for log in &logs {
+        let run = log.parent().unwrap_or(folder);
+        let below = run.strip_prefix(folder).unwrap_or(run);
+        let place = match below.components().next() {
+            Some(first) if SIDES.iter().any(|side| first.as_os_str() == *side) => below.to_owned(),
+            _ => Path::new(SIDES[0]).join(if below.as_os_str().is_empty() {
+                Path::new("run")
+            } else {
+                below
+            }),
+        };
+        pictures_left_out += masks.copy_run(run, &masked.path().join(place))?;
+    }
+    let (results, not_judged) =
+        results_again(catalogue, masked.path(), &SIDES).map_err(at(masked.path()))?;
+    write_reports(&results, masked.path())?;
+    pack(masked.path(), to)?;
+    Ok(Packed {
+        runs: logs.len(),
+        masked: masks.in_words(),
+        pictures_left_out,
+        not_judged,
+    })
+}
+
+/// The folders of runs below a call's folder.
+const SIDES: [&str; 2] = ["runs", "runs-against"];
+
+fn at(path: &Path) -> impl Fn(io::Error) -> ShareError {
+    move |source| ShareError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// What stands for what was masked.
+struct Masks {
+    shown: Shown,
+    /// By the text that was typed.
+    answers: BTreeMap<String, String>,
+    subjects: BTreeMap<String, String>,
+    /// Folders of the machine, and its name.
+    machine: BTreeMap<String, &'static str>,
+    console_lines: usize,
+}
+
+impl Masks {
+    fn new(shown: Shown) -> Masks {
+        let mut machine = BTreeMap::new();
+        let mut add = |text: Option<String>, mask| {
+            let text = text.map(|text| text.trim().to_owned());
+            if let Some(text) = text.filter(|text| text.len() > 3 && text != "localhost") {
+                machine.insert(text, mask);
+            }
+        };
+        add(std::env::var("HOME").ok(), "<home>");
+        add(std::env::var("GYMCHECK_HOME").ok(), "<gymcheck-home>");
+        add(
+            std::env::current_dir()
+                .ok()
+                .map(|path| path.display().to_string()),
+            "<folder>",
+        );
+        add(
+            Some(std::env::temp_dir().join("gymcheck-").display().to_string()),
+            "<stage>-",
+        );
+        add(
+            std::fs::read_to_string("/proc/sys/kernel/hostname").ok(),
+            "<host>",
+        );
+        Masks {
+            shown,
+            answers: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            machine,
+            console_lines: 0,
+        }
+    }
+
+    /// Learns from a log what must be masked wherever it occurs.
+    fn learn(&mut self, log: &Path) -> Result<(), ShareError> {
+        each_line(log, |mut value| {
+            self.learn_subjects(&value);
+            self.mask_answers(&mut value);
+            if let Some(path) = value.pointer("/target_facts/path").and_then(Value::as_str) {
+                self.machine.insert(path.to_owned(), "<target>");
+            }
+            Ok(())
+        })
+    }
+
+    fn learn_subjects(&mut self, value: &Value) {
+        if self.shown.subjects || event_name(value) != Some("register_subject") {
+            return;
+        }
+        let id = value.pointer("/packet/args/0/subject_id");
+        if let Some(id) = id.and_then(Value::as_str).filter(|id| !id.is_empty()) {
+            let number = self.subjects.len() + 1;
+            let known = self.subjects.entry(id.to_owned());
+            known.or_insert_with(|| format!("subject-{number}"));
+        }
+    }
+
+    /// Masks what was typed, where it stands for itself.
+    fn mask_answers(&mut self, value: &mut Value) {
+        if self.shown.answers {
+            return;
+        }
+        let kind = value
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let place = match kind {
+            "action" => "/value",
+            "data_file" if value.get("what").is_some_and(|what| what == "answers") => "/rows",
+            "wire" if event_name(value) == Some("static_scene_data_emission") => {
+                "/packet/args/0/data"
+            }
+            _ => return,
+        };
+        if let Some(answers) = value.pointer_mut(place) {
+            self.mask_leaves(answers);
+        }
+    }
+
+    fn mask_leaves(&mut self, value: &mut Value) {
+        let text = match value {
+            Value::Null | Value::Bool(_) => return,
+            Value::Array(elements) => {
+                return elements.iter_mut().for_each(|one| self.mask_leaves(one));
+            }
+            Value::Object(fields) => {
+                return fields.values_mut().for_each(|one| self.mask_leaves(one));
+            }
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+        };
+        if text.is_empty() {
+            return;
+        }
+        let number = self.answers.len() + 1;
+        let mask = self.answers.entry(text);
+        *value = Value::from(mask.or_insert_with(|| format!("answer-{number}")).clone());
+    }
+
+    fn mask_console(&mut self, value: &mut Value) {
+        let kind = value
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let is_console = kind == "page" && value.get("event").is_some_and(|one| one == "console");
+        let place = match event_name(value) {
+            _ if is_console => "/text",
+            Some("client_console_log") => "/packet/args",
+            _ => return,
+        };
+        if self.shown.console {
+            return;
+        }
+        if let Some(text) = value.pointer_mut(place) {
+            *text = match text {
+                Value::Array(_) => serde_json::json!([{"message": MASKED}]),
+                _ => Value::from(MASKED),
+            };
+            self.console_lines += 1;
+        }
+    }
+
+    /// Replaces everywhere in a text what may be anywhere.
+    fn mask_text(&self, text: &str) -> String {
+        let typed = self
+            .answers
+            .iter()
+            .map(|(text, mask)| (text, mask.as_str()));
+        // A short number may be anything: it is masked only where it was typed.
+        let typed = typed.filter(|(text, _)| text.chars().count() > 4);
+        let subjects = self
+            .subjects
+            .iter()
+            .map(|(text, mask)| (text, mask.as_str()));
+        let machine = self.machine.iter().map(|(text, mask)| (text, *mask));
+        let mut all: Vec<(&String, &str)> = subjects.chain(typed).chain(machine).collect();
+        // What holds another one goes first.
+        all.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        let mut masked = text.to_owned();
+        for (text, mask) in all {
+            masked = masked.replace(text.as_str(), mask);
+            let quoted = Value::from(text.as_str()).to_string();
+            masked = masked.replace(&quoted[1..quoted.len() - 1], mask);
+        }
+        masked
+    }
+
+    /// The same for every text in an event: what was typed must not be taken for JSON.
+    fn mask_strings(&self, value: &mut Value) {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => *text = self.mask_text(text),
+            Value::Array(elements) => elements.iter_mut().for_each(|one| self.mask_strings(one)),
+            Value::Object(fields) => {
+                let masked = std::mem::take(fields).into_iter().map(|(key, mut one)| {
+                    self.mask_strings(&mut one);
+                    (self.mask_text(&key), one)
+                });
+                *fields = masked.collect();
+            }
+        }
+    }
+
+    /// Copies a run's folder, masked. Gives how many pictures it left out.
+    fn copy_run(&mut self, run: &Path, to: &Path) -> Result<usize, ShareError> {
+        std::fs::create_dir_all(to).map_err(at(to))?;
+        let mut left_out = 0;
+        for entry in std::fs::read_dir(run).map_err(at(run))? {
+            let path = entry.map_err(at(run))?.path();
+            let Some(name) = path.file_name() else {
+                continue;
+            };
+            let target = to.join(name);
+            match path.extension().and_then(|one| one.to_str()) {
+                Some("jsonl") => self.copy_log(&path, &target)?,
+                Some("log") => {
+                    let bytes = std::fs::read(&path).map_err(at(&path))?;
+                    let text = self.mask_text(&String::from_utf8_lossy(&bytes));
+                    std::fs::write(&target, text).map_err(at(&target))?;
+                }
+                Some("png") if self.shown.pictures => {
+                    std::fs::copy(&path, &target).map_err(at(&path))?;
+                }
+                Some("png") => left_out += 1,
+                // The trace is written anew, and nothing else is known to be safe.
+                _ => {}
+            }
+        }
+        Ok(left_out)
+    }
+
+    fn copy_log(&mut self, from: &Path, to: &Path) -> Result<(), ShareError> {
+        let mut lines = String::new();
+        each_line(from, |mut value| {
+            self.mask_answers(&mut value);
+            self.mask_console(&mut value);
+            self.mask_strings(&mut value);
+            lines.push_str(&value.to_string());
+            lines.push('\n');
+            Ok(())
+        })?;
+        std::fs::write(to, lines).map_err(at(to))
+    }
+
+    fn in_words(&self) -> Vec<String> {
+        let kinds = [
+            (self.answers.len(), "different answers"),
+            (self.subjects.len(), "participants' ids"),
+            (self.console_lines, "lines of consoles"),
+        ];
+        let masked = kinds.into_iter().filter(|(count, _)| *count > 0);
+        masked
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect()
+    }
+}
+
+/// What stands for a text of which nobody needs to know whether it is the same as another.
+const MASKED: &str = "<masked>";
+
+/// The name of the Socket.IO event that an event of the log tells of.
+fn event_name(value: &Value) -> Option<&str> {
+    value.pointer("/packet/name")?.as_str()
+}
+
+fn each_line(
+    log: &Path,
+    mut with: impl FnMut(Value) -> Result<(), ShareError>,
+) -> Result<(), ShareError> {
+    let text = std::fs::read_to_string(log).map_err(at(log))?;
+    for (index, line) in text.lines().enumerate() {
+        let value = serde_json::from_str(line).map_err(|source| ShareError::Line {
+            path: log.to_owned(),
+            line: index + 1,
+            source,
+        })?;
+        with(value)?;
+    }
+    Ok(())
+}
+
+/// Packs all files below a folder, in the order of their paths.
+fn pack(folder: &Path, to: &Path) -> Result<(), ShareError> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(at(&folder))? {
+            let path = entry.map_err(at(&folder))?.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => drop(files.insert(path)),
+            }
+        }
+    }
+    let mut archive = ZipWriter::new(File::create(to).map_err(at(to))?);
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    for path in files {
+        let below = path.strip_prefix(folder).unwrap_or(&path);
+        archive.start_file_from_path(Path::new("gymcheck").join(below), options)?;
+        let bytes = std::fs::read(&path).map_err(at(&path))?;
+        archive.write_all(&bytes).map_err(at(to))?;
+    }
+    archive.finish()?;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What is packed for somebody else: judged as before, and without what is nobody's business.
+
+use std::io::Read;
+use std::path::Path;
+
+use gymcheck::report::{Shown, judge_again, share};
+use gymcheck::run::find_root;
+use gymcheck::spec::Catalogue;
+use gymcheck::verdict::Verdict;
+
+/// Texts of the recorded run that must not leave: what was typed, and who typed it.
+const SECRET: &str = "my mother's maiden name is \"Ångström\"";
+
+/// A folder of runs: the recorded good run, its participants and its answers known.
+fn recorded(out: &Path, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(find_root().join(format!("fixtures/evidence/{name}.jsonl")));
+    let text = text.expect("a recorded log");
+    let mut subjects = Vec::new();
+    let mut typed = None;
+    for line in text.lines().skip(1) {
+        let event: serde_json::Value = serde_json::from_str(line).expect("an event");
+        if event
+            .pointer("/packet/name")
+            .is_some_and(|name| name == "register_subject")
+        {
+            let id = event
+                .pointer("/packet/args/0/subject_id")
+                .and_then(|id| id.as_str());
+            subjects.push(id.expect("an id").to_owned());
+        }
+        if event["action"] == "answered the form" {
+            let answers = event["value"].as_object().expect("answers");
+            typed = answers
+                .values()
+                .filter_map(|one| one.as_str())
+                .max_by_key(|one| one.len())
+                .map(str::to_owned);
+        }
+    }
+    let json = |text: &str| {
+        let quoted = serde_json::Value::from(text).to_string();
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    let text = match &typed {
+        Some(typed) => text.replace(&json(typed), &json(SECRET)),
+        None => text,
+    };
+    let folder = out.join("runs").join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("evidence.jsonl"), text).expect("written");
+    let said = format!("{} typed {SECRET} and {}\n", subjects[0], json(SECRET));
+    std::fs::write(folder.join("server.log"), said).expect("written");
+    std::fs::write(folder.join("survivor-picture.png"), "a picture").expect("written");
+    std::fs::write(folder.join("notes.txt"), SECRET).expect("written");
+    subjects.extend([SECRET.to_owned(), json(SECRET)]);
+    subjects
+}
+
+/// Everything that is in an archive, by name.
+fn content(archive: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut archive =
+        zip::ZipArchive::new(std::fs::File::open(archive).expect("a file")).expect("a zip");
+    (0..archive.len())
+        .map(|index| {
+            let mut file = archive.by_index(index).expect("an entry");
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).expect("it can be read");
+            (file.name().expect("a name").into_owned(), bytes)
+        })
+        .collect()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+fn verdicts(catalogue: &Catalogue, log: &Path) -> Vec<(String, String, Verdict)> {
+    let judged = judge_again(catalogue, log).expect("it can be judged");
+    let checks = judged.records.iter().flat_map(|run| {
+        let checks = run.checks.iter();
+        checks.map(|check| (run.spec.clone(), check.check.clone(), check.verdict))
+    });
+    checks.collect()
+}
+
+#[test]
+fn what_is_packed_is_judged_as_before_and_tells_nothing_of_anybody() {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    let out = tempfile::tempdir().expect("a folder");
+    let names = ["good", "in-game", "late-end-not-guarded"];
+    let secrets: Vec<String> = names
+        .iter()
+        .flat_map(|name| recorded(out.path(), name))
+        .collect();
+    let archive = out.path().join("shared.zip");
+    let packed = share(&catalogue, out.path(), &archive, Shown::default()).expect("packed");
+    assert_eq!((packed.runs, packed.pictures_left_out), (3, 3));
+    assert_eq!(packed.not_judged.len(), 0);
+
+    let content = content(&archive);
+    let there: Vec<&str> = content.iter().map(|(name, _)| name.as_str()).collect();
+    for wanted in [
+        "report.html",
+        "results.json",
+        "runs/good/evidence.jsonl",
+        "runs/good/server.log",
+    ] {
+        assert!(
+            there.contains(&format!("gymcheck/{wanted}").as_str()),
+            "{wanted}: {there:?}"
+        );
+    }
+    assert!(there.is_sorted(), "{there:?}");
+    assert!(
+        !there
+            .iter()
+            .any(|name| name.ends_with(".png") || name.ends_with(".txt"))
+    );
+    for (name, bytes) in &content {
+        for secret in &secrets {
+            assert!(!holds(bytes, secret), "{name} holds {secret}");
+        }
+        assert!(
+            !holds(bytes, "[WebRTC]"),
+            "{name} holds what a console said"
+        );
+    }
+    let unpacked = tempfile::tempdir().expect("a folder");
+    for name in names {
+        let wanted = format!("gymcheck/runs/{name}/evidence.jsonl");
+        let (_, bytes) = content
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .expect("evidence");
+        let log = unpacked.path().join(name);
+        std::fs::write(&log, bytes).expect("written");
+        let before = out.path().join(format!("runs/{name}/evidence.jsonl"));
+        assert_eq!(
+            verdicts(&catalogue, &log),
+            verdicts(&catalogue, &before),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_is_asked_for_stays() {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    let out = tempfile::tempdir().expect("a folder");
+    let secrets = recorded(out.path(), "good");
+    let archive = out.path().join("shared.zip");
+    let shown = Shown {
+        answers: true,
+        subjects: true,
+        console: true,
+        pictures: true,
+    };
+    let run = out.path().join("runs/good");
+    let packed = share(&catalogue, &run, &archive, shown).expect("packed");
+    assert_eq!(
+        (packed.runs, packed.masked.len(), packed.pictures_left_out),
+        (1, 0, 0)
+    );
+    let content = content(&archive);
+    let all: Vec<u8> = content
+        .iter()
+        .flat_map(|(_, bytes)| bytes.clone())
+        .collect();
+    for secret in secrets.iter().chain([&"[WebRTC]".to_owned()]) {
+        assert!(holds(&all, secret), "{secret} is gone");
+    }
+    assert!(
+        content
+            .iter()
+            .any(|(name, _)| name.ends_with("survivor-picture.png"))
+    );
+}
