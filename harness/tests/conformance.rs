@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use gymcheck::report::{EVIDENCE, judge_again};
 use gymcheck::run::{
     Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs,
     fate_of, find_root, pair_of_runs, select_repairs,
@@ -92,14 +93,11 @@ impl Suite {
                     .values()
                     .flat_map(|spec| &spec.body.pairs);
                 let browsers: Vec<BrowserKind> = browsers_of(pairs.copied());
-                // Several invocations may run side by side: each has a folder of its own.
-                let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-                    .join(format!("conformance-{}", std::process::id()));
                 Invocation::prepare(Wanted {
                     catalogue: &self.catalogue,
                     target: TargetName::Release(PINNED_RELEASE),
                     browsers,
-                    out,
+                    out: out(),
                     runs: "runs".into(),
                     retries: MOST_RETRIES,
                     headed: false,
@@ -132,8 +130,28 @@ impl Suite {
         self.runtime.block_on(async {
             let _job = self.jobs.acquire().await?;
             let say = |step: &str| eprintln!("{title}: {step}");
-            Ok(invocation.run(item, say).await?)
+            let records = invocation.run(item, say).await?;
+            self.judged_again(&records)?;
+            Ok(records)
         })
+    }
+
+    /// What was written down of a run must be judged as the run itself was.
+    fn judged_again(&self, records: &[RunRecord]) -> Result<(), Failed> {
+        for record in records.iter().filter(|record| record.broken.is_none()) {
+            let log = out().join(&record.folder).join(EVIDENCE);
+            let again = judge_again(&self.catalogue, &log)?;
+            let verdicts = |run: &RunRecord| -> Vec<(String, Verdict)> {
+                let checks = run.checks.iter();
+                checks.map(|one| (one.check.clone(), one.verdict)).collect()
+            };
+            let found = again.records.iter().find(|one| one.spec == record.spec);
+            let (now, before) = (found.map(verdicts), verdicts(record));
+            if now.as_ref() != Some(&before) {
+                return Err(format!("judged again {now:?}, before {before:?}").into());
+            }
+        }
+        Ok(())
     }
 
     /// The run of a spec, judged by every spec that plays the same.
@@ -149,6 +167,13 @@ impl Suite {
             side: Side::Target,
         })
     }
+}
+
+/// Where the runs leave what they leave. Several invocations may run side by side: each has a folder of
+/// its own.
+fn out() -> PathBuf {
+    let folder = format!("conformance-{}", std::process::id());
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder)
 }
 
 fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {

@@ -63,9 +63,12 @@ pub(super) fn summary(results: &Results) -> String {
     text
 }
 
+/// How often a verdict was passed, and whether it was unexpected.
+type Counts = BTreeMap<(String, bool), usize>;
+
 /// Requirements and pairs, and how often each verdict was passed.
 fn matrix(results: &Results) -> String {
-    let mut cells: BTreeMap<(&str, &str), BTreeMap<(String, bool), usize>> = BTreeMap::new();
+    let mut cells: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
     for run in plain(results) {
         for check in &run.checks {
             let verdict = (check.verdict.to_string(), check.verdict != check.expected);
