@@ -5,7 +5,7 @@
 //! and no pass: it is skipped, and says so. A mutant's runs are none of the target's: what counts of
 //! them is the kill matrix.
 //!
-//! `schema/junit.xsd` says what such a file may hold; the tests hold what is written against it.
+//! `schema/junit.xsd` of the checkout says what such a file may hold; the tests hold what is written against it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

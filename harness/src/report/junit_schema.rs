@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-const XSD: &str = include_str!("schema/junit.xsd");
+const XSD: &str = include_str!("../../../schema/junit.xsd");
 
 /// What the schema says of an element.
 #[derive(Debug, Default)]
