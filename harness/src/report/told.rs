@@ -137,6 +137,7 @@ mod tests {
 
     use super::*;
     use crate::report::ExitStatus;
+    use crate::report::html::answer::sentence;
     use crate::target::{Release, TargetFacts};
 
     const ALL: [Verdict; 6] = [
@@ -169,6 +170,10 @@ mod tests {
         let told = told(results);
         let as_expected = results.exit_status() == ExitStatus::AsExpected;
         assert_eq!(told.is_empty(), as_expected, "{told:?} {:?}", results.runs);
+        let sentence = sentence(results);
+        let good = ["Every verdict is as expected", "All 1 mutants killed"];
+        let is_good = good.contains(&sentence.as_str());
+        assert_eq!(is_good, as_expected, "{sentence} {:?}", results.runs);
     }
 
     #[test]
