@@ -6,10 +6,14 @@ use gymcheck::evidence::Log;
 use gymcheck::report::{Results, defects, judge_again};
 use gymcheck::run::{compare, equivalents, fate_of, find_root};
 use gymcheck::spec::Catalogue;
+use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 fn generated() -> Value {
-    let mut schema = schemars::schema_for!(Results).to_value();
+    // What is written is described, not what could be read: a field that is always there is required.
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<Results>();
+    let mut schema = schema.to_value();
     schema["title"] = json!("results.json of gymcheck, version 1");
     schema
 }
@@ -88,6 +92,7 @@ fn what_is_written_is_valid_and_what_is_not_written_is_not() {
     assert_eq!(errors, Vec::<String>::new());
     for (place, value) in [
         ("/version", json!("one")),
+        ("/version", json!(2)),
         ("/runs/0/verdict", json!("green")),
         ("/runs/0/checks/0/oracles", json!("none")),
         ("/mutants/0/fate", json!("unknown")),
@@ -95,6 +100,12 @@ fn what_is_written_is_valid_and_what_is_not_written_is_not() {
         let mut bad = good.clone();
         *bad.pointer_mut(place).expect("it is there") = value;
         assert!(!validator.is_valid(&bad), "{place}");
+    }
+    for field in ["title", "expected", "checks", "repetition"] {
+        let mut less = good.clone();
+        let run = less["runs"][0].as_object_mut().expect("a run");
+        assert!(run.remove(field).is_some());
+        assert!(!validator.is_valid(&less), "without {field}");
     }
     let mut more = good.clone();
     more["runs"][0]["colour"] = json!("green");

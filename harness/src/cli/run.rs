@@ -17,7 +17,7 @@ use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::target::{PINNED_RELEASE, TargetName};
 
-use super::{Outcome, parse_target};
+use super::{Outcome, parse_target, tell};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -152,8 +152,11 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     }
     results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out)?;
-    tell_hosted_ci(&results)?;
     print_results(&results, &reports, &arguments.out, loudness);
+    // The verdicts stand, whether a hosted CI shows them or not.
+    if let Err(error) = tell_hosted_ci(&results) {
+        tell(&error);
+    }
     Ok(if interrupted {
         ExitStatus::Broken
     } else {

@@ -41,6 +41,14 @@ pub enum ReportError {
         /// What the system said.
         source: io::Error,
     },
+    /// The summary could not be given to a hosted CI.
+    #[error("cannot append the summary to {}, which GITHUB_STEP_SUMMARY names; unset it to go without", .path.display())]
+    StepSummary {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// `results.json` could not be read.
     #[error("cannot read {}; `gymcheck report --judge` makes it anew from the evidence", .path.display())]
     Read {

@@ -4,11 +4,14 @@
 //! what is not as expected is a failure, what decided nothing an error. A known defect is no surprise
 //! and no pass: it is skipped, and says so. A mutant's runs are none of the target's: what counts of
 //! them is the kill matrix.
+//!
+//! `schema/junit.xsd` of the checkout says what such a file may hold; the tests hold what is written against it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::Duration;
 
+use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::results::Results;
@@ -20,43 +23,24 @@ use crate::verdict::{CheckResult, Says, Verdict};
 /// # Errors
 /// It cannot be written.
 pub(super) fn write_junit(results: &Results, mut writer: impl io::Write) -> io::Result<()> {
-    let xml = report(results).to_string().map_err(io::Error::other)?;
-    writer.write_all(without_total_of_skipped(&xml).as_bytes())
-}
-
-/// The root without its `skipped`: strict readers know that attribute of a suite only.
-fn without_total_of_skipped(xml: &str) -> String {
-    let root = xml.find("<testsuites").unwrap_or(0);
-    let end = xml[root..].find('>').map_or(xml.len(), |end| root + end);
-    let head = &xml[root..end];
-    let Some((before, after)) = head.split_once(" skipped=\"") else {
-        return xml.to_owned();
-    };
-    let after = after.split_once('"').map_or("", |(_, after)| after);
-    [&xml[..root], before, after, &xml[end..]].concat()
+    let report = report(results);
+    let xml = report.to_string().map_err(io::Error::other)?;
+    // The sum of what was skipped stands in the first element, where the schema does not know it.
+    let sum = format!(" skipped=\"{}\"", report.skipped);
+    let xml = xml.replacen(&sum, "", 1);
+    // XML knows these two characters as little as control characters, which are left out already.
+    let xml = xml.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    writer.write_all(xml.as_bytes())
 }
 
 fn report(results: &Results) -> Report {
     let mut report = Report::new("gymcheck");
-    let mut names: HashMap<String, u32> = HashMap::new();
+    let mut names = Names::default();
     for run in results.runs.iter().filter(|run| run.mutant.is_none()) {
-        let mut name = suite_name(results, run);
-        let times = names.entry(name.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
-            name = format!("{name} #{times}");
-        }
-        report.add_test_suite(suite(results, run, name));
+        report.add_test_suite(suite(results, run, &mut names));
     }
     if results.runs.is_empty() || results.unfinished {
-        let mut suite = TestSuite::new("gymcheck");
-        let why = match results.unfinished {
-            true => "the call was broken off before all runs were carried out",
-            false => "nothing was run",
-        };
-        let nothing = non_success(NonSuccessKind::Error, "broken", why, "");
-        suite.add_test_case(TestCase::new("runs", nothing));
-        report.add_test_suite(suite);
+        report.add_test_suite(unfinished(results));
     }
     if !results.mutants.is_empty() {
         report.add_test_suite(mutants(results));
@@ -64,10 +48,41 @@ fn report(results: &Results) -> Report {
     if results.targets.len() == 2 {
         report.add_test_suite(differences(results));
     }
+    if let Some(time) = time_of_all(results) {
+        report.set_time(time);
+    }
     report
 }
 
-fn suite_name(results: &Results, run: &RunRecord) -> String {
+/// The time of all runs. Specs that judge the same run share its time.
+fn time_of_all(results: &Results) -> Option<Duration> {
+    let runs = results.runs.iter().map(|run| (&run.folder, run.seconds));
+    let runs: BTreeMap<_, _> = runs.collect();
+    duration(runs.values().sum())
+}
+
+/// Nothing, for what is no time.
+fn duration(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Gives each name once: one that was given before gets a number.
+#[derive(Default)]
+struct Names(HashMap<String, u32>);
+
+impl Names {
+    fn unique(&mut self, name: String) -> String {
+        let times = self.0.entry(name.clone()).or_default();
+        *times += 1;
+        match *times {
+            1 => name,
+            times => format!("{name} #{times}"),
+        }
+    }
+}
+
+/// Which run it is, but for its spec: browsers, repairs, the target where there are two, which time.
+fn variant(results: &Results, run: &RunRecord) -> String {
     let changes = changes(&run.repairs, None);
     let target = match results.targets.len() {
         0 | 1 => String::new(),
@@ -77,69 +92,145 @@ fn suite_name(results: &Results, run: &RunRecord) -> String {
         1 => String::new(),
         time => format!(" time {time}"),
     };
-    format!("{}.{}{changes}{target}{time}", run.spec, run.pair)
+    format!("{}{changes}{target}{time}", run.pair)
 }
 
-fn suite(results: &Results, run: &RunRecord, name: String) -> TestSuite {
+/// CI systems take what stands before the last dot for a package, and show a tree of packages: the
+/// only dot is the one between the spec and the run.
+fn without_dots(name: &str) -> String {
+    name.replace('.', "_")
+}
+
+fn suite(results: &Results, run: &RunRecord, names: &mut Names) -> TestSuite {
+    let variant = variant(results, run);
+    let name = names.unique(format!("{}.{variant}", run.spec));
+    let variant = name.get(run.spec.len() + 1..).unwrap_or(&variant);
+    let class = format!("{}.{}", without_dots(&run.spec), without_dots(variant));
     let mut suite = TestSuite::new(name.clone());
-    suite.set_time(Duration::from_secs_f64(run.seconds.max(0.0)));
-    suite.add_property(("target", run.target.as_str()));
-    suite.add_property(("folder", run.folder.to_string_lossy().as_ref()));
-    if !run.repairs.is_empty() {
-        suite.add_property(("repairs", run.repairs.join(" ").as_str()));
+    if let Some(time) = duration(run.seconds) {
+        suite.set_time(time);
     }
-    let is_measure = results.is_measure(run);
-    for check in &run.checks {
-        let mut case = TestCase::new(
-            format!("{} {}", check.requirement, check.check),
-            status(check, is_measure),
-        );
-        case.set_classname(name.as_str());
-        suite.add_test_case(case);
+    let started_at = run.started_at.as_deref();
+    if let Some(Ok(started_at)) = started_at.map(DateTime::parse_from_rfc3339) {
+        suite.set_timestamp(started_at);
     }
-    // Its checks may all be as expected, and it was still not played to its end.
-    let told = run
-        .checks
-        .iter()
-        .any(|check| check.verdict != check.expected);
-    if run.is_unexpected() && !told && !is_measure {
-        let missed = run
-            .missed
-            .as_deref()
-            .unwrap_or("the run is not as expected");
-        let kind = run.verdict.to_string();
-        let status = non_success(NonSuccessKind::Failure, &kind, missed, "");
-        let mut case = TestCase::new("the run", status);
-        case.set_classname(name.as_str());
+    add_properties(&mut suite, results, run);
+    let checks = run.checks.iter();
+    let checks = checks.map(|check| {
+        let name = format!("{} {}", check.requirement, check.check);
+        (name, status(results, run, check))
+    });
+    let run = of_the_run(results, run).map(|status| ("the run".to_owned(), status));
+    for (name, status) in checks.chain(run) {
+        let mut case = TestCase::new(name, status);
+        case.set_classname(class.as_str());
         suite.add_test_case(case);
     }
     suite
 }
 
-fn status(check: &CheckResult, is_measure: bool) -> TestCaseStatus {
+fn add_properties(suite: &mut TestSuite, results: &Results, run: &RunRecord) {
+    suite.add_property(("target", run.target.as_str()));
+    if !run.repairs.is_empty() {
+        suite.add_property(("repairs", run.repairs.join(" ").as_str()));
+    }
+    suite.add_property(("folder", run.folder.to_string_lossy().as_ref()));
+    suite.add_property(("again", run.again(&results.targets).as_str()));
+    suite.add_property(("attempts", run.attempts.to_string().as_str()));
+    let attempts = run.broken_attempts.iter().enumerate();
+    let attempts = attempts.map(|(index, broken)| {
+        let (component, reason) = (&broken.component, &broken.reason);
+        format!("attempt {} was broken: {component}: {reason}", index + 1)
+    });
+    let attempts: Vec<String> = attempts.collect();
+    if !attempts.is_empty() {
+        suite.set_system_out(attempts.join("\n"));
+    }
+}
+
+/// What must be said of a run itself, since none of its checks says it: it decided nothing, or was not
+/// played to its end.
+fn of_the_run(results: &Results, run: &RunRecord) -> Option<TestCaseStatus> {
+    let is_told = match run.verdict {
+        Verdict::Broken => {
+            let mut checks = run.checks.iter();
+            checks.any(|check| check.verdict == Verdict::Broken)
+        }
+        Verdict::Pass
+        | Verdict::Fail
+        | Verdict::Vacuous
+        | Verdict::NotApplicable
+        | Verdict::Unstable => {
+            let mut checks = run.checks.iter();
+            !run.is_unexpected() || checks.any(|check| check.verdict != check.expected)
+        }
+    };
+    if is_told {
+        return None;
+    }
+    let broken = run.broken.as_ref().map(|broken| broken.reason.as_str());
+    let why = broken.or(run.missed.as_deref());
+    let why = why.unwrap_or("the run is not as expected");
+    let text = details(results, run, None);
+    Some(match run.verdict {
+        Verdict::Broken => non_success(NonSuccessKind::Error, "broken", why, &text),
+        verdict if results.is_measure(run) => on_the_measure(verdict, why),
+        verdict => non_success(NonSuccessKind::Failure, &kind(verdict), why, &text),
+    })
+}
+
+/// A call that did not come to its end proves less than it says.
+fn unfinished(results: &Results) -> TestSuite {
+    let why = match results.unfinished {
+        true => "the call was broken off before all runs were carried out",
+        false => "nothing was run",
+    };
+    let status = non_success(NonSuccessKind::Error, "broken", why, "");
+    let mut case = TestCase::new("runs", status);
+    case.set_classname("gymcheck");
+    let mut suite = TestSuite::new("gymcheck");
+    suite.add_test_case(case);
+    suite
+}
+
+fn status(results: &Results, run: &RunRecord, check: &CheckResult) -> TestCaseStatus {
     let account = &check.account;
-    let known = check.known.as_deref().unwrap_or_default();
+    let known = check.known.as_deref().unwrap_or("no reason is given");
     let as_expected = check.verdict == check.expected;
+    let red = |of: NonSuccessKind, kind: &str, message: &str| {
+        non_success(of, kind, message, &details(results, run, Some(check)))
+    };
     match check.verdict {
-        Verdict::Broken => non_success(NonSuccessKind::Error, "broken", account, &findings(check)),
+        Verdict::Broken => red(NonSuccessKind::Error, "broken", account),
         Verdict::Pass if as_expected => TestCaseStatus::success(),
         Verdict::NotApplicable if as_expected => skipped(&format!("not applicable: {account}")),
+        // As tests are skipped that are expected to fail: CI is not red for what its people know, and
+        // does not take it for a pass.
+        Verdict::Fail if as_expected => skipped(&format!("known defect: {known}; seen: {account}")),
         verdict if as_expected => skipped(&format!("known {verdict}: {known}; seen: {account}")),
-        verdict if is_measure => skipped(&format!("{verdict} on the measure: {account}")),
-        Verdict::Pass => non_success(
+        verdict if results.is_measure(run) => on_the_measure(verdict, account),
+        Verdict::Pass => red(
             NonSuccessKind::Failure,
             "unexpected-pass",
             &format!("it passes, and {} was expected: {known}", check.expected),
-            &findings(check),
         ),
         verdict @ (Verdict::Fail
         | Verdict::Vacuous
         | Verdict::NotApplicable
-        | Verdict::Unstable) => {
-            let kind = verdict.to_string().replace(' ', "-");
-            non_success(NonSuccessKind::Failure, &kind, account, &findings(check))
-        }
+        | Verdict::Unstable) => red(NonSuccessKind::Failure, &kind(verdict), account),
     }
+}
+
+/// A verdict as the type of a failure.
+fn kind(verdict: Verdict) -> String {
+    verdict.to_string().replace(' ', "-")
+}
+
+/// What is not as expected on the first of two targets is no surprise, and no pass.
+fn on_the_measure(verdict: Verdict, account: &str) -> TestCaseStatus {
+    skipped(&format!(
+        "{verdict} on the target that the other one is compared with: {account}"
+    ))
 }
 
 fn non_success(kind: NonSuccessKind, name: &str, message: &str, text: &str) -> TestCaseStatus {
@@ -157,8 +248,28 @@ fn skipped(why: &str) -> TestCaseStatus {
     status
 }
 
+/// What somebody needs who sees nothing else: what each stimulus and oracle says, what broke, where
+/// the evidence is, and how to see it again.
+fn details(results: &Results, run: &RunRecord, check: Option<&CheckResult>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(holds) = check.and_then(|one| results.requirements.get(&one.requirement)) {
+        lines.push(format!("must hold: {holds}"));
+    }
+    lines.extend(check.into_iter().flat_map(findings));
+    if let Some(broken) = &run.broken {
+        lines.push(format!("{}: {}", broken.component, broken.reason));
+        lines.extend(broken.last_lines.iter().map(|line| format!("    | {line}")));
+    }
+    if let Some(missed) = &run.missed {
+        lines.push(format!("the run ended early at {missed}"));
+    }
+    lines.push(format!("evidence: {}", run.folder.display()));
+    lines.push(format!("again: {}", run.again(&results.targets)));
+    lines.join("\n")
+}
+
 /// What each stimulus and oracle says.
-fn findings(check: &CheckResult) -> String {
+fn findings(check: &CheckResult) -> Vec<String> {
     let stimuli = check.stimuli.iter().map(|one| {
         let seen = if one.seen { "seen" } else { "not seen" };
         format!("stimulus {seen}: {}", one.what)
@@ -171,23 +282,22 @@ fn findings(check: &CheckResult) -> String {
         };
         format!("{} {says}: {}", one.oracle, one.account)
     });
-    stimuli.chain(oracles).collect::<Vec<String>>().join("\n")
+    stimuli.chain(oracles).collect()
 }
 
 fn mutants(results: &Results) -> TestSuite {
     let mut suite = TestSuite::new("mutants");
+    let mut names = Names::default();
     for one in &results.mutants {
         let status = match one.fate {
             Fate::Killed => TestCaseStatus::success(),
             Fate::Survived => non_success(NonSuccessKind::Failure, "survived", &one.account, ""),
             Fate::Undecided => non_success(NonSuccessKind::Error, "undecided", &one.account, ""),
         };
-        let name = format!(
-            "{} by {} of {} on {}",
-            one.mutant, one.check, one.spec, one.pair
-        );
-        let mut case = TestCase::new(name, status);
-        case.set_classname(format!("mutants.{}", one.requirement));
+        let (mutant, check, spec) = (&one.mutant, &one.check, &one.spec);
+        let name = format!("{mutant} by {check} of {spec} on {}", one.pair);
+        let mut case = TestCase::new(names.unique(name), status);
+        case.set_classname(format!("mutants.{}", without_dots(&one.requirement)));
         suite.add_test_case(case);
     }
     suite
@@ -196,6 +306,7 @@ fn mutants(results: &Results) -> TestSuite {
 /// What differs between two targets: only what got worse is red.
 fn differences(results: &Results) -> TestSuite {
     let mut suite = TestSuite::new("differences");
+    let mut names = Names::default();
     for one in &results.differences {
         let account = format!("{} -> {}: {}", one.target, one.against, one.account);
         let status = match one.change {
@@ -204,11 +315,13 @@ fn differences(results: &Results) -> TestSuite {
             Change::Better => TestCaseStatus::success(),
             Change::Other => skipped(&account),
         };
-        let name = format!(
-            "{} {} of {} on {}",
-            one.requirement, one.check, one.spec, one.pair
-        );
-        let mut case = TestCase::new(format!("{name}, time {}", one.repetition), status);
+        let (requirement, check, spec) = (&one.requirement, &one.check, &one.spec);
+        let name = format!("{requirement} {check} of {spec} on {}", one.pair);
+        let name = match one.repetition {
+            1 => name,
+            time => format!("{name} time {time}"),
+        };
+        let mut case = TestCase::new(names.unique(name), status);
         case.set_classname("differences");
         suite.add_test_case(case);
     }
@@ -217,12 +330,15 @@ fn differences(results: &Results) -> TestSuite {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use quick_xml::Reader;
     use quick_xml::events::Event;
     use serde_json::json;
 
     use super::*;
-    use crate::report::ExitStatus;
+    use crate::report::{ExitStatus, junit_schema};
+    use crate::target::{Release, TargetFacts};
 
     const ALL: [Verdict; 6] = [
         Verdict::Pass,
@@ -234,12 +350,17 @@ mod tests {
     ];
 
     fn run(verdict: Verdict, expected: Verdict) -> RunRecord {
+        run_on("mug@1", verdict, expected)
+    }
+
+    fn run_on(target: &str, verdict: Verdict, expected: Verdict) -> RunRecord {
         serde_json::from_value(json!({
-            "spec": "a/b", "pair": "chrome+chrome", "target": "mug@1", "verdict": verdict,
-            "expected": expected, "attempts": 1, "folder": "f", "seconds": 1.0,
+            "spec": "a/b", "pair": "chrome+chrome", "target": target, "verdict": verdict,
+            "expected": expected, "attempts": 1, "folder": format!("runs/{target}"),
+            "seconds": 1.0, "started_at": "2026-01-02T03:04:05.678Z",
             "checks": [{
                 "check": "c", "requirement": "P2P-01", "verdict": verdict, "expected": expected,
-                "account": "seen <&> \u{1b}[31m \u{0} ]]>", "known": "because",
+                "account": "seen <&> \u{1b}[31m \u{0} \u{ffff} ]]>", "known": "because",
                 "stimuli": [{"what": "w", "seen": true, "evidence": [1]}],
                 "oracles": [{"oracle": "o", "says": "violated", "account": "a", "evidence": []}],
             }],
@@ -247,13 +368,21 @@ mod tests {
         .expect("a run")
     }
 
+    fn facts(name: &str) -> TargetFacts {
+        let release: Release = name.parse().expect("a release");
+        TargetFacts::from(&release)
+    }
+
+    /// What is written of these results, which is always as the schema wants it.
     fn written(results: &Results) -> String {
         let mut bytes = Vec::new();
         write_junit(results, &mut bytes).expect("written");
-        String::from_utf8(bytes).expect("UTF-8")
+        let xml = String::from_utf8(bytes).expect("UTF-8");
+        assert_eq!(junit_schema::check(&xml), Ok(()), "{xml}");
+        xml
     }
 
-    /// How often each element is there; the text is well-formed XML.
+    /// How often each element is there.
     fn elements(xml: &str) -> HashMap<String, usize> {
         let mut reader = Reader::from_str(xml);
         let mut counts = HashMap::new();
@@ -269,41 +398,115 @@ mod tests {
         }
     }
 
+    /// The values of an attribute of all elements with a name.
+    fn values(xml: &str, element: &str, attribute: &str) -> Vec<String> {
+        let (element, attribute) = (format!("<{element} "), format!("{attribute}=\""));
+        let parts = xml.split(&element).skip(1);
+        let values = parts.filter_map(|part| {
+            let (_, rest) = part.split_once(&attribute)?;
+            Some(rest.split_once('"')?.0.to_owned())
+        });
+        values.collect()
+    }
+
+    /// Whether failures or errors are there: exactly where the exit status is not 0.
+    fn assert_agrees(results: &Results, what: &str) -> HashMap<String, usize> {
+        let xml = written(results);
+        let counts = elements(&xml);
+        let is_red = counts.contains_key("failure") || counts.contains_key("error");
+        let status = results.exit_status();
+        assert_eq!(
+            is_red,
+            status != ExitStatus::AsExpected,
+            "{what}: {status:?} {xml}"
+        );
+        counts
+    }
+
     #[test]
     fn it_is_red_exactly_where_the_exit_status_is_not_0() {
         for verdict in ALL {
             for expected in ALL {
+                let what = format!("{verdict} {expected}");
                 let mut results = Results::new(Vec::new());
                 results.runs.push(run(verdict, expected));
-                let xml = written(&results);
-                let counts = elements(&xml);
-                let is_red = counts.contains_key("failure") || counts.contains_key("error");
-                let status = results.exit_status();
-                assert_eq!(
-                    is_red,
-                    status != ExitStatus::AsExpected,
-                    "{verdict} {expected}: {xml}"
-                );
+                let counts = assert_agrees(&results, &what);
                 let is_error = counts.contains_key("error");
                 assert_eq!(
                     is_error,
-                    status == ExitStatus::Broken,
-                    "{verdict} {expected}"
+                    results.exit_status() == ExitStatus::Broken,
+                    "{what}"
                 );
-                let is_pass = !is_red && !counts.contains_key("skipped");
-                assert_eq!(
-                    is_pass,
-                    (verdict, expected) == (Verdict::Pass, Verdict::Pass)
-                );
+                let is_pass = ["failure", "error", "skipped"]
+                    .iter()
+                    .all(|one| !counts.contains_key(*one));
+                let is_plain_pass = (verdict, expected) == (Verdict::Pass, Verdict::Pass);
+                assert_eq!(is_pass, is_plain_pass, "{what}");
             }
         }
         let mut results = Results::new(Vec::new());
-        assert!(elements(&written(&results)).contains_key("error"));
+        assert!(assert_agrees(&results, "nothing").contains_key("error"));
         results.runs.push(run(Verdict::Pass, Verdict::Pass));
-        assert!(!elements(&written(&results)).contains_key("error"));
+        assert!(!assert_agrees(&results, "one run").contains_key("error"));
         results.unfinished = true;
         assert_eq!(results.exit_status(), ExitStatus::Broken);
-        assert!(elements(&written(&results)).contains_key("error"));
+        assert!(assert_agrees(&results, "unfinished").contains_key("error"));
+    }
+
+    #[test]
+    fn it_is_red_exactly_where_the_exit_status_is_not_0_also_where_targets_are_compared() {
+        let pairs = || ALL.iter().flat_map(|one| ALL.map(|other| (*one, other)));
+        for (verdict, expected) in pairs() {
+            for (against, expected_against) in pairs() {
+                let mut results = Results::new(vec![facts("mug@1.0.0"), facts("mug@1.0.1")]);
+                let first = run_on("mug@1.0.0", verdict, expected);
+                let second = run_on("mug@1.0.1", against, expected_against);
+                results.compare(std::slice::from_ref(&first), std::slice::from_ref(&second));
+                results.runs = vec![first, second];
+                let what = format!("{verdict} ({expected}), {against} ({expected_against})");
+                let counts = assert_agrees(&results, &what);
+                let broken = [verdict, against].contains(&Verdict::Broken);
+                assert_eq!(counts.contains_key("error"), broken, "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_known_defect_is_skipped_with_its_reason_and_what_was_seen() {
+        let mut results = Results::new(Vec::new());
+        results.runs.push(run(Verdict::Fail, Verdict::Fail));
+        let xml = written(&results);
+        let messages = values(&xml, "skipped", "message");
+        assert!(
+            messages[0].starts_with("known defect: because; seen: seen &lt;&amp;&gt;"),
+            "{xml}"
+        );
+    }
+
+    #[test]
+    fn what_is_red_says_why_and_how_to_see_it_again() {
+        let mut broken = run(Verdict::Broken, Verdict::Pass);
+        broken.broken = serde_json::from_value(json!({
+            "component": "driver", "reason": "it died", "last_lines": ["its last words"],
+            "worth_a_retry": true,
+        }))
+        .expect("a reason");
+        broken.broken_attempts = broken.broken.iter().cloned().collect();
+        let mut results = Results::new(Vec::new());
+        results.runs = vec![broken, run(Verdict::Pass, Verdict::Fail)];
+        let xml = written(&results);
+        for text in [
+            "o violated: a",
+            "driver: it died",
+            "its last words",
+            "attempt 1 was broken",
+            "evidence: runs/mug@1",
+            "again: gymcheck run a/b --target mug@1 --pairs chrome+chrome",
+            "2026-01-02T03:04:05.678+00:00",
+            "type=\"unexpected-pass\"",
+        ] {
+            assert!(xml.contains(text), "{text}: {xml}");
+        }
     }
 
     #[test]
@@ -312,9 +515,22 @@ mod tests {
         early.verdict = Verdict::Vacuous;
         early.missed = Some("step 3: waited in vain".to_owned());
         let mut results = Results::new(Vec::new());
-        results.runs.push(early);
+        results.runs.push(early.clone());
         assert!(written(&results).contains("waited in vain"));
-        assert_eq!(elements(&written(&results))["failure"], 1);
+        assert_eq!(assert_agrees(&results, "early")["failure"], 1);
+        // On the first of two targets it is no surprise; it is no pass either.
+        results.targets = vec![facts("mug@1"), facts("mug@2")];
+        let counts = assert_agrees(&results, "early on the measure");
+        assert_eq!(counts["skipped"], 1);
+    }
+
+    #[test]
+    fn a_broken_run_without_checks_is_red() {
+        let mut broken = run(Verdict::Broken, Verdict::Pass);
+        broken.checks.clear();
+        let mut results = Results::new(Vec::new());
+        results.runs.push(broken);
+        assert_eq!(assert_agrees(&results, "no checks")["error"], 1);
     }
 
     #[test]
@@ -333,7 +549,7 @@ mod tests {
                 "check": "c", "fate": fate, "account": "why", "changed": {},
             });
             results.mutants = vec![serde_json::from_value(row).expect("a row")];
-            let counts = elements(&written(&results));
+            let counts = assert_agrees(&results, fate);
             assert_eq!(counts["testcase"], 2);
             for element in ["failure", "error"] {
                 assert_eq!(counts.contains_key(element), red == Some(element), "{fate}");
@@ -342,31 +558,57 @@ mod tests {
     }
 
     #[test]
-    fn the_root_has_no_attribute_that_strict_readers_refuse() {
-        let mut results = Results::new(Vec::new());
-        results.runs.push(run(Verdict::Fail, Verdict::Fail));
+    fn no_two_have_the_same_name_and_only_the_spec_ends_with_a_dot() {
+        let mut results = Results::new(vec![facts("mug@1.0.0"), facts("mug@1.0.1")]);
+        let first = run_on("mug@1.0.0", Verdict::Pass, Verdict::Pass);
+        let mut repaired = first.clone();
+        repaired.repairs = vec!["r".to_owned()];
+        let mut repeated = first.clone();
+        repeated.repetition = 2;
+        let second = run_on("mug@1.0.1", Verdict::Pass, Verdict::Pass);
+        results.runs = vec![first.clone(), first, repaired, repeated, second];
+        let row = json!({
+            "mutant": "m", "requirement": "P2P-01", "spec": "a/b", "pair": "chrome+chrome",
+            "check": "c", "fate": "killed", "account": "why", "changed": {},
+        });
+        let row = serde_json::from_value(row).expect("a row");
+        results.mutants = vec![row; 2];
+        results.mutants[1].account = "the second time".to_owned();
         let xml = written(&results);
-        let root = xml.lines().nth(1).expect("a root");
+        let suites = values(&xml, "testsuite", "name");
         assert_eq!(
-            root,
-            r#"<testsuites name="gymcheck" tests="1" failures="0" errors="0">"#
+            suites,
+            [
+                "a/b.chrome+chrome on mug@1.0.0",
+                "a/b.chrome+chrome on mug@1.0.0 #2",
+                "a/b.chrome+chrome + r on mug@1.0.0",
+                "a/b.chrome+chrome on mug@1.0.0 time 2",
+                "a/b.chrome+chrome on mug@1.0.1",
+                "mutants",
+                "differences",
+            ]
         );
-        assert!(
-            xml.contains(r#"tests="1" skipped="1""#),
-            "a suite says it: {xml}"
-        );
+        let classes = values(&xml, "testcase", "classname");
+        let names = values(&xml, "testcase", "name");
+        let cases: BTreeSet<_> = classes.iter().zip(&names).collect();
+        assert_eq!(cases.len(), names.len(), "{cases:?}");
+        for class in &classes[..5] {
+            let (spec, _) = class.rsplit_once('.').expect("a dot");
+            assert_eq!(spec, "a/b");
+        }
     }
 
+    /// Hostile or damaged results are written, too.
     #[test]
-    fn no_two_suites_have_the_same_name() {
+    fn a_time_that_is_none_is_left_out() {
+        let mut endless = run(Verdict::Pass, Verdict::Pass);
+        endless.seconds = 1e30;
+        endless.started_at = Some("yesterday".to_owned());
         let mut results = Results::new(Vec::new());
-        results.runs = vec![
-            run(Verdict::Pass, Verdict::Pass),
-            run(Verdict::Pass, Verdict::Pass),
-        ];
+        results.runs = vec![endless];
         let xml = written(&results);
         assert!(
-            xml.contains("\"a/b.chrome+chrome\"") && xml.contains("\"a/b.chrome+chrome #2\""),
+            !xml.contains(" time=") && !xml.contains("timestamp"),
             "{xml}"
         );
     }

@@ -3,22 +3,26 @@
 mod account;
 mod defects;
 mod files;
+mod hosted;
 mod html;
 mod junit;
+#[cfg(test)]
+mod junit_schema;
 mod rejudge;
 mod results;
 mod share;
 mod summary;
 mod terminal;
 mod timeline;
+mod told;
 mod trace;
 
 pub use defects::{Defect, defects};
 pub use files::{ReportError, Reports, read_results, write_reports, write_results};
+pub use hosted::tell_hosted_ci;
 pub use rejudge::{EVIDENCE, Judged, RejudgeError, judge_again, logs_below, results_again};
 pub use results::{ExitStatus, Results};
 pub use share::{Packed, ShareError, Shown, share};
-pub use summary::tell_hosted_ci;
 pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};
 pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};
 pub use trace::Trace;

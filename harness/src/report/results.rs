@@ -19,6 +19,7 @@ pub(super) const VERSION: u32 = 1;
 #[schemars(deny_unknown_fields)]
 pub struct Results {
     /// The version of this format.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// The version of gymcheck.
     pub gymcheck: String,

@@ -1,77 +1,96 @@
-//! `summary.md`, and what a hosted CI shows of a call: its job summary and its annotations.
+//! `summary.md`: the answer in Markdown, for the job's page of a hosted CI.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
-use super::html::answer::{sentence, surprises};
+use super::defects::Defect;
+use super::html::answer::sentence;
 use super::results::Results;
-use crate::run::{Fate, RunRecord};
+use super::told::{Told, of_differences, of_mutants, of_runs, shortened};
+use crate::run::{Change, Fate};
 
-/// How many annotations of each kind a hosted CI shows.
-const SHOWN: usize = 10;
+/// How many things a list names before it counts the rest: a hosted CI refuses a summary of more than
+/// 1 MiB.
+const LISTED: usize = 50;
 
 /// The answer in Markdown.
 #[must_use]
 pub(super) fn summary(results: &Results) -> String {
-    let mut text = format!("## gymcheck: {}\n\n", escaped(&sentence(results)));
-    text.push_str(&matrix(results));
-    text.push_str(&unexpected(results));
-    let alive = results
-        .mutants
-        .iter()
-        .filter(|one| one.fate != Fate::Killed);
-    let alive: Vec<_> = alive.collect();
-    if !results.mutants.is_empty() {
-        let all = results.mutants.len();
-        let _ = writeln!(
-            text,
-            "\n### Mutants: {} of {all} killed\n",
-            all - alive.len()
-        );
-        for one in alive {
-            let _ = writeln!(
-                text,
-                "- **{}**: {}",
-                escaped(&one.mutant),
-                escaped(&one.account)
-            );
-        }
-    }
-    if !results.defects.is_empty() {
-        let count = results.defects.len();
-        let _ = writeln!(
-            text,
-            "\n<details><summary>{count} known defects of the target</summary>\n"
-        );
-        for one in &results.defects {
-            let _ = writeln!(
-                text,
-                "- **{}** {} of {} on {}, {} of {} times: {}",
-                escaped(&one.requirement),
-                escaped(&one.check),
-                escaped(&one.spec),
-                escaped(&one.pair),
-                one.seen,
-                one.runs,
-                escaped(&one.reason)
-            );
-        }
-        text.push_str("\n</details>\n");
-    }
-    text.push_str("\nWhat happened is in `report.html`, which needs nothing else.\n");
-    text
+    let parts = [
+        heading(results),
+        differences(results),
+        matrix(results),
+        section("Not as expected", &of_runs(results)),
+        mutants(results),
+        defects(&results.defects),
+        OPEN.to_owned(),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
 }
 
-/// How often a verdict was passed, and whether it was unexpected.
+const OPEN: &str = "\
+To see what happened, open `report.html` in a browser; it needs nothing else. It lies in the folder of \
+`--out`, beside `results.json`; of a hosted CI it is in the job's artifacts, if the workflow keeps that \
+folder. Each run has the command there that plays it again.
+";
+
+fn heading(results: &Results) -> String {
+    let targets: Vec<String> = results
+        .targets
+        .iter()
+        .map(|one| escaped(&one.name))
+        .collect();
+    let tested = match targets.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", targets.join(" and ")),
+    };
+    format!("## gymcheck: {}{tested}\n", escaped(&sentence(results)))
+}
+
+/// What is different on the second of two targets.
+fn differences(results: &Results) -> String {
+    let [first, second] = results.targets.as_slice() else {
+        return String::new();
+    };
+    let count = |change: Change| {
+        let all = results.differences.iter();
+        all.filter(|one| one.change == change).count()
+    };
+    let counts = [
+        (count(Change::Worse), "worse"),
+        (count(Change::Undecided), "undecided"),
+        (count(Change::Better), "better"),
+        (count(Change::Other), "other"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts
+        .map(|(count, change)| format!("{count} {change}"))
+        .collect();
+    let counts = match counts.is_empty() {
+        true => "no check differs".to_owned(),
+        false => counts.join(", "),
+    };
+    let title = format!(
+        "{} against {}: {counts}",
+        escaped(&second.name),
+        escaped(&first.name)
+    );
+    format!("### {title}\n{}", list(&of_differences(results)))
+}
+
+/// How often a verdict was passed, and whether it was not expected.
 type Counts = BTreeMap<(String, bool), usize>;
 
 /// Requirements and pairs, and how often each verdict was passed.
 fn matrix(results: &Results) -> String {
     let mut cells: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
-    for run in plain(results) {
+    for run in results.runs.iter().filter(|run| run.mutant.is_none()) {
         for check in &run.checks {
-            let verdict = (check.verdict.to_string(), check.verdict != check.expected);
+            let verdict = match check.verdict == check.expected {
+                true if check.verdict.is_pass() => (check.verdict.to_string(), false),
+                true => (format!("{}, known", check.verdict), false),
+                false => (check.verdict.to_string(), true),
+            };
             let cell = cells.entry((&check.requirement, &run.pair)).or_default();
             *cell.entry(verdict).or_default() += 1;
         }
@@ -81,10 +100,15 @@ fn matrix(results: &Results) -> String {
     if ids.is_empty() {
         return String::new();
     }
-    let pairs: Vec<&str> = pairs.into_iter().collect();
-    let mut text = format!("| requirement | {} |\n|---|", pairs.join(" | "));
-    text.push_str(&"---|".repeat(pairs.len()));
-    text.push('\n');
+    let row = |id: &str, cells: Vec<String>| format!("| {id} | {} |\n", cells.join(" | "));
+    let mut text = row(
+        "requirement",
+        pairs.iter().map(|pair| escaped(pair)).collect(),
+    );
+    text.push_str(&row(
+        "---",
+        pairs.iter().map(|_| "---".to_owned()).collect(),
+    ));
     for id in ids {
         let of_pair = |pair: &&str| {
             let counts = cells.get(&(id, *pair)).into_iter().flatten();
@@ -92,70 +116,81 @@ fn matrix(results: &Results) -> String {
                 true => format!("**{count} {verdict}, unexpected**"),
                 false => format!("{count} {verdict}"),
             });
-            counts.collect::<Vec<String>>().join(", ")
+            counts.collect::<Vec<String>>().join("; ")
         };
-        let row: Vec<String> = pairs.iter().map(of_pair).collect();
-        let _ = writeln!(text, "| {} | {} |", escaped(id), row.join(" | "));
+        text.push_str(&row(&escaped(id), pairs.iter().map(of_pair).collect()));
     }
     text
 }
 
-fn unexpected(results: &Results) -> String {
-    let mut text = String::new();
-    for run in plain(results) {
-        for told in told(run) {
-            if text.is_empty() {
-                text.push_str("\n### Not as expected\n\n");
-            }
-            let _ = writeln!(
-                text,
-                "- **{}**: {}",
-                escaped(&told.title),
-                escaped(&told.account)
-            );
-        }
+fn section(title: &str, all: &[Told]) -> String {
+    match all.is_empty() {
+        true => String::new(),
+        false => format!("### {title}\n{}", list(all)),
     }
-    text
 }
 
-/// The runs that are judged for themselves.
-fn plain(results: &Results) -> impl Iterator<Item = &RunRecord> {
-    results.runs.iter().filter(|run| run.mutant.is_none())
-}
-
-/// One thing that somebody must look at.
-struct Told {
-    title: String,
-    account: String,
-}
-
-/// What is not as expected about a run, or that it decided nothing.
-fn told(run: &RunRecord) -> Vec<Told> {
-    let place = format!("{} on {}", run.spec, run.pair);
-    if let Some(broken) = &run.broken {
-        return vec![Told {
-            title: format!("broken: {place}"),
-            account: format!("{}: {}", broken.component, broken.reason),
-        }];
-    }
-    if !run.is_unexpected() {
-        return Vec::new();
-    }
-    let checks = surprises(run).map(|check| Told {
-        title: format!(
-            "{} {} {}: {place}",
-            check.requirement, check.check, check.verdict
-        ),
-        account: check.account.clone(),
+fn list(all: &[Told]) -> String {
+    let items = all.iter().map(|one| {
+        let (title, account) = (escaped(&one.title), escaped(&shortened(&one.account)));
+        format!("- **{title}**: {account}\n")
     });
-    let missed = run.missed.iter().map(|missed| Told {
-        title: format!("{}: {place}", run.verdict),
-        account: format!("the run ended early at {missed}"),
-    });
-    checks.chain(missed).collect()
+    items_of(items.collect())
 }
 
-/// A text that Markdown and HTML take for nothing else.
+/// The items of a list behind an empty line, the rest of a long one counted.
+fn items_of(mut items: Vec<String>) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let rest = items.len().saturating_sub(LISTED);
+    items.truncate(LISTED);
+    if rest > 0 {
+        items.push(format!("- and {rest} more\n"));
+    }
+    format!("\n{}", items.concat())
+}
+
+fn mutants(results: &Results) -> String {
+    let all = results.mutants.len();
+    if all == 0 {
+        return String::new();
+    }
+    let killed = results.mutants.iter();
+    let killed = killed.filter(|one| one.fate == Fate::Killed).count();
+    let alive = list(&of_mutants(results));
+    format!("### Mutants: {killed} of {all} killed\n{alive}")
+}
+
+/// The known defects, folded: they are no surprise, and no less wrong.
+fn defects(defects: &[Defect]) -> String {
+    if defects.is_empty() {
+        return String::new();
+    }
+    let items = defects.iter().map(|one| {
+        format!(
+            "- **{} {}** of {} on {} ({}), {} of {} times: {}\n  - seen: {}\n  - again: <code>{}</code>\n",
+            escaped(&one.requirement),
+            escaped(&one.check),
+            escaped(&one.spec),
+            escaped(&one.pair),
+            escaped(&one.target),
+            one.seen,
+            one.runs,
+            escaped(&shortened(&one.reason)),
+            escaped(&shortened(&one.account)),
+            escaped(&one.again)
+        )
+    });
+    format!(
+        "<details><summary>Known defects of the target that were seen: {}</summary>\n{}\n</details>\n",
+        defects.len(),
+        items_of(items.collect())
+    )
+}
+
+/// A text that Markdown and HTML take for nothing else, in one line. It never stands at the beginning
+/// of a line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for one in text.chars() {
@@ -163,94 +198,27 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '|' | '[' | ']' | '~' => {
+            '\\' | '`' | '*' | '_' | '|' | '[' | ']' | '~' | '$' => {
                 escaped.push('\\');
                 escaped.push(one);
             }
-            '\n' | '\r' => escaped.push(' '),
+            control if control.is_control() => escaped.push(' '),
             other => escaped.push(other),
         }
     }
     escaped
 }
 
-/// Tells a hosted CI: annotations in its log (where `GITHUB_ACTIONS` is `true`), and the summary in the
-/// file that it names (`GITHUB_STEP_SUMMARY`).
-///
-/// # Errors
-/// The summary's file cannot be written.
-pub fn tell_hosted_ci(results: &Results) -> io::Result<()> {
-    if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
-        for line in annotations(results) {
-            println!("{line}");
-        }
-    }
-    if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
-        let mut file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file)?;
-        file.write_all(summary(results).as_bytes())?;
-    }
-    Ok(())
-}
-
-/// Errors for what is not as expected, warnings for known defects.
-fn annotations(results: &Results) -> Vec<String> {
-    let mut errors: Vec<Told> = plain(results).flat_map(told).collect();
-    let alive = results
-        .mutants
-        .iter()
-        .filter(|one| one.fate != Fate::Killed);
-    errors.extend(alive.map(|one| Told {
-        title: format!("mutant {} was not killed", one.mutant),
-        account: one.account.clone(),
-    }));
-    let warnings = results.defects.iter().map(|one| Told {
-        title: format!(
-            "known defect: {} {} of {}",
-            one.requirement, one.check, one.spec
-        ),
-        account: one.account.clone(),
-    });
-    let warnings: Vec<Told> = warnings.collect();
-    let mut lines = Vec::new();
-    for (kind, all) in [("error", errors), ("warning", warnings)] {
-        let shown = if all.len() > SHOWN { SHOWN - 1 } else { SHOWN };
-        let rest = all.len().saturating_sub(shown);
-        for one in all.iter().take(shown) {
-            lines.push(annotation(kind, &one.title, &one.account));
-        }
-        if rest > 0 {
-            lines.push(annotation(
-                kind,
-                "gymcheck",
-                &format!("and {rest} more, see report.html"),
-            ));
-        }
-    }
-    lines
-}
-
-/// A workflow command: percent signs, line ends, and in its properties colons and commas are escaped.
-fn annotation(kind: &str, title: &str, text: &str) -> String {
-    let data = |text: &str| {
-        text.replace('%', "%25")
-            .replace('\r', "%0D")
-            .replace('\n', "%0A")
-    };
-    let title = data(title).replace(':', "%3A").replace(',', "%2C");
-    format!("::{kind} title={title}::{}", data(text))
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::target::{Release, TargetFacts};
     use crate::verdict::Verdict;
 
-    fn results(count: usize, expected: Verdict) -> Results {
+    /// That many runs that fail, where this is expected.
+    pub(in crate::report) fn results(count: usize, expected: Verdict) -> Results {
         let mut results = Results::new(Vec::new());
         for number in 0..count {
             let run = json!({
@@ -271,42 +239,105 @@ mod tests {
         results
     }
 
+    fn facts(name: &str) -> TargetFacts {
+        let release: Release = name.parse().expect("a release");
+        TargetFacts::from(&release)
+    }
+
     #[test]
     fn the_summary_says_what_is_not_as_expected_and_lets_no_markup_through() {
-        let text = summary(&results(1, Verdict::Pass));
-        insta::assert_snapshot!(text, @r"
-        ## gymcheck: 1 unexpected verdict
+        let mut results = results(1, Verdict::Pass);
+        for (mutant, fate) in [("good_one", "killed"), ("bad_one", "survived")] {
+            let row = json!({
+                "mutant": mutant, "requirement": "P2P-01", "spec": "a/b", "pair": "chrome+chrome",
+                "check": "c", "fate": fate, "account": "c says pass", "changed": {},
+            });
+            results
+                .mutants
+                .push(serde_json::from_value(row).expect("a row"));
+        }
+        insta::assert_snapshot!(summary(&results), @r"
+        ## gymcheck: 1 unexpected verdict, 1 mutant survived
 
         | requirement | chrome+chrome |
-        |---|---|
+        | --- | --- |
         | P2P-01 | **1 fail, unexpected** |
 
         ### Not as expected
 
         - **P2P-01 c fail: a/0 on chrome+chrome**: 100 %: &lt;b&gt;, \`x\` \| y z
 
-        What happened is in `report.html`, which needs nothing else.
+        ### Mutants: 1 of 2 killed
+
+        - **mutant bad\_one survived**: c says pass
+
+        To see what happened, open `report.html` in a browser; it needs nothing else. It lies in the folder of `--out`, beside `results.json`; of a hosted CI it is in the job's artifacts, if the workflow keeps that folder. Each run has the command there that plays it again.
         ");
     }
 
     #[test]
-    fn annotations_are_escaped_and_no_more_than_a_hosted_ci_shows() {
-        let lines = annotations(&results(1, Verdict::Pass));
-        assert_eq!(
-            lines,
-            ["::error title=P2P-01 c fail%3A a/0 on chrome+chrome::100 %25: <b>, `x` | y%0Az"]
-        );
-        let lines = annotations(&results(14, Verdict::Pass));
-        assert_eq!(lines.len(), SHOWN);
-        assert_eq!(
-            lines[9],
-            "::error title=gymcheck::and 5 more, see report.html"
-        );
-        let known = annotations(&results(2, Verdict::Fail));
-        assert!(
-            known.iter().all(|line| line.starts_with("::warning ")),
-            "{known:?}"
-        );
-        assert_eq!(known.len(), 2);
+    fn known_defects_are_folded() {
+        insta::assert_snapshot!(summary(&results(1, Verdict::Fail)), @r"
+        ## gymcheck: Every verdict is as expected
+
+        | requirement | chrome+chrome |
+        | --- | --- |
+        | P2P-01 | 1 fail, known |
+
+        <details><summary>Known defects of the target that were seen: 1</summary>
+
+        - **P2P-01 c** of a/0 on chrome+chrome (mug@1), 1 of 1 times: because
+          - seen: 100 %: &lt;b&gt;, \`x\` \| y z
+          - again: <code>gymcheck run a/0 --target mug@1 --pairs chrome+chrome</code>
+
+        </details>
+
+        To see what happened, open `report.html` in a browser; it needs nothing else. It lies in the folder of `--out`, beside `results.json`; of a hosted CI it is in the job's artifacts, if the workflow keeps that folder. Each run has the command there that plays it again.
+        ");
+    }
+
+    #[test]
+    fn two_targets_are_told_by_their_differences() {
+        let mut results = results(2, Verdict::Pass);
+        results.targets = vec![facts("mug@1"), facts("mug@2")];
+        results.runs[1].spec = "a/0".to_owned();
+        results.runs[1].target = "mug@2".to_owned();
+        results.runs[0].verdict = Verdict::Pass;
+        results.runs[0].checks[0].verdict = Verdict::Pass;
+        let (first, second) = (results.runs[0].clone(), results.runs[1].clone());
+        results.compare(&[first], &[second]);
+        insta::assert_snapshot!(summary(&results), @r"
+        ## gymcheck: 1 unexpected verdict, 1 check got worse (mug@1 and mug@2)
+
+        ### mug@2 against mug@1: 1 worse
+
+        - **worse: P2P-01 c of a/0 on chrome+chrome**: pass -&gt; fail: 100 %: &lt;b&gt;, \`x\` \| y z
+
+        | requirement | chrome+chrome |
+        | --- | --- |
+        | P2P-01 | **1 fail, unexpected**; 1 pass |
+
+        ### Not as expected
+
+        - **P2P-01 c fail: a/0 on chrome+chrome, mug@2**: 100 %: &lt;b&gt;, \`x\` \| y z
+
+        To see what happened, open `report.html` in a browser; it needs nothing else. It lies in the folder of `--out`, beside `results.json`; of a hosted CI it is in the job's artifacts, if the workflow keeps that folder. Each run has the command there that plays it again.
+        ");
+    }
+
+    #[test]
+    fn a_summary_is_not_longer_than_a_hosted_ci_takes() {
+        let mut long = results(2000, Verdict::Pass);
+        for run in &mut long.runs {
+            run.checks[0].account = "<".repeat(10_000);
+        }
+        long.defects = results(2000, Verdict::Fail).defects;
+        for defect in &mut long.defects {
+            defect.account = "<".repeat(10_000);
+            defect.reason = "<".repeat(10_000);
+        }
+        let text = summary(&long);
+        assert!(text.len() < 1 << 20, "{}", text.len());
+        assert_eq!(text.matches("- and 1950 more\n").count(), 2);
     }
 }

@@ -235,6 +235,7 @@ mod tests {
             broken: None,
             missed: None,
             folder: PathBuf::new(),
+            started_at: None,
             seconds: 0.0,
         }
     }

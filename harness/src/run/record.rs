@@ -51,6 +51,9 @@ pub struct RunRecord {
     pub missed: Option<String>,
     /// The run's folder, below `--out`.
     pub folder: PathBuf,
+    /// When it began (the last attempt, if there were several), RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
 }
@@ -80,6 +83,7 @@ pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> 
         broken: judgement.broken,
         missed: judgement.missed,
         folder,
+        started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn title(results: &Results) -> String {
 /// The answer in one sentence.
 pub(in crate::report) fn sentence(results: &Results) -> String {
     let unexpected: usize = plain(results)
-        .filter(|run| run.verdict != Verdict::Broken)
+        .filter(|run| run.verdict != Verdict::Broken && !results.is_measure(run))
         .map(|run| surprises(run).count().max(usize::from(run.is_unexpected())))
         .sum();
     let of_mutants = |fate: Fate| {

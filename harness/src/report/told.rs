@@ -1,0 +1,226 @@
+//! What somebody must look at: whatever makes the exit status of a call another than 0, and nothing
+//! else.
+
+use super::html::answer::surprises;
+use super::results::Results;
+use crate::run::{Change, Fate, RunRecord};
+use crate::verdict::Verdict;
+
+/// One thing that somebody must look at.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// What it is, in a few words.
+    pub(super) title: String,
+    /// What was seen.
+    pub(super) account: String,
+}
+
+/// All of it, what is known of the target before what is not known.
+pub(super) fn told(results: &Results) -> Vec<Told> {
+    let mut all = of_runs(results);
+    all.extend(of_mutants(results));
+    all.extend(of_differences(results));
+    all
+}
+
+/// What is not as expected about runs, then what is broken. Mutants' runs are judged by the kill
+/// matrix, and the first of two targets is the measure for the other.
+pub(super) fn of_runs(results: &Results) -> Vec<Told> {
+    let runs = || results.runs.iter().filter(|run| run.mutant.is_none());
+    let surprising = runs().filter(|run| run.verdict != Verdict::Broken);
+    let surprising = surprising.filter(|run| run.is_unexpected() && !results.is_measure(run));
+    let broken = runs().filter(|run| run.verdict == Verdict::Broken);
+    let mut all: Vec<Told> = surprising
+        .flat_map(|run| of_run(results, run))
+        .chain(broken.map(|run| of_broken(results, run)))
+        .collect();
+    if results.unfinished || results.runs.is_empty() {
+        all.push(Told {
+            title: "broken: the call".to_owned(),
+            account: match results.unfinished {
+                true => "it was broken off before all runs were carried out".to_owned(),
+                false => "nothing was run".to_owned(),
+            },
+        });
+    }
+    all
+}
+
+fn of_run(results: &Results, run: &RunRecord) -> Vec<Told> {
+    let place = place(results, run);
+    let mut all: Vec<Told> = surprises(run)
+        .map(|check| Told {
+            title: format!(
+                "{} {} {}: {place}",
+                check.requirement, check.check, check.verdict
+            ),
+            account: match (check.verdict.is_pass(), &check.known) {
+                (true, Some(known)) => format!("{} was expected: {known}", check.expected),
+                _ => check.account.clone(),
+            },
+        })
+        .collect();
+    if run.missed.is_some() || all.is_empty() {
+        let missed = run.missed.as_ref();
+        all.push(Told {
+            title: format!("{}: {place}", run.verdict),
+            account: missed.map_or("the run is not as expected".to_owned(), |missed| {
+                format!("the run ended early at {missed}")
+            }),
+        });
+    }
+    all
+}
+
+fn of_broken(results: &Results, run: &RunRecord) -> Told {
+    let why = run.broken.as_ref();
+    Told {
+        title: format!("broken: {}", place(results, run)),
+        account: why.map_or("the run decided nothing".to_owned(), |broken| {
+            format!("{}: {}", broken.component, broken.reason)
+        }),
+    }
+}
+
+fn place(results: &Results, run: &RunRecord) -> String {
+    let target = match results.targets.len() {
+        0 | 1 => String::new(),
+        _ => format!(", {}", run.target),
+    };
+    format!("{} on {}{target}", run.spec, run.pair)
+}
+
+/// The mutants that are not killed.
+pub(super) fn of_mutants(results: &Results) -> Vec<Told> {
+    let alive = results.mutants.iter().filter_map(|one| {
+        let fate = match one.fate {
+            Fate::Killed => return None,
+            Fate::Survived => "survived",
+            Fate::Undecided => "undecided",
+        };
+        Some(Told {
+            title: format!("mutant {} {fate}", one.mutant),
+            account: one.account.clone(),
+        })
+    });
+    alive.collect()
+}
+
+/// What is worse on the second of two targets.
+pub(super) fn of_differences(results: &Results) -> Vec<Told> {
+    let worse = results.differences.iter();
+    let worse = worse.filter(|one| one.change == Change::Worse);
+    let told = worse.map(|one| Told {
+        title: format!(
+            "worse: {} {} of {} on {}",
+            one.requirement, one.check, one.spec, one.pair
+        ),
+        account: format!("{} -> {}: {}", one.target, one.against, one.account),
+    });
+    told.collect()
+}
+
+/// The most characters of a text from a run that summaries and annotations show.
+const MOST_CHARACTERS: usize = 600;
+
+/// A text that is not longer than a summary should have.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::ExitStatus;
+    use crate::report::html::answer::sentence;
+    use crate::target::{Release, TargetFacts};
+
+    const ALL: [Verdict; 6] = [
+        Verdict::Pass,
+        Verdict::Fail,
+        Verdict::Vacuous,
+        Verdict::Broken,
+        Verdict::NotApplicable,
+        Verdict::Unstable,
+    ];
+
+    fn run(target: &str, verdict: Verdict, expected: Verdict) -> RunRecord {
+        serde_json::from_value(json!({
+            "spec": "a/b", "pair": "chrome+chrome", "target": target, "verdict": verdict,
+            "expected": expected, "attempts": 1, "folder": "f", "seconds": 1.0,
+            "checks": [{
+                "check": "c", "requirement": "P2P-01", "verdict": verdict, "expected": expected,
+                "known": "because", "account": "seen", "stimuli": [], "oracles": [],
+            }],
+        }))
+        .expect("a run")
+    }
+
+    fn facts(name: &str) -> TargetFacts {
+        let release: Release = name.parse().expect("a release");
+        TargetFacts::from(&release)
+    }
+
+    fn assert_agrees(results: &Results) {
+        let told = told(results);
+        let as_expected = results.exit_status() == ExitStatus::AsExpected;
+        assert_eq!(told.is_empty(), as_expected, "{told:?} {:?}", results.runs);
+        let sentence = sentence(results);
+        let good = ["Every verdict is as expected", "All 1 mutants killed"];
+        let is_good = good.contains(&sentence.as_str());
+        assert_eq!(is_good, as_expected, "{sentence} {:?}", results.runs);
+    }
+
+    #[test]
+    fn something_is_told_exactly_where_the_exit_status_is_not_0() {
+        assert_agrees(&Results::new(Vec::new()));
+        let pairs = || ALL.iter().flat_map(|one| ALL.map(|other| (*one, other)));
+        for (verdict, expected) in pairs() {
+            let mut results = Results::new(vec![facts("mug@1")]);
+            results.runs = vec![run("mug@1", verdict, expected)];
+            assert_agrees(&results);
+            results.unfinished = true;
+            assert_agrees(&results);
+            for (against, expected_against) in pairs() {
+                let mut results = Results::new(vec![facts("mug@1"), facts("mug@2")]);
+                let first = run("mug@1", verdict, expected);
+                let second = run("mug@2", against, expected_against);
+                results.compare(std::slice::from_ref(&first), std::slice::from_ref(&second));
+                results.runs = vec![first, second];
+                assert_agrees(&results);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_ended_early_and_a_mutant_that_lives_are_told() {
+        let mut results = Results::new(vec![facts("mug@1")]);
+        let mut early = run("mug@1", Verdict::Pass, Verdict::Pass);
+        early.verdict = Verdict::Vacuous;
+        early.missed = Some("step 3".to_owned());
+        results.runs = vec![early];
+        assert_agrees(&results);
+        assert_eq!(told(&results)[0].account, "the run ended early at step 3");
+        results.runs = vec![run("mug@1", Verdict::Pass, Verdict::Pass)];
+        for fate in ["killed", "survived", "undecided"] {
+            let row = json!({
+                "mutant": "m", "requirement": "P2P-01", "spec": "a/b", "pair": "chrome+chrome",
+                "check": "c", "fate": fate, "account": "why", "changed": {},
+            });
+            results.mutants = vec![serde_json::from_value(row).expect("a row")];
+            assert_agrees(&results);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let long = "ä".repeat(2 * MOST_CHARACTERS);
+        assert_eq!(shortened(&long).chars().count(), MOST_CHARACTERS + 1);
+        assert_eq!(shortened("short"), "short");
+    }
+}
