@@ -146,6 +146,38 @@ fn what_is_packed_is_judged_as_before_and_tells_nothing_of_anybody() {
 }
 
 #[test]
+fn a_log_that_is_cut_off_is_packed_as_far_as_it_goes() {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    let out = tempfile::tempdir().expect("a folder");
+    let secrets = recorded(out.path(), "good");
+    let log = out.path().join("runs/good/evidence.jsonl");
+    let whole = std::fs::read(&log).expect("evidence");
+    // In the line of the answers, so that what is cut off holds a secret.
+    let typed = whole
+        .windows(6)
+        .position(|part| part == b"mother")
+        .expect("the answers");
+    std::fs::write(&log, &whole[..typed + 20]).expect("written");
+    std::fs::write(out.path().join("runs/good/server.log"), "").expect("written");
+    let archive = out.path().join("shared.zip");
+    let packed = share(&catalogue, out.path(), &archive, Shown::default()).expect("packed");
+    assert_eq!(packed.runs, 1);
+    for (name, bytes) in content(&archive) {
+        assert!(!holds(&bytes, "mother"), "{name}");
+        assert!(
+            secrets.iter().all(|secret| !holds(&bytes, secret)),
+            "{name}"
+        );
+        if name.ends_with("results.json") {
+            assert!(
+                holds(&bytes, "the evidence is cut off"),
+                "it is judged broken"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_is_asked_for_stays() {
     let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
     let out = tempfile::tempdir().expect("a folder");

@@ -64,16 +64,6 @@ pub enum ShareError {
         /// The folder.
         path: PathBuf,
     },
-    /// A line of the evidence is no JSON, so that nobody knows what to mask in it.
-    #[error("{}:{line} cannot be read, so that nothing in it can be masked", .path.display())]
-    Line {
-        /// The evidence.
-        path: PathBuf,
-        /// Line number, from 1.
-        line: usize,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
     /// The reports cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -192,16 +182,50 @@ impl Masks {
             if let Some(path) = value.pointer("/target_facts/path").and_then(Value::as_str) {
                 self.machine.insert(path.to_owned(), "<target>");
             }
-            Ok(())
         })
     }
 
+    /// Learns the ids of participants: wherever a field of that name stands, and from the addresses of
+    /// pages, whose last part is the id. A page may be gone before it has told whose it is.
     fn learn_subjects(&mut self, value: &Value) {
-        if self.shown.subjects || event_name(value) != Some("register_subject") {
+        if self.shown.subjects {
             return;
         }
-        let id = value.pointer("/packet/args/0/subject_id");
-        if let Some(id) = id.and_then(Value::as_str).filter(|id| !id.is_empty()) {
+        if value.get("event").is_some_and(|event| event == "hello")
+            && let Some(url) = value.get("url").and_then(Value::as_str)
+            && let Ok(url) = url::Url::parse(url)
+            && let Some(last) = url.path_segments().and_then(|mut parts| parts.next_back())
+        {
+            self.add_subject(last);
+        }
+        self.learn_fields(value);
+    }
+
+    fn learn_fields(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, inner) in fields {
+                    match (name.as_str(), inner) {
+                        ("subject_id" | "subjectName" | "subject_name", Value::String(id)) => {
+                            self.add_subject(id);
+                        }
+                        ("player_subjects", Value::Object(subjects)) => {
+                            for id in subjects.values().filter_map(Value::as_str) {
+                                self.add_subject(id);
+                            }
+                        }
+                        _ => self.learn_fields(inner),
+                    }
+                }
+            }
+            Value::Array(elements) => elements.iter().for_each(|one| self.learn_fields(one)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// An id that is too short to be told from other words is none that a platform would give.
+    fn add_subject(&mut self, id: &str) {
+        if id.len() > 4 {
             let number = self.subjects.len() + 1;
             let known = self.subjects.entry(id.to_owned());
             known.or_insert_with(|| format!("subject-{number}"));
@@ -350,7 +374,6 @@ impl Masks {
             self.mask_strings(&mut value);
             lines.push_str(&value.to_string());
             lines.push('\n');
-            Ok(())
         })?;
         std::fs::write(to, lines).map_err(at(to))
     }
@@ -376,18 +399,14 @@ fn event_name(value: &Value) -> Option<&str> {
     value.pointer("/packet/name")?.as_str()
 }
 
-fn each_line(
-    log: &Path,
-    mut with: impl FnMut(Value) -> Result<(), ShareError>,
-) -> Result<(), ShareError> {
-    let text = std::fs::read_to_string(log).map_err(at(log))?;
-    for (index, line) in text.lines().enumerate() {
-        let value = serde_json::from_str(line).map_err(|source| ShareError::Line {
-            path: log.to_owned(),
-            line: index + 1,
-            source,
-        })?;
-        with(value)?;
+/// Goes through a log, as far as it can be read: in what comes after that, nobody knows what to mask.
+fn each_line(log: &Path, mut with: impl FnMut(Value)) -> Result<(), ShareError> {
+    let bytes = std::fs::read(log).map_err(at(log))?;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(value) if line.ends_with(b"\n") => with(value),
+            _ => break,
+        }
     }
     Ok(())
 }

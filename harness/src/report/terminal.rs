@@ -102,10 +102,11 @@ impl RunProgress<'_> {
         }
         for run in runs {
             let (verdict, seconds) = (run.verdict, run.seconds);
-            let as_known = match verdict.is_pass() || run.is_unexpected() {
-                true => "",
-                false => ", as known",
-            };
+            let as_known =
+                match verdict.is_pass() || verdict == Verdict::Broken || run.is_unexpected() {
+                    true => "",
+                    false => ", as known",
+                };
             self.all.line(&format!(
                 "{}: {} {verdict}{as_known} after {seconds:.1} s",
                 self.title, run.spec

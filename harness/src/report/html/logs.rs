@@ -11,9 +11,9 @@ use crate::report::timeline::{cut, when};
 use crate::spec::PlayerName;
 
 /// How many lines of a source are kept: its last ones.
-const LINES: usize = 200;
+const LINES: usize = 120;
 /// How long a line may be.
-const LENGTH: usize = 300;
+const LENGTH: usize = 240;
 /// How many lines stand around a failure.
 const AROUND: usize = 40;
 

@@ -5,13 +5,13 @@ use serde_json::Value;
 use crate::evidence::Event;
 
 /// How long a text may be.
-const TEXT: usize = 120;
+const TEXT: usize = 80;
 /// How many elements of a list are shown, and how many fields of an object.
 const ELEMENTS: usize = 8;
 /// How deep objects and lists are shown.
 const DEPTH: usize = 4;
 /// How long all of it may be.
-const ALL: usize = 480;
+const ALL: usize = 300;
 
 /// What an event says, as JSON that was cut to a bearable length.
 pub(in crate::report) fn detail(event: &Event) -> String {
