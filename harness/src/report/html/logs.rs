@@ -10,8 +10,10 @@ use crate::evidence::{Fact, Log, PageFact};
 use crate::report::timeline::{cut, when};
 use crate::spec::PlayerName;
 
-/// How many lines of a source are kept: its last ones.
+/// How many lines of a source are kept where something failed: its last ones.
 const LINES: usize = 120;
+/// How many where nothing did.
+const LINES_OF_A_PASS: usize = 40;
 /// How long a line may be.
 const LENGTH: usize = 240;
 /// How many lines stand around a failure.
@@ -29,6 +31,10 @@ struct Line {
 
 pub(super) fn of_run(log: &Log, folder: &Path, failure: Option<f64>) -> Markup {
     let mut lines = lines(log);
+    let most = match failure {
+        Some(_) => LINES,
+        None => LINES_OF_A_PASS,
+    };
     lines.sort_by(|one, other| one.at.total_cmp(&other.at));
     let mut sources: Vec<&str> = lines.iter().map(|line| line.source.as_str()).collect();
     sources.sort_unstable();
@@ -42,11 +48,11 @@ pub(super) fn of_run(log: &Log, folder: &Path, failure: Option<f64>) -> Markup {
             @let said: Vec<&Line> = lines.iter().filter(|line| line.source == source).collect();
             details {
                 summary { (source) ", " (said.len()) " lines"
-                    @if said.len() > LINES { ", the last " (LINES) } }
-                (table(said[said.len().saturating_sub(LINES)..].to_vec()))
+                    @if said.len() > most { ", the last " (most) } }
+                (table(said[said.len().saturating_sub(most)..].to_vec()))
             }
         }
-        @for player in PlayerName::BOTH { (driver(folder, player)) }
+        @for player in PlayerName::BOTH { (driver(folder, player, most)) }
     }
 }
 
@@ -107,14 +113,14 @@ fn level(level: &str) -> &'static str {
     }
 }
 
-fn driver(folder: &Path, player: PlayerName) -> Markup {
+fn driver(folder: &Path, player: PlayerName, most: usize) -> Markup {
     let name = format!("driver-{player}.log");
     let Ok(bytes) = std::fs::read(folder.join(&name)) else {
         return html! {};
     };
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<String> = text.lines().map(|line| cut(line, LENGTH)).collect();
-    let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    let last = lines[lines.len().saturating_sub(most)..].join("\n");
     html! {
         @if !lines.is_empty() {
             details {

@@ -92,7 +92,7 @@ fn said(log: &Log) -> Row {
                 true => Style::Error,
                 false => Style::Natural,
             };
-            let label = super::detail::cut(line, 160);
+            let label = super::detail::cut(line, 100);
             row.marks.push(super::Mark {
                 detail: String::new(),
                 ..mark(event, label, style)
