@@ -11,6 +11,10 @@ use gymcheck::verdict::Verdict;
 /// Texts of the recorded run that must not leave: what was typed, and who typed it.
 const SECRET: &str = "my mother's maiden name is \"Ångström\"";
 
+/// The same as JSON in ASCII, and as Python writes it in ASCII.
+const ASCII: &str = r#"my mother's maiden name is \"\u00c5ngstr\u00f6m\""#;
+const PYTHON: &str = r#"my mother's maiden name is "\xc5ngstr\xf6m""#;
+
 /// A folder of runs: the recorded good run, its participants and its answers known.
 fn recorded(out: &Path, name: &str) -> Vec<String> {
     let text = std::fs::read_to_string(find_root().join(format!("fixtures/evidence/{name}.jsonl")));
@@ -48,11 +52,17 @@ fn recorded(out: &Path, name: &str) -> Vec<String> {
     let folder = out.join("runs").join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("evidence.jsonl"), text).expect("written");
-    let said = format!("{} typed {SECRET} and {}\n", subjects[0], json(SECRET));
+    let said = format!(
+        "{} typed {SECRET} and {} and {ASCII} and {PYTHON}\n",
+        subjects[0],
+        json(SECRET)
+    );
     std::fs::write(folder.join("server.log"), said).expect("written");
+    std::fs::write(folder.join("driver-survivor.log"), "console.log: [WebRTC]").expect("written");
     std::fs::write(folder.join("survivor-picture.png"), "a picture").expect("written");
     std::fs::write(folder.join("notes.txt"), SECRET).expect("written");
-    subjects.extend([SECRET.to_owned(), json(SECRET)]);
+    subjects.extend([SECRET, ASCII, PYTHON].map(str::to_owned));
+    subjects.push(json(SECRET));
     subjects
 }
 
@@ -113,6 +123,9 @@ fn what_is_packed_is_judged_as_before_and_tells_nothing_of_anybody() {
         );
     }
     assert!(there.is_sorted(), "{there:?}");
+    let again = share(&catalogue, out.path(), &archive, Shown::default());
+    let again = again.expect_err("it is there").to_string();
+    assert!(again.contains("is there already"), "{again}");
     assert!(
         !there
             .iter()

@@ -1,7 +1,7 @@
 //! A run, or all runs of a call, packed for sending to somebody: what participants typed, who they are
 //! and what their pages' consoles say is masked, unless it is asked for.
 //!
-//! What is masked is replaced by the same word each time (`answer-3`, `subject-1`), so that the evidence
+//! What is masked is replaced by the same word each time (`answer-0003`, `subject-0001`), so that the evidence
 //! is judged as before. The reports in the archive are written from the masked evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,12 @@ pub enum ShareError {
         /// The folder.
         path: PathBuf,
     },
+    /// The archive is there already.
+    #[error("{} is there already: give another name with --to, or remove it", .path.display())]
+    Exists {
+        /// The archive.
+        path: PathBuf,
+    },
     /// The reports cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -82,6 +88,11 @@ pub fn share(
     to: &Path,
     shown: Shown,
 ) -> Result<Packed, ShareError> {
+    if to.exists() {
+        return Err(ShareError::Exists {
+            path: to.to_owned(),
+        });
+    }
     let logs = logs_below(folder).map_err(at(folder))?;
     if logs.is_empty() {
         return Err(ShareError::Nothing {
@@ -228,7 +239,7 @@ impl Masks {
         if id.len() > 4 {
             let number = self.subjects.len() + 1;
             let known = self.subjects.entry(id.to_owned());
-            known.or_insert_with(|| format!("subject-{number}"));
+            known.or_insert_with(|| format!("subject-{number:04}"));
         }
     }
 
@@ -271,7 +282,10 @@ impl Masks {
         }
         let number = self.answers.len() + 1;
         let mask = self.answers.entry(text);
-        *value = Value::from(mask.or_insert_with(|| format!("answer-{number}")).clone());
+        *value = Value::from(
+            mask.or_insert_with(|| format!("answer-{number:04}"))
+                .clone(),
+        );
     }
 
     fn mask_console(&mut self, value: &mut Value) {
@@ -316,8 +330,9 @@ impl Masks {
         let mut masked = text.to_owned();
         for (text, mask) in all {
             masked = masked.replace(text.as_str(), mask);
-            let quoted = Value::from(text.as_str()).to_string();
-            masked = masked.replace(&quoted[1..quoted.len() - 1], mask);
+            for written in escaped(text) {
+                masked = masked.replace(&written, mask);
+            }
         }
         masked
     }
@@ -350,6 +365,8 @@ impl Masks {
             let target = to.join(name);
             match path.extension().and_then(|one| one.to_str()) {
                 Some("jsonl") => self.copy_log(&path, &target)?,
+                // Browsers write what their consoles say into the drivers' logs.
+                Some("log") if is_of_driver(name) && !self.shown.console => {}
                 Some("log") => {
                     let bytes = std::fs::read(&path).map_err(at(&path))?;
                     let text = self.mask_text(&String::from_utf8_lossy(&bytes));
@@ -393,6 +410,32 @@ impl Masks {
 
 /// What stands for a text of which nobody needs to know whether it is the same as another.
 const MASKED: &str = "<masked>";
+
+fn is_of_driver(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with("driver-")
+}
+
+/// A text as logs quote it: in JSON, with and without escapes for what is not ASCII, and in Python.
+fn escaped(text: &str) -> [String; 3] {
+    let quoted = Value::from(text).to_string();
+    let json = quoted[1..quoted.len() - 1].to_owned();
+    let ascii = json.chars().map(|one| match one.is_ascii() {
+        true => one.to_string(),
+        false => {
+            let mut units = [0; 2];
+            let units = one.encode_utf16(&mut units).iter();
+            units.map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    });
+    let python = text.chars().map(|one| match u32::from(one) {
+        0..=0x7f => one.to_string(),
+        code @ 0x80..=0xff => format!("\\x{code:02x}"),
+        code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    });
+    let (ascii, python) = (ascii.collect(), python.collect());
+    [json, ascii, python]
+}
 
 /// The name of the Socket.IO event that an event of the log tells of.
 fn event_name(value: &Value) -> Option<&str> {

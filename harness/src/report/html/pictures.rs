@@ -73,7 +73,10 @@ impl Pictures {
             Ok(below) if file.is_file() => {
                 html! { img loading="lazy" src=(address(below)) alt=(caption); }
             }
-            _ => html! { p.hint { "Not there: " code { (file.display()) } } },
+            _ => {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                html! { p.hint { "Not there: " code { (name) } } }
+            }
         }
     }
 
