@@ -111,3 +111,34 @@ fn what_is_written_is_valid_and_what_is_not_written_is_not() {
     more["runs"][0]["colour"] = json!("green");
     assert!(!validator.is_valid(&more), "a field that nobody writes");
 }
+
+/// As `gymcheck judge` would write it: with what is expected of the target, and nothing made up.
+#[test]
+fn what_each_recorded_run_gives_is_valid() {
+    let validator = jsonschema::validator_for(&generated()).expect("a schema");
+    let root = find_root();
+    let catalogue = Catalogue::read(&root).expect("the checkout's specs");
+    let folder = std::fs::read_dir(root.join("fixtures/evidence")).expect("recorded logs");
+    let paths = folder.map(|entry| entry.expect("an entry").path());
+    let logs: Vec<PathBuf> = paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
+        .collect();
+    assert!(!logs.is_empty());
+    for path in logs {
+        let judged = judge_again(&catalogue, &path).expect("a recorded log");
+        let mut results = Results::new(judged.target.into_iter().collect());
+        results.runs = judged.records;
+        results.defects = defects(&results.runs, &results.targets);
+        results.explain(&catalogue);
+        assert!(!results.runs.is_empty(), "{}", path.display());
+        let value = serde_json::to_value(&results).expect("JSON");
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(errors, Vec::<String>::new(), "{}", path.display());
+    }
+}

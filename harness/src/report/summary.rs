@@ -6,7 +6,8 @@ use super::defects::Defect;
 use super::html::answer::sentence;
 use super::results::Results;
 use super::told::{Told, of_differences, of_mutants, of_runs, shortened};
-use crate::run::{Change, Fate};
+use crate::run::{Change, Fate, RunRecord};
+use crate::verdict::{CheckResult, Verdict};
 
 /// How many things a list names before it counts the rest: a hosted CI refuses a summary of more than
 /// 1 MiB.
@@ -81,21 +82,17 @@ fn differences(results: &Results) -> String {
 /// How often a verdict was passed, and whether it was not expected.
 type Counts = BTreeMap<(String, bool), usize>;
 
-/// Requirements and pairs, and how often each verdict was passed.
+/// Requirements and pairs, and how often each verdict was passed. Two targets have a column each.
 fn matrix(results: &Results) -> String {
-    let mut cells: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
+    let mut cells: BTreeMap<(&str, String), Counts> = BTreeMap::new();
     for run in results.runs.iter().filter(|run| run.mutant.is_none()) {
         for check in &run.checks {
-            let verdict = match check.verdict == check.expected {
-                true if check.verdict.is_pass() => (check.verdict.to_string(), false),
-                true => (format!("{}, known", check.verdict), false),
-                false => (check.verdict.to_string(), true),
-            };
-            let cell = cells.entry((&check.requirement, &run.pair)).or_default();
-            *cell.entry(verdict).or_default() += 1;
+            let cell = cells.entry((&check.requirement, column(results, run)));
+            let verdict = verdict_of(results, run, check);
+            *cell.or_default().entry(verdict).or_default() += 1;
         }
     }
-    let pairs: BTreeSet<&str> = cells.keys().map(|(_, pair)| *pair).collect();
+    let pairs: BTreeSet<&String> = cells.keys().map(|(_, pair)| pair).collect();
     let ids: BTreeSet<&str> = cells.keys().map(|(id, _)| *id).collect();
     if ids.is_empty() {
         return String::new();
@@ -110,8 +107,8 @@ fn matrix(results: &Results) -> String {
         pairs.iter().map(|_| "---".to_owned()).collect(),
     ));
     for id in ids {
-        let of_pair = |pair: &&str| {
-            let counts = cells.get(&(id, *pair)).into_iter().flatten();
+        let of_pair = |pair: &&String| {
+            let counts = cells.get(&(id, (*pair).clone())).into_iter().flatten();
             let counts = counts.map(|((verdict, unexpected), count)| match unexpected {
                 true => format!("**{count} {verdict}, unexpected**"),
                 false => format!("{count} {verdict}"),
@@ -121,6 +118,27 @@ fn matrix(results: &Results) -> String {
         text.push_str(&row(&escaped(id), pairs.iter().map(of_pair).collect()));
     }
     text
+}
+
+fn column(results: &Results, run: &RunRecord) -> String {
+    match results.targets.len() {
+        0 | 1 => run.pair.clone(),
+        _ => format!("{}, {}", run.pair, run.target),
+    }
+}
+
+/// A verdict in words, and whether it counts against the call. What the target says that another one is
+/// compared with does not, unless it is broken.
+fn verdict_of(results: &Results, run: &RunRecord, check: &CheckResult) -> (String, bool) {
+    let verdict = check.verdict.to_string();
+    match check.verdict == check.expected {
+        true if check.verdict.is_pass() => (verdict, false),
+        true => (format!("{verdict}, known"), false),
+        false => {
+            let counts = check.verdict == Verdict::Broken || !results.is_measure(run);
+            (verdict, counts)
+        }
+    }
 }
 
 fn section(title: &str, all: &[Told]) -> String {
@@ -215,7 +233,6 @@ pub(super) mod tests {
 
     use super::*;
     use crate::target::{Release, TargetFacts};
-    use crate::verdict::Verdict;
 
     /// That many runs that fail, where this is expected.
     pub(in crate::report) fn results(count: usize, expected: Verdict) -> Results {
@@ -313,9 +330,9 @@ pub(super) mod tests {
 
         - **worse: P2P-01 c of a/0 on chrome+chrome**: pass -&gt; fail: 100 %: &lt;b&gt;, \`x\` \| y z
 
-        | requirement | chrome+chrome |
-        | --- | --- |
-        | P2P-01 | **1 fail, unexpected**; 1 pass |
+        | requirement | chrome+chrome, mug@1 | chrome+chrome, mug@2 |
+        | --- | --- | --- |
+        | P2P-01 | 1 pass | **1 fail, unexpected** |
 
         ### Not as expected
 
@@ -323,6 +340,24 @@ pub(super) mod tests {
 
         To see what happened, open `report.html` in a browser; it needs nothing else. It lies in the folder of `--out`, beside `results.json`; of a hosted CI it is in the job's artifacts, if the workflow keeps that folder. Each run has the command there that plays it again.
         ");
+    }
+
+    #[test]
+    fn what_fails_on_the_target_that_another_one_is_compared_with_is_no_surprise() {
+        let mut results = results(2, Verdict::Pass);
+        results.targets = vec![facts("mug@1"), facts("mug@2")];
+        results.runs[1].target = "mug@2".to_owned();
+        results.runs[1].checks[0].verdict = Verdict::Pass;
+        let of = |results: &Results| {
+            let table = matrix(results);
+            table.lines().last().unwrap_or_default().to_owned()
+        };
+        assert_eq!(of(&results), "| P2P-01 | 1 fail | 1 pass |");
+        results.runs[0].checks[0].verdict = Verdict::Broken;
+        assert_eq!(
+            of(&results),
+            "| P2P-01 | **1 broken, unexpected** | 1 pass |"
+        );
     }
 
     #[test]
