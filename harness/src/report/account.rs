@@ -17,13 +17,13 @@ pub(super) fn account(results: &Results, run: &RunRecord, out: &Path) -> String 
     let log = Log::read(&folder.join("evidence.jsonl")).ok();
     let mut text = format!("{} {}: {}\n", run.spec, run.pair, run.verdict);
     if let Some(broken) = &run.broken {
-        let _ = writeln!(text, "  {}: {}", broken.component, broken.reason);
+        let _ = writeln!(text, "  {}: {}", broken.component, one_line(&broken.reason));
         for line in &broken.last_lines {
-            let _ = writeln!(text, "    | {line}");
+            let _ = writeln!(text, "    | {}", one_line(line));
         }
     }
     if let Some(missed) = &run.missed {
-        let _ = writeln!(text, "  the run ended early at {missed}");
+        let _ = writeln!(text, "  the run ended early at {}", one_line(missed));
     }
     if run.broken.is_none() {
         let unexpected = |check: &&CheckResult| check.verdict != check.expected;
@@ -48,7 +48,7 @@ fn of_check(check: &CheckResult, holds: Option<&str>, log: Option<&Log>) -> Stri
     }
     let stimuli = check.stimuli.iter();
     for why in stimuli.clone().filter_map(|one| one.not_given.as_ref()) {
-        let _ = writeln!(text, "    {why}");
+        let _ = writeln!(text, "    {}", one_line(why));
     }
     for finding in &check.oracles {
         let says = match finding.says {
@@ -60,11 +60,12 @@ fn of_check(check: &CheckResult, holds: Option<&str>, log: Option<&Log>) -> Stri
         let _ = writeln!(
             text,
             "    {} ({says}{at}): {}",
-            finding.oracle, finding.account
+            finding.oracle,
+            one_line(&finding.account)
         );
     }
     for stimulus in stimuli.filter(|stimulus| !stimulus.seen) {
-        let _ = writeln!(text, "    not seen: {}", stimulus.what);
+        let _ = writeln!(text, "    not seen: {}", one_line(&stimulus.what));
     }
     text
 }
@@ -76,5 +77,25 @@ fn time_of(finding: &OracleFinding, log: Option<&Log>) -> String {
     match times.reduce(f64::min) {
         Some(first) => format!(" at {:.2} s, events {:?}", first / 1000.0, finding.evidence),
         None => String::new(),
+    }
+}
+
+/// A text as one line of a terminal: what a page or a server said may hold escape sequences, and line ends
+/// behind which a hosted CI would take commands.
+pub(super) fn one_line(text: &str) -> String {
+    let is_plain = |one: char| !one.is_control();
+    text.chars()
+        .map(|one| if is_plain(one) { one } else { ' ' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_page_said_stays_in_its_line() {
+        let said = "oh\n::error::no\r\u{1b}[31mred\u{9b}2J";
+        assert_eq!(one_line(said), "oh ::error::no  [31mred 2J");
     }
 }

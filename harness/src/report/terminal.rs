@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::account::account;
+use super::account::{account, one_line};
 use super::defects::Defect;
 use super::files::Reports;
 use super::results::Results;
@@ -143,7 +143,7 @@ pub fn print_results(results: &Results, reports: &Reports, out: &Path, loudness:
         .iter()
         .filter(|mutant| mutant.fate != Fate::Killed)
     {
-        anstream::println!("\n{}: {}", mutant.mutant, mutant.account);
+        anstream::println!("\n{}: {}", mutant.mutant, one_line(&mutant.account));
     }
     anstream::println!("\nresults: {}", reports.results.display());
     anstream::println!("report:  {}", reports.html.display());
@@ -169,7 +169,13 @@ fn differences(differences: &[Difference], first: &str, second: &str) -> String 
         let _ = writeln!(
             text,
             "  {colour}{change:<9}{RESET}  {:<10} {}: {} -> {}  {} {}{time}\n      {}",
-            one.requirement, one.check, one.target, one.against, one.spec, one.pair, one.account
+            one.requirement,
+            one.check,
+            one.target,
+            one.against,
+            one.spec,
+            one.pair,
+            one_line(&one.account)
         );
     }
     text.push('\n');
@@ -205,7 +211,7 @@ fn table(results: &Results, loudness: Loudness) -> String {
                 expected(check)
             );
             if loudness == Loudness::Verbose {
-                let _ = writeln!(text, "    {:width$}  {}", "", check.account);
+                let _ = writeln!(text, "    {:width$}  {}", "", one_line(&check.account));
             }
         }
     }
@@ -249,7 +255,7 @@ fn known_defects(defects: &[Defect], out: &Path) -> String {
             one.seen,
             one.runs,
             one.reason,
-            one.account,
+            one_line(&one.account),
             one.again,
             out.join(&one.folder).display()
         );
