@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gymcheck::report::{
-    EVIDENCE, Loudness, Results, defects, judge_again, logs_below, width_of_verdicts, write_reports,
+    EVIDENCE, Loudness, Results, defects, judge_again, logs_below, tested, width_of_verdicts,
+    write_reports,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::Catalogue;
@@ -31,6 +32,7 @@ pub(super) struct JudgeArguments {
 pub(super) fn judge_logs(arguments: &JudgeArguments, loudness: Loudness) -> Outcome {
     let catalogue = Catalogue::read(&find_root())?;
     let mut results = Results::new(Vec::new());
+    let mut targets = Vec::new();
     for place in &arguments.logs {
         let cannot = |error| format!("cannot read {}: {error}", place.display());
         let found = logs_below(place).map_err(cannot)?;
@@ -39,8 +41,7 @@ pub(super) fn judge_logs(arguments: &JudgeArguments, loudness: Loudness) -> Outc
         }
         for path in found {
             let judged = judge_again(&catalogue, &path)?;
-            let known = &mut results.targets;
-            known.extend(judged.target.filter(|target| !known.contains(target)));
+            targets.extend(judged.target);
             for mut run in judged.records {
                 // A run with a mutant is judged for itself here: nobody says that it should pass.
                 run.mutant = None;
@@ -49,6 +50,7 @@ pub(super) fn judge_logs(arguments: &JudgeArguments, loudness: Loudness) -> Outc
             }
         }
     }
+    results.targets = tested(&[targets]);
     print(&results, loudness);
     let status = results.exit_status();
     if let Some(out) = &arguments.out {

@@ -132,6 +132,7 @@ pub fn results_again(
     let mut results = Results::new(Vec::new());
     let mut troubles = Vec::new();
     let mut groups: Vec<(usize, Vec<RunRecord>)> = Vec::new();
+    let mut found: Vec<Vec<TargetFacts>> = vec![Vec::new(); sides.len()];
     for (side, below) in sides.iter().enumerate() {
         let folder = out.join(below);
         if !folder.is_dir() {
@@ -140,14 +141,14 @@ pub fn results_again(
         for path in logs_below(&folder)? {
             match judge_again(catalogue, &path) {
                 Ok(judged) => {
-                    let known = &mut results.targets;
-                    known.extend(judged.target.filter(|target| !known.contains(target)));
+                    found[side].extend(judged.target);
                     groups.push((side, placed(judged.records, &path, out)));
                 }
                 Err(trouble) => troubles.push(trouble),
             }
         }
     }
+    results.targets = tested(&found);
     for (side, records) in &groups {
         results
             .mutants
@@ -166,6 +167,31 @@ pub fn results_again(
     results.defects = defects(&results.runs, &results.targets);
     results.explain(catalogue);
     Ok((results, troubles))
+}
+
+/// The targets of results, from those of their runs, side by side: the two of a comparison, or the one
+/// that all runs are of. Runs of several targets that nobody compared have none: no one of them is the
+/// measure for another.
+#[must_use]
+pub fn tested(sides: &[Vec<TargetFacts>]) -> Vec<TargetFacts> {
+    match sides {
+        [first, second] if !second.is_empty() => {
+            let both = [first, second].into_iter();
+            both.filter_map(|side| side.first()).cloned().collect()
+        }
+        _ => {
+            let mut all: Vec<TargetFacts> = Vec::new();
+            for target in sides.iter().flatten() {
+                if !all.contains(target) {
+                    all.push(target.clone());
+                }
+            }
+            match all.len() {
+                1 => all,
+                _ => Vec::new(),
+            }
+        }
+    }
 }
 
 /// The records of a run with their folder below `out`, and which time it was.
@@ -242,6 +268,24 @@ mod tests {
             assert_eq!(repetition_of(folder), repetition, "{folder:?}");
             assert_eq!(attempt_of(folder).1, attempt, "{folder:?}");
         }
+    }
+
+    #[test]
+    fn what_was_only_judged_is_not_compared() {
+        let facts = |name: &str| {
+            let release: crate::target::Release = name.parse().expect("a release");
+            TargetFacts::from(&release)
+        };
+        let (one, other) = (facts("mug@1"), facts("mug@2"));
+        let pair = vec![one.clone(), other.clone()];
+        assert_eq!(tested(&[pair.clone(), Vec::new()]), Vec::new());
+        assert_eq!(tested(std::slice::from_ref(&pair)), Vec::new());
+        assert_eq!(tested(&[vec![one.clone(); 2], Vec::new()]), [one.clone()]);
+        assert_eq!(tested(&[vec![one.clone(); 2], vec![other; 2]]), pair);
+        assert_eq!(
+            tested(&[vec![one.clone()], vec![one.clone()]]),
+            [one.clone(), one]
+        );
     }
 
     #[test]
