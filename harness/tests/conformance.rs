@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use gymcheck::report::{EVIDENCE, judge_again};
+use gymcheck::evidence::EVIDENCE;
+use gymcheck::report::{RUNS, judge_again};
 use gymcheck::run::{
     Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs,
     fate_of, find_root, pair_of_runs, select_repairs,
@@ -98,7 +99,7 @@ impl Suite {
                     target: TargetName::Release(PINNED_RELEASE),
                     browsers,
                     out: out(),
-                    runs: "runs".into(),
+                    runs: RUNS.into(),
                     retries: MOST_RETRIES,
                     headed: false,
                     keep: false,

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{
-    EVIDENCE, Loudness, Results, defects, judge_again, logs_below, tested, width_of_verdicts,
-    write_reports,
+    Loudness, Results, defects, judge_again, logs_below, tested, width_of_verdicts, write_reports,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::Catalogue;

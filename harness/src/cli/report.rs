@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{
-    EVIDENCE, Loudness, Results, print_results, read_results, results_again, write_reports,
+    Loudness, RUNS, Results, print_results, read_results, results_again, write_reports,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::Catalogue;
 
 use super::Outcome;
-use super::run::{AGAINST, RUNS};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +58,7 @@ fn judged_again(out: &Path) -> Result<Results, Box<dyn std::error::Error>> {
         .into());
     }
     let catalogue = Catalogue::read(&find_root())?;
-    let (results, troubles) = results_again(&catalogue, out, &[RUNS, AGAINST])?;
+    let (results, troubles) = results_again(&catalogue, out)?;
     for trouble in troubles {
         anstream::eprintln!("gymcheck: {trouble}; it is left out");
     }

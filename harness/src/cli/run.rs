@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    ExitStatus, Loudness, Progress, Results, defects, print_results, tell_hosted_ci, write_reports,
-    write_results,
+    AGAINST, ExitStatus, Loudness, Progress, RUNS, Results, defects, make_room, print_results,
+    tell_hosted_ci, write_reports, write_results,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
@@ -140,7 +140,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     }
     make_room(&arguments.out)?;
     let jobs = arguments.jobs.unwrap_or_else(default_jobs);
-    let (mut results, interrupted) = runtime.block_on(carry_out_all(
+    let mut results = runtime.block_on(carry_out_all(
         &sides,
         &items,
         jobs.into(),
@@ -157,10 +157,9 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     if let Err(error) = tell_hosted_ci(&results) {
         tell(&error);
     }
-    Ok(if interrupted {
-        ExitStatus::Broken
-    } else {
-        results.exit_status()
+    Ok(match results.unfinished {
+        true => ExitStatus::Broken,
+        false => results.exit_status(),
     })
 }
 
@@ -168,73 +167,40 @@ fn is_pinned(target: &TargetName) -> bool {
     *target == TargetName::Release(PINNED_RELEASE)
 }
 
-/// The folders of runs, below `--out`: those on the target, and those on the one of `--against`.
-pub(super) const RUNS: &str = "runs";
-pub(super) const AGAINST: &str = "runs-against";
-
-/// Removes what an earlier call left in the folder for results, and nothing else.
-fn make_room(out: &Path) -> std::io::Result<()> {
-    if out.join("results.json").is_file() {
-        for report in ["results.json", "junit.xml", "summary.md", "report.html"] {
-            match std::fs::remove_file(out.join(report)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        for runs in [RUNS, AGAINST].map(|runs| out.join(runs)) {
-            if runs.is_dir() {
-                std::fs::remove_dir_all(&runs)?;
-            }
-        }
-    }
-    std::fs::create_dir_all(out.join(RUNS))
-}
-
 /// Carries out the runs, several at once, and puts their results together in the order of the
-/// items. Also says whether it was broken off.
+/// items.
 async fn carry_out_all(
     sides: &[Invocation],
     items: &[Item<'_>],
     jobs: usize,
     progress: &Progress,
     out: &Path,
-) -> (Results, bool) {
+) -> Results {
     let runs = futures_util::stream::iter(items.iter().enumerate())
         .map(|(index, item)| carry_out(sides, index, item, progress))
         .buffer_unordered(jobs);
     let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
-    let mut broken_off = false;
     let mut kept = Instant::now();
     futures_util::pin_mut!(runs);
     while let Some((index, records)) = runs.next().await {
-        broken_off |= records.is_none();
         finished[index] = records;
         // Whoever kills this call finds what it had. To write it with each of many short runs would
         // take longer and longer.
         if kept.elapsed() > BETWEEN_KEEPING {
-            keep(&put_together(sides, items, &finished), out, progress);
+            let so_far = put_together(sides, items, &finished);
+            if let Err(error) = write_results(&so_far, out) {
+                progress.line(&error.to_string());
+            }
             kept = Instant::now();
         }
     }
-    broken_off |= was_interrupted().await;
     let mut results = put_together(sides, items, &finished);
-    results.unfinished = broken_off;
-    (results, broken_off)
+    results.unfinished |= was_interrupted().await;
+    results
 }
 
 /// How often results are written while runs go on, at most.
 const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
-
-/// Writes what is known so far.
-fn keep(results: &Results, out: &Path, progress: &Progress) {
-    let so_far = Results {
-        unfinished: true,
-        ..results.clone()
-    };
-    if let Err(error) = write_results(&so_far, out) {
-        progress.line(&format!("{error}"));
-    }
-}
 
 /// Carries out one run; nothing, if the call was interrupted before it, or if its evidence cannot
 /// be written.
@@ -261,6 +227,7 @@ async fn carry_out(
     }
 }
 
+/// The results of the runs that are finished.
 fn put_together(
     sides: &[Invocation],
     items: &[Item<'_>],
@@ -278,6 +245,7 @@ fn put_together(
         }
         results.runs.extend(records.iter().cloned());
     }
+    results.unfinished = finished.iter().any(Option::is_none);
     results.defects = defects(&results.runs, &results.targets);
     results
 }

@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use super::fact::*;
 
+/// The file in a run's folder that holds its evidence.
+pub const EVIDENCE: &str = "evidence.jsonl";
+
 /// The first line of a log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Header {

@@ -11,6 +11,6 @@ mod recorder;
 
 pub use fact::*;
 pub use games::GameScene;
-pub use log::{Damage, Header, Log, LogError};
+pub use log::{Damage, EVIDENCE, Header, Log, LogError};
 pub use paths::{begins, comes_after};
 pub use recorder::{Awaited, Recorder, WaitError};

@@ -7,14 +7,14 @@ use std::path::Path;
 use super::html::folder_of;
 use super::results::Results;
 use super::timeline::{event_of, when};
-use crate::evidence::Log;
+use crate::evidence::{EVIDENCE, Log};
 use crate::run::RunRecord;
 use crate::verdict::{CheckResult, OracleFinding, Says};
 
 /// The account of a run whose folder is below `out`.
 pub(super) fn account(results: &Results, run: &RunRecord, out: &Path) -> String {
     let folder = folder_of(run, out);
-    let log = Log::read(&folder.join("evidence.jsonl")).ok();
+    let log = Log::read(&folder.join(EVIDENCE)).ok();
     let mut text = format!("{} {}: {}\n", run.spec, run.pair, run.verdict);
     if let Some(broken) = &run.broken {
         let _ = writeln!(text, "  {}: {}", broken.component, one_line(&broken.reason));

@@ -14,7 +14,7 @@ use super::results::{Results, VERSION};
 use super::summary::summary;
 use super::timeline::Timeline;
 use super::trace::Trace;
-use crate::evidence::Log;
+use crate::evidence::{EVIDENCE, Log};
 use crate::verdict::CheckResult;
 
 /// Where the reports of a call are.
@@ -70,8 +70,38 @@ pub enum ReportError {
     },
 }
 
-/// The name of the file that holds the results for machines.
+/// The folder of the runs on the target, below `--out`.
+pub const RUNS: &str = "runs";
+/// The folder of the runs on the target of `--against`.
+pub const AGAINST: &str = "runs-against";
+/// Both, in this order.
+pub(super) const SIDES: [&str; 2] = [RUNS, AGAINST];
+
 const RESULTS: &str = "results.json";
+const JUNIT: &str = "junit.xml";
+const SUMMARY: &str = "summary.md";
+const HTML: &str = "report.html";
+
+/// Removes what an earlier call left in the folder for results, and nothing else.
+///
+/// # Errors
+/// Something cannot be removed, or the folder cannot be made.
+pub fn make_room(out: &Path) -> io::Result<()> {
+    if out.join(RESULTS).is_file() {
+        for report in [RESULTS, JUNIT, SUMMARY, HTML] {
+            match std::fs::remove_file(out.join(report)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        for runs in SIDES.map(|runs| out.join(runs)) {
+            if runs.is_dir() {
+                std::fs::remove_dir_all(&runs)?;
+            }
+        }
+    }
+    std::fs::create_dir_all(out.join(RUNS))
+}
 
 /// Reads the results that a call wrote into the folder of `--out`.
 ///
@@ -117,13 +147,11 @@ pub fn write_reports(results: &Results, out: &Path) -> Result<Reports, ReportErr
     write_traces(results, out)?;
     Ok(Reports {
         results: results_file,
-        junit: write_whole(&out.join("junit.xml"), |file| write_junit(results, file))?,
-        summary: write_whole(&out.join("summary.md"), |file| {
+        junit: write_whole(&out.join(JUNIT), |file| write_junit(results, file))?,
+        summary: write_whole(&out.join(SUMMARY), |file| {
             file.write_all(summary(results).as_bytes())
         })?,
-        html: write_whole(&out.join("report.html"), |file| {
-            write_html(results, out, file)
-        })?,
+        html: write_whole(&out.join(HTML), |file| write_html(results, out, file))?,
     })
 }
 
@@ -136,7 +164,7 @@ fn write_traces(results: &Results, out: &Path) -> Result<(), ReportError> {
     }
     for (folder, checks) in by_folder {
         // What is wrong with its evidence, the page says.
-        let Ok(log) = Log::read(&folder.join("evidence.jsonl")) else {
+        let Ok(log) = Log::read(&folder.join(EVIDENCE)) else {
             continue;
         };
         let trace = Trace::new(&Timeline::new(&log, &checks));

@@ -18,9 +18,11 @@ mod told;
 mod trace;
 
 pub use defects::{Defect, defects};
-pub use files::{ReportError, Reports, read_results, write_reports, write_results};
+pub use files::{
+    AGAINST, RUNS, ReportError, Reports, make_room, read_results, write_reports, write_results,
+};
 pub use hosted::tell_hosted_ci;
-pub use rejudge::{EVIDENCE, Judged, RejudgeError, judge_again, logs_below, results_again, tested};
+pub use rejudge::{Judged, RejudgeError, judge_again, logs_below, results_again, tested};
 pub use results::{ExitStatus, Results};
 pub use share::{Packed, ShareError, Shown, share};
 pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::defects::defects;
+use super::files::SIDES;
 use super::results::Results;
-use crate::evidence::{Log, LogError};
+use crate::evidence::{EVIDENCE, Log, LogError};
 use crate::run::{RunRecord, fate_of, record};
 use crate::spec::{Catalogue, Mutant, SpecError};
 use crate::target::TargetFacts;
 use crate::verdict::{expect, judge};
-
-/// The file in a run's folder that holds its evidence.
-pub const EVIDENCE: &str = "evidence.jsonl";
 
 /// A run that cannot be judged again, and why.
 #[derive(Debug, thiserror::Error)]
@@ -118,8 +116,7 @@ fn repetition_of(folder: &Path) -> u32 {
     extension.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// Judges all runs again whose folders are below `out`, and puts their results together: `targets` are
-/// the folders of the runs on the target, and on the one that it was compared with. What cannot be
+/// Judges all runs again whose folders are below `out`, and puts their results together. What cannot be
 /// judged is given beside them.
 ///
 /// # Errors
@@ -127,13 +124,12 @@ fn repetition_of(folder: &Path) -> u32 {
 pub fn results_again(
     catalogue: &Catalogue,
     out: &Path,
-    sides: &[&str],
 ) -> std::io::Result<(Results, Vec<RejudgeError>)> {
     let mut results = Results::new(Vec::new());
     let mut troubles = Vec::new();
     let mut groups: Vec<(usize, Vec<RunRecord>)> = Vec::new();
-    let mut found: Vec<Vec<TargetFacts>> = vec![Vec::new(); sides.len()];
-    for (side, below) in sides.iter().enumerate() {
+    let mut found: Vec<Vec<TargetFacts>> = vec![Vec::new(); SIDES.len()];
+    for (side, below) in SIDES.iter().enumerate() {
         let folder = out.join(below);
         if !folder.is_dir() {
             continue;

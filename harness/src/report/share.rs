@@ -14,8 +14,9 @@ use thiserror::Error;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::files::{ReportError, write_reports};
-use super::rejudge::{EVIDENCE, RejudgeError, logs_below, results_again};
+use super::files::{ReportError, SIDES, write_reports};
+use super::rejudge::{RejudgeError, logs_below, results_again};
+use crate::evidence::EVIDENCE;
 use crate::spec::Catalogue;
 
 /// What is not masked.
@@ -119,7 +120,7 @@ pub fn share(
         pictures_left_out += masks.copy_run(run, &masked.path().join(place))?;
     }
     let (results, not_judged) =
-        results_again(catalogue, masked.path(), &SIDES).map_err(at(masked.path()))?;
+        results_again(catalogue, masked.path()).map_err(at(masked.path()))?;
     write_reports(&results, masked.path())?;
     pack(masked.path(), to)?;
     Ok(Packed {
@@ -129,9 +130,6 @@ pub fn share(
         not_judged,
     })
 }
-
-/// The folders of runs below a call's folder.
-const SIDES: [&str; 2] = ["runs", "runs-against"];
 
 fn at(path: &Path) -> impl Fn(io::Error) -> ShareError {
     move |source| ShareError::Io {

@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::scenario::Scenario;
-use crate::evidence::{BrokenFact, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase};
+use crate::evidence::{
+    BrokenFact, EVIDENCE, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase,
+};
 use crate::gateway::Mirror;
 use crate::player::PlayerError;
 use crate::provision::{self, Browser};
@@ -46,7 +48,7 @@ pub struct RunPlan<'a> {
 /// The evidence cannot be written.
 pub async fn carry_out(plan: &RunPlan<'_>, on_step: impl Fn(&str)) -> std::io::Result<Log> {
     std::fs::create_dir_all(plan.artefacts)?;
-    let recorder = Recorder::to_file(&plan.artefacts.join("evidence.jsonl"))?;
+    let recorder = Recorder::to_file(&plan.artefacts.join(EVIDENCE))?;
     recorder.record(Fact::Run(run_facts(plan)));
     tokio::select! {
         () = set_and_play(plan, &recorder, &on_step) => {}

@@ -21,7 +21,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use super::results::Results;
-use crate::evidence::Log;
+use crate::evidence::{EVIDENCE, Log};
 use crate::run::RunRecord;
 use crate::verdict::Verdict;
 use pictures::Pictures;
@@ -134,7 +134,7 @@ impl PackedRun<'_> {
     fn markup(&self, out: &Path, pictures: &mut Pictures) -> io::Result<Markup> {
         let record = &self.results.runs[self.index];
         let folder = folder_of(record, out);
-        let log = Log::read(&folder.join("evidence.jsonl"));
+        let log = Log::read(&folder.join(EVIDENCE));
         let details = run::details(self.results, record, &log, &folder, pictures);
         let packed = pack(&serde_json::to_vec(&details)?)?;
         let is_open = self.is_first && interest(record) < Interest::Mutant;
