@@ -77,8 +77,7 @@ fn cut_off(catalogue: &Catalogue) -> gymcheck::run::RunRecord {
     let log = Log::read(&path).expect("a recorded log");
     let half = Log::new(log.events()[..300].to_vec());
     let spec = &catalogue.specs["scene-exit/partner-dies-on-survey"];
-    let judgement = gymcheck::verdict::judge(spec, &half);
-    gymcheck::run::record(spec, &half, judgement, "runs/cut".into())
+    gymcheck::run::record(spec, &half, &[], "runs/cut".into())
 }
 
 #[test]

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{BrokenFact, Log, RunFacts};
-use crate::spec::Spec;
+use crate::spec::{Expectation, Spec};
 use crate::target::TargetFacts;
-use crate::verdict::{CheckResult, Judgement, Verdict};
+use crate::verdict::{CheckResult, Verdict, expect, judge};
 
 /// What is left of one run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -62,9 +62,11 @@ fn once() -> u32 {
     1
 }
 
-/// The record of a judged log.
+/// Judges a log by a spec, with what is known of its target, and gives the record of it.
 #[must_use]
-pub fn record(spec: &Spec, log: &Log, judgement: Judgement, folder: PathBuf) -> RunRecord {
+pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) -> RunRecord {
+    let mut judgement = judge(spec, log);
+    expect(&mut judgement, spec, log, known);
     let run = log.run();
     let said = |field: fn(&RunFacts) -> String| run.map(field).unwrap_or_default();
     RunRecord {
