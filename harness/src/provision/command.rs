@@ -1,7 +1,7 @@
 //! External commands: each in its own process group, with a deadline, and with an end that says
 //! what happened.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
@@ -125,7 +125,8 @@ impl Tool {
     /// The command line, as one would type it.
     pub(super) fn line(&self) -> String {
         let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
-        words.map(quoted).collect::<Vec<_>>().join(" ")
+        let words = words.map(|word| quoted(&word.to_string_lossy()));
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// Starts it and waits for its end, its deadline or an interruption.
@@ -212,11 +213,10 @@ fn tail(mut file: File, begin: u64) -> std::io::Result<String> {
 }
 
 /// A word of a command line, quoted where a shell would need it.
-fn quoted(word: &OsStr) -> String {
-    let word = OsString::from(word).to_string_lossy().into_owned();
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_=./@:+,~%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
-        word
+        word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{BrokenFact, Log, RunFacts};
+use crate::provision::quoted;
 use crate::spec::{Expectation, Spec};
 use crate::target::TargetFacts;
 use crate::verdict::{CheckResult, Verdict, expect, judge};
@@ -87,15 +88,6 @@ pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) ->
         folder,
         started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
-    }
-}
-
-/// A word of a command, as a shell wants it.
-fn quoted(word: &str) -> String {
-    let is_plain = |one: char| one.is_ascii_alphanumeric() || "@%+=:,./-_".contains(one);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
