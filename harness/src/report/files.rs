@@ -1,6 +1,5 @@
 //! All files in which a call's results are told.
 
-use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::html::{folder_of, write_html};
+use super::html::Page;
 use super::junit::write_junit;
 use super::results::{Results, VERSION};
 use super::summary::summary;
@@ -144,35 +143,37 @@ pub fn write_reports(results: &Results, out: &Path) -> Result<Reports, ReportErr
         source,
     })?;
     let results_file = write_results(results, out)?;
-    write_traces(results, out)?;
+    let page = page(results, out)?;
     Ok(Reports {
         results: results_file,
         junit: write_whole(&out.join(JUNIT), |file| write_junit(results, file))?,
         summary: write_whole(&out.join(SUMMARY), |file| {
             file.write_all(summary(results).as_bytes())
         })?,
-        html: write_whole(&out.join(HTML), |file| write_html(results, out, file))?,
+        html: write_whole(&out.join(HTML), |file| page.write(file))?,
     })
 }
 
-/// Writes the trace of each run beside its evidence, with the checks of all specs that judge it.
-fn write_traces(results: &Results, out: &Path) -> Result<(), ReportError> {
-    let mut by_folder: BTreeMap<PathBuf, Vec<CheckResult>> = BTreeMap::new();
-    for run in &results.runs {
-        let checks = by_folder.entry(folder_of(run, out)).or_default();
-        checks.extend(run.checks.iter().cloned());
-    }
-    for (folder, checks) in by_folder {
+/// The page, with each played run in it. The evidence of each is read once, also for its trace, which is
+/// written beside it with the checks of all specs that judge it.
+fn page<'a>(results: &'a Results, out: &Path) -> Result<Page<'a>, ReportError> {
+    let mut page = Page::new(results, out);
+    for (folder, runs) in page.played() {
+        let log = Log::read(&folder.join(EVIDENCE));
         // What is wrong with its evidence, the page says.
-        let Ok(log) = Log::read(&folder.join(EVIDENCE)) else {
-            continue;
-        };
-        let trace = Trace::new(&Timeline::new(&log, &checks));
-        write_whole(&folder.join("trace.json"), |file| {
-            serde_json::to_writer(file, &trace).map_err(io::Error::from)
-        })?;
+        if let Ok(log) = &log {
+            let checks = runs.iter().flat_map(|run| &results.runs[*run].checks);
+            let checks: Vec<CheckResult> = checks.cloned().collect();
+            let trace = Trace::new(&Timeline::new(log, &checks));
+            write_whole(&folder.join("trace.json"), |file| {
+                serde_json::to_writer(file, &trace).map_err(io::Error::from)
+            })?;
+        }
+        for run in runs {
+            page.add(run, &log, &folder);
+        }
     }
-    Ok(())
+    Ok(page)
 }
 
 /// Writes a file whole or not at all.

@@ -8,6 +8,7 @@ mod html;
 mod junit;
 #[cfg(test)]
 mod junit_schema;
+mod matrix;
 mod rejudge;
 mod results;
 mod share;

@@ -1,13 +1,11 @@
 //! `summary.md`: the answer in Markdown, for the job's page of a hosted CI.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::defects::Defect;
 use super::html::answer::sentence;
+use super::matrix::{Count, Matrix};
 use super::results::Results;
 use super::told::{Told, of_differences, of_mutants, of_runs, shortened};
-use crate::run::{Change, Fate, RunRecord};
-use crate::verdict::{CheckResult, Verdict};
+use crate::run::{Change, Fate};
 
 /// How many things a list names before it counts the rest: a hosted CI refuses a summary of more than
 /// 1 MiB.
@@ -79,65 +77,32 @@ fn differences(results: &Results) -> String {
     format!("### {title}\n{}", list(&of_differences(results)))
 }
 
-/// How often a verdict was passed, and whether it was not expected.
-type Counts = BTreeMap<(String, bool), usize>;
-
 /// Requirements and pairs, and how often each verdict was passed. Two targets have a column each.
 fn matrix(results: &Results) -> String {
-    let mut cells: BTreeMap<(&str, String), Counts> = BTreeMap::new();
-    for run in results.runs.iter().filter(|run| run.mutant.is_none()) {
-        for check in &run.checks {
-            let cell = cells.entry((&check.requirement, column(results, run)));
-            let verdict = verdict_of(results, run, check);
-            *cell.or_default().entry(verdict).or_default() += 1;
-        }
-    }
-    let pairs: BTreeSet<&String> = cells.keys().map(|(_, pair)| pair).collect();
-    let ids: BTreeSet<&str> = cells.keys().map(|(id, _)| *id).collect();
-    if ids.is_empty() {
+    let matrix = Matrix::new(results);
+    if matrix.rows.is_empty() {
         return String::new();
     }
-    let row = |id: &str, cells: Vec<String>| format!("| {id} | {} |\n", cells.join(" | "));
-    let mut text = row(
-        "requirement",
-        pairs.iter().map(|pair| escaped(pair)).collect(),
-    );
-    text.push_str(&row(
-        "---",
-        pairs.iter().map(|_| "---".to_owned()).collect(),
-    ));
-    for id in ids {
-        let of_pair = |pair: &&String| {
-            let counts = cells.get(&(id, (*pair).clone())).into_iter().flatten();
-            let counts = counts.map(|((verdict, unexpected), count)| match unexpected {
-                true => format!("**{count} {verdict}, unexpected**"),
-                false => format!("{count} {verdict}"),
-            });
-            counts.collect::<Vec<String>>().join("; ")
-        };
-        text.push_str(&row(&escaped(id), pairs.iter().map(of_pair).collect()));
+    let line = |first: &str, cells: Vec<String>| format!("| {first} | {} |\n", cells.join(" | "));
+    let columns = matrix.columns.iter();
+    let mut text = line("requirement", columns.map(|name| escaped(name)).collect());
+    text.push_str(&line("---", vec!["---".to_owned(); matrix.columns.len()]));
+    for row in &matrix.rows {
+        let cells = row.cells.iter().map(|cell| {
+            let counts: Vec<String> = cell.iter().map(counted).collect();
+            counts.join("; ")
+        });
+        text.push_str(&line(&escaped(&row.requirement), cells.collect()));
     }
     text
 }
 
-fn column(results: &Results, run: &RunRecord) -> String {
-    match results.targets.len() {
-        0 | 1 => run.pair.clone(),
-        _ => format!("{}, {}", run.pair, run.target),
-    }
-}
-
-/// A verdict in words, and whether it counts against the call. What the target says that another one is
-/// compared with does not, unless it is broken.
-fn verdict_of(results: &Results, run: &RunRecord, check: &CheckResult) -> (String, bool) {
-    let verdict = check.verdict.to_string();
-    match check.verdict == check.expected {
-        true if check.verdict.is_pass() => (verdict, false),
-        true => (format!("{verdict}, known"), false),
-        false => {
-            let counts = check.verdict == Verdict::Broken || !results.is_measure(run);
-            (verdict, counts)
-        }
+fn counted(count: &Count) -> String {
+    let (times, verdict) = (count.times, count.verdict);
+    match (count.known, count.unexpected) {
+        (true, _) => format!("{times} {verdict}, known"),
+        (false, true) => format!("**{times} {verdict}, unexpected**"),
+        (false, false) => format!("{times} {verdict}"),
     }
 }
 
@@ -233,6 +198,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::target::{Release, TargetFacts};
+    use crate::verdict::Verdict;
 
     /// That many runs that fail, where this is expected.
     pub(in crate::report) fn results(count: usize, expected: Verdict) -> Results {

@@ -1,11 +1,12 @@
 //! The top of the page: the answer, before anything else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
 use super::{Interest, interest};
 use crate::report::defects::Defect;
+use crate::report::matrix::{Count, Matrix};
 use crate::report::results::{ExitStatus, Results};
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
 use crate::verdict::{CheckResult, Verdict};
@@ -133,11 +134,19 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
     }
 }
 
-fn unexpected(results: &Results, order: &[usize]) -> Markup {
+/// The runs of one kind in the page's order, each with its index in the results.
+fn of_interest<'a>(
+    results: &'a Results,
+    order: &[usize],
+    wanted: Interest,
+) -> Vec<(usize, &'a RunRecord)> {
     let runs = order.iter().map(|index| (*index, &results.runs[*index]));
-    let runs: Vec<(usize, &RunRecord)> = runs
-        .filter(|(_, run)| interest(run) == Interest::Unexpected)
-        .collect();
+    runs.filter(|(_, run)| interest(results, run) == wanted)
+        .collect()
+}
+
+fn unexpected(results: &Results, order: &[usize]) -> Markup {
+    let runs = of_interest(results, order, Interest::Unexpected);
     html! {
         @if !runs.is_empty() {
             section {
@@ -194,10 +203,7 @@ fn changes(run: &RunRecord) -> String {
 }
 
 fn broken(results: &Results, order: &[usize]) -> Markup {
-    let runs = order.iter().map(|index| (*index, &results.runs[*index]));
-    let runs: Vec<(usize, &RunRecord)> = runs
-        .filter(|(_, run)| interest(run) == Interest::Broken)
-        .collect();
+    let runs = of_interest(results, order, Interest::Broken);
     html! {
         @if !runs.is_empty() {
             section {
@@ -290,41 +296,26 @@ fn difference(one: &Difference) -> Markup {
     }
 }
 
-/// How often a verdict was passed, and how often as known.
-type Counts = BTreeMap<(&'static str, bool), (Verdict, usize)>;
-
 /// Requirements and pairs of browsers, and what was decided about each.
 fn matrix(results: &Results) -> Markup {
-    let mut cells: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
-    for run in plain(results) {
-        for check in &run.checks {
-            let cell = cells.entry((&check.requirement, &run.pair)).or_default();
-            let unexpected = check.verdict != check.expected;
-            let count = cell
-                .entry((class(check.verdict), unexpected))
-                .or_insert((check.verdict, 0));
-            count.1 += 1;
-        }
-    }
-    if cells.is_empty() {
+    let matrix = Matrix::new(results);
+    if matrix.rows.is_empty() {
         return html! {};
     }
-    let requirements: BTreeSet<&str> = cells.keys().map(|(id, _)| *id).collect();
-    let pairs: BTreeSet<&str> = cells.keys().map(|(_, pair)| *pair).collect();
     html! {
         section {
             h2 { "Requirements" }
             div.scroll { table.matrix {
-                thead { tr { th { "requirement" } @for pair in &pairs { th { (pair) } } } }
-                tbody { @for id in requirements {
+                thead { tr { th { "requirement" } @for name in &matrix.columns { th { (name) } } } }
+                tbody { @for row in &matrix.rows {
                     tr {
                         th scope="row" {
-                            (id)
-                            @if let Some(holds) = results.requirements.get(id) {
+                            (row.requirement)
+                            @if let Some(holds) = results.requirements.get(&row.requirement) {
                                 span.holds { (holds) }
                             }
                         }
-                        @for pair in &pairs { td { (cell(cells.get(&(id, *pair)))) } }
+                        @for cell in &row.cells { td { @for count in cell { (counted(count)) " " } } }
                     }
                 } }
             } }
@@ -333,13 +324,12 @@ fn matrix(results: &Results) -> Markup {
     }
 }
 
-fn cell(counts: Option<&Counts>) -> Markup {
+fn counted(count: &Count) -> Markup {
     html! {
-        @for ((_, unexpected), (verdict, count)) in counts.into_iter().flatten() {
-            span class={ "count " (class(*verdict)) } {
-                (count) " " (verdict) @if *unexpected { "!" }
-            }
-            " "
+        span class={ "count " (class(count.verdict)) } {
+            (count.times) " " (count.verdict)
+            @if count.known { ", known" }
+            @if count.unexpected { "!" }
         }
     }
 }

@@ -10,6 +10,7 @@ mod logs;
 mod pictures;
 mod run;
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use super::results::Results;
-use crate::evidence::{EVIDENCE, Log};
+use crate::evidence::{Log, LogError};
 use crate::run::RunRecord;
 use crate::verdict::Verdict;
 use pictures::Pictures;
@@ -29,40 +30,105 @@ use pictures::Pictures;
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// Writes the page. The runs' folders are below `out`.
-///
-/// # Errors
-/// It cannot be written. What cannot be read of a run is said in the page.
-pub(super) fn write_html(results: &Results, out: &Path, page: &mut impl Write) -> io::Result<()> {
-    let head = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(policy());
-                title { (answer::title(results)) }
-                style { (PreEscaped(STYLE)) }
+/// The page in the making: the runs are added to it, and then it is written.
+pub(super) struct Page<'a> {
+    results: &'a Results,
+    out: PathBuf,
+    /// The runs in the order in which the page shows them, by their index in the results.
+    order: Vec<usize>,
+    /// What was packed of each, by that index.
+    packed: BTreeMap<usize, String>,
+    pictures: Pictures,
+}
+
+impl<'a> Page<'a> {
+    /// A page of these results. The runs' folders are below `out`.
+    pub(super) fn new(results: &'a Results, out: &Path) -> Page<'a> {
+        Page {
+            results,
+            out: out.to_owned(),
+            order: order(results),
+            packed: BTreeMap::new(),
+            pictures: Pictures::new(out),
+        }
+    }
+
+    /// The folders of all that was played, each with the runs that were judged by it, the most
+    /// interesting first.
+    pub(super) fn played(&self) -> Vec<(PathBuf, Vec<usize>)> {
+        let mut played: Vec<(PathBuf, Vec<usize>)> = Vec::new();
+        let mut known: HashMap<PathBuf, usize> = HashMap::new();
+        for index in &self.order {
+            let folder = folder_of(&self.results.runs[*index], &self.out);
+            let at = *known.entry(folder.clone()).or_insert(played.len());
+            if at == played.len() {
+                played.push((folder, Vec::new()));
+            }
+            played[at].1.push(*index);
+        }
+        played
+    }
+
+    /// Adds a run. What cannot be read of it is said in the page.
+    pub(super) fn add(&mut self, index: usize, log: &Result<Log, LogError>, folder: &Path) {
+        let (results, record) = (self.results, &self.results.runs[index]);
+        let details = run::details(results, record, log, folder, &mut self.pictures);
+        self.packed.insert(index, pack(&details));
+    }
+
+    /// Writes the page.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn write(&self, page: &mut impl Write) -> io::Result<()> {
+        let results = self.results;
+        let head = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy" content=(policy());
+                    title { (answer::title(results)) }
+                    style { (PreEscaped(STYLE)) }
+                }
+            }
+        };
+        // The parts are written one after the other: all of them together may be large.
+        let head = head.into_string();
+        let (before, _) = head.split_at(head.len() - "</html>".len());
+        write!(page, "{before}<body>")?;
+        let top = answer::page_top(results, &self.order);
+        write!(page, "{}", top.into_string())?;
+        for index in &self.order {
+            write!(page, "{}", self.run(*index).into_string())?;
+        }
+        write!(page, "{}", page_end(&self.pictures).into_string())?;
+        write!(page, "</body></html>")
+    }
+
+    /// A run that is closed, and what the page unpacks when it is opened.
+    fn run(&self, index: usize) -> Markup {
+        let record = &self.results.runs[index];
+        let is_first = self.order.first() == Some(&index);
+        let is_open = is_first && interest(self.results, record) < Interest::Mutant;
+        let packed = self.packed.get(&index).map_or("", String::as_str);
+        html! {
+            details.run id={ "run-" (index) } open[is_open]
+                data-verdict=(answer::class(record.verdict))
+                data-text=(run::search_text(record)) {
+                (run::summary(record))
+                div.body {
+                    p.hint { "Opening…" }
+                    noscript {
+                        p { "What happened is drawn by this page's script. The evidence is in "
+                            code { (record.folder.display()) } "." }
+                    }
+                }
+                script type="application/x-packed" { (PreEscaped(packed)) }
             }
         }
-    };
-    // The parts are written one after the other: all of them together may be large.
-    let head = head.into_string();
-    let (before, _) = head.split_at(head.len() - "</html>".len());
-    write!(page, "{before}<body>")?;
-    let order = order(&results.runs);
-    write!(page, "{}", answer::page_top(results, &order).into_string())?;
-    let mut pictures = Pictures::new(out);
-    for (position, index) in order.iter().enumerate() {
-        let run = PackedRun {
-            results,
-            index: *index,
-            is_first: position == 0,
-        };
-        write!(page, "{}", run.markup(out, &mut pictures)?.into_string())?;
     }
-    write!(page, "{}", page_end(&pictures).into_string())?;
-    write!(page, "</body></html>")
 }
 
 /// What the page may do: run its own script, use its own style, show its own pictures and those that
@@ -82,7 +148,8 @@ pub(super) enum Interest {
     Unexpected,
     /// It decided nothing.
     Broken,
-    /// A known defect of the target was seen.
+    /// A known defect of the target was seen, or what fails on a target that another one is compared
+    /// with.
     Known,
     /// A mutant's run, judged by the kill matrix.
     Mutant,
@@ -90,13 +157,13 @@ pub(super) enum Interest {
     Expected,
 }
 
-pub(super) fn interest(run: &RunRecord) -> Interest {
+pub(super) fn interest(results: &Results, run: &RunRecord) -> Interest {
     if run.mutant.is_some() {
         return Interest::Mutant;
     }
     match run.verdict {
         Verdict::Broken => Interest::Broken,
-        _ if run.is_unexpected() => Interest::Unexpected,
+        _ if run.is_unexpected() && !results.is_measure(run) => Interest::Unexpected,
         Verdict::Pass | Verdict::NotApplicable => Interest::Expected,
         Verdict::Fail | Verdict::Vacuous | Verdict::Unstable => Interest::Known,
     }
@@ -104,12 +171,13 @@ pub(super) fn interest(run: &RunRecord) -> Interest {
 
 /// The runs in the order in which the page shows them: of those that are as interesting, the ones that
 /// speak against the target first, and each played run by the spec that it was played for.
-fn order(runs: &[RunRecord]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..runs.len()).collect();
+fn order(results: &Results) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..results.runs.len()).collect();
     order.sort_by_key(|index| {
-        let run = &runs[*index];
+        let run = &results.runs[*index];
         let for_itself = run.folder.to_string_lossy().contains(&run.spec);
-        (interest(run), run.verdict != Verdict::Fail, !for_itself)
+        let is_against = run.verdict == Verdict::Fail;
+        (interest(results, run), !is_against, !for_itself)
     });
     order
 }
@@ -123,44 +191,13 @@ pub(super) fn folder_of(run: &RunRecord, out: &Path) -> PathBuf {
     }
 }
 
-/// A run, as the page holds it.
-struct PackedRun<'a> {
-    results: &'a Results,
-    index: usize,
-    is_first: bool,
-}
-
-impl PackedRun<'_> {
-    fn markup(&self, out: &Path, pictures: &mut Pictures) -> io::Result<Markup> {
-        let record = &self.results.runs[self.index];
-        let folder = folder_of(record, out);
-        let log = Log::read(&folder.join(EVIDENCE));
-        let details = run::details(self.results, record, &log, &folder, pictures);
-        let packed = pack(&serde_json::to_vec(&details)?)?;
-        let is_open = self.is_first && interest(record) < Interest::Mutant;
-        Ok(html! {
-            details.run id={ "run-" (self.index) } open[is_open]
-                data-verdict=(answer::class(record.verdict))
-                data-text=(run::search_text(record)) {
-                (run::summary(record))
-                div.body {
-                    p.hint { "Opening…" }
-                    noscript {
-                        p { "What happened is drawn by this page's script. The evidence is in "
-                            code { (record.folder.display()) } "." }
-                    }
-                }
-                script type="application/x-packed" { (PreEscaped(packed)) }
-            }
-        })
-    }
-}
-
-/// Deflate (with zlib's header), then base64.
-fn pack(bytes: &[u8]) -> io::Result<String> {
+/// As JSON: deflate (with zlib's header), then base64.
+fn pack(details: &run::Details) -> String {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes)?;
-    Ok(STANDARD.encode(encoder.finish()?))
+    // It is written to memory, and all of it can be said in JSON.
+    let written = serde_json::to_writer(&mut encoder, details).map_err(io::Error::from);
+    let packed = written.and_then(|()| encoder.finish());
+    STANDARD.encode(packed.unwrap_or_default())
 }
 
 fn page_end(pictures: &Pictures) -> Markup {

@@ -8,9 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
-use super::{Interest, interest};
+use super::Interest;
 use crate::evidence::{Event, Fact, Log};
-use crate::run::RunRecord;
 
 /// How much of the page pictures may take, in bytes of their files.
 const MOST: usize = 24 << 20;
@@ -38,8 +37,8 @@ impl Pictures {
     }
 
     /// All pictures of a run, in their order.
-    pub(super) fn of_run(&mut self, record: &RunRecord, log: &Log, folder: &Path) -> Markup {
-        let wanted = match interest(record) {
+    pub(super) fn of_run(&mut self, interest: Interest, log: &Log, folder: &Path) -> Markup {
+        let wanted = match interest {
             Interest::Unexpected | Interest::Broken | Interest::Known => true,
             Interest::Mutant | Interest::Expected => false,
         };

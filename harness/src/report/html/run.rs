@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::answer::{badge, command};
 use super::pictures::{Pictures, seconds};
-use super::{answer, logs};
+use super::{answer, interest, logs};
 use crate::evidence::{Log, LogError};
 use crate::report::results::Results;
 use crate::report::timeline::{Timeline, event_of, when};
@@ -71,7 +71,7 @@ pub(super) fn details(
                 h3 { "What happened" }
                 div.timeline data-failure=[failure] {}
                 h3 { "What was seen" }
-                (pictures.of_run(record, log, folder))
+                (pictures.of_run(interest(results, record), log, folder))
                 h3 { "What was said" }
                 (logs::of_run(log, folder, failure))
             }
