@@ -860,6 +860,17 @@ pub enum ProcessPhase {
     Gone,
 }
 
+impl ProcessPhase {
+    /// Whether the process has ended by it.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        match self {
+            ProcessPhase::Started => false,
+            ProcessPhase::Killed | ProcessPhase::Gone => true,
+        }
+    }
+}
+
 /// The target finished handling a Socket.IO event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServerHandled {

@@ -7,6 +7,7 @@ mod detail;
 mod harness;
 mod kernel;
 mod page;
+mod process;
 mod server;
 mod wire;
 

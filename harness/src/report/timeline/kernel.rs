@@ -1,8 +1,8 @@
 //! What the kernel says of the browsers.
 
-use super::server::is_end;
-use super::{Bar, Row, Style, close_or_keep, mark, round};
-use crate::evidence::{Event, Fact, Log, ProcessFact, ProcessPhase};
+use super::process::lifetime;
+use super::{Row, Style, mark};
+use crate::evidence::{Fact, Log};
 use crate::spec::PlayerName;
 
 pub(super) fn rows(log: &Log, end: f64) -> Vec<Row> {
@@ -27,26 +27,6 @@ fn browser(log: &Log, player: &str, end: f64) -> Row {
         }
     }
     row
-}
-
-/// A process begins, or ends.
-pub(super) fn lifetime(row: &mut Row, event: &Event, process: &ProcessFact, name: &str, end: f64) {
-    match process.phase {
-        ProcessPhase::Started => row.bars.push(Bar {
-            from: round(event.t),
-            to: round(end),
-            label: format!("{name} (process {})", process.pid),
-            style: Style::Process,
-            events: vec![event.seq],
-            detail: process.detail.clone().unwrap_or_default(),
-        }),
-        ProcessPhase::Killed => row.marks.push(mark(event, "killed", Style::Departure)),
-        ProcessPhase::Gone => row.marks.push(mark(event, "gone", Style::Closed)),
-    }
-    if is_end(process.phase) {
-        let label = format!("{name} (process {})", process.pid);
-        close_or_keep(row, &label, event);
-    }
 }
 
 /// The UDP sockets of a browser's tree, each time that they were counted.

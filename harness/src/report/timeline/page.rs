@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::server::is_end;
 use super::{Bar, Mark, Row, Style, mark, round, when};
 use crate::evidence::{Direction, Event, Fact, Log, Overlay, PageFact};
 use crate::spec::WayToLeave;
@@ -20,24 +19,49 @@ fn page_facts<'a>(
     })
 }
 
-/// When a player's page was gone: it was left, another one came, or the player went away.
-fn end_of_page(log: &Log, player: &str, page: u32, end: f64) -> f64 {
-    let gone = log.of(player).filter_map(|event| match &event.fact {
-        Fact::Page(one) if one.page == page && matches!(one.what, PageFact::Bye {}) => {
-            Some(when(event))
+/// When each of a player's pages was gone: it was left, another one came, or the player went away.
+struct Ends {
+    of_pages: BTreeMap<u32, f64>,
+    of_all: f64,
+}
+
+impl Ends {
+    fn new(log: &Log, player: &str, end: f64) -> Ends {
+        let mut ends = Ends {
+            of_pages: BTreeMap::new(),
+            of_all: end,
+        };
+        for event in log.of(player) {
+            match &event.fact {
+                Fact::Page(page) => {
+                    // A page ends with its own last word, or with the first one of a later page.
+                    let ended = match page.what {
+                        PageFact::Bye {} => page.page + 1,
+                        _ => page.page,
+                    };
+                    let at = when(event);
+                    let first = ends.of_pages.entry(ended).or_insert(at);
+                    *first = first.min(at);
+                }
+                _ if is_gone(event) => ends.of_all = ends.of_all.min(event.t),
+                _ => {}
+            }
         }
-        Fact::Page(one) if one.page > page => Some(when(event)),
-        _ if is_gone(event) => Some(event.t),
-        _ => None,
-    });
-    gone.fold(end, f64::min)
+        ends
+    }
+
+    /// When a page was gone.
+    fn of(&self, page: u32) -> f64 {
+        let later = self.of_pages.range(page + 1..).map(|(_, at)| *at);
+        later.fold(self.of_all, f64::min)
+    }
 }
 
 /// Whether a player has left for good by this, or its browser has ended.
 fn is_gone(event: &Event) -> bool {
     match &event.fact {
         Fact::Departed(departed) => departed.how != WayToLeave::Reload,
-        Fact::Process(process) => process.role == "browser" && is_end(process.phase),
+        Fact::Process(process) => process.role == "browser" && process.phase.is_end(),
         _ => false,
     }
 }
@@ -115,12 +139,13 @@ pub(super) fn socket_args<'a>(
 
 /// When the page was in the background.
 pub(super) fn hidden(log: &Log, player: &str, end: f64) -> Row {
+    let ends = Ends::new(log, player, end);
     let mut row = Row::new("in background");
     for (event, page, what) in page_facts(log, player) {
         let PageFact::Visibility { state } = what else {
             continue;
         };
-        let last = end_of_page(log, player, page, end);
+        let last = ends.of(page);
         match state.as_str() {
             "hidden" if when(event) < last => row.bars.push(Bar {
                 from: round(when(event)),
@@ -138,11 +163,12 @@ pub(super) fn hidden(log: &Log, player: &str, end: f64) -> Row {
 
 /// Peer connections, data channels and workers: a row for each one ever made.
 pub(super) fn connections(log: &Log, player: &str, end: f64) -> Vec<Row> {
+    let ends = Ends::new(log, player, end);
     let mut ledger = Ledger {
         rows: BTreeMap::new(),
     };
     for (event, page, what) in page_facts(log, player) {
-        let last = end_of_page(log, player, page, end);
+        let last = ends.of(page);
         let mut to = |kind: Kind, id: u32, state: &str, style: Style| {
             ledger.to((kind, page, id), event, state, style, last);
         };
@@ -255,6 +281,7 @@ fn of_channel(state: &str) -> Style {
 
 /// Whatever covered or hid the page, for as long as a user could see it.
 pub(super) fn overlays(log: &Log, player: &str, end: f64) -> Row {
+    let ends = Ends::new(log, player, end);
     let mut row = Row::new("overlays");
     let mut open: BTreeMap<(u32, u32), usize> = BTreeMap::new();
     for (event, page, what) in page_facts(log, player) {
@@ -265,7 +292,7 @@ pub(super) fn overlays(log: &Log, player: &str, end: f64) -> Row {
         let is_shown = overlay.present && overlay.visible;
         match (open.get(&key).copied(), is_shown) {
             (None, true) => {
-                let last = end_of_page(log, player, page, end);
+                let last = ends.of(page);
                 open.insert(key, row.bars.len());
                 row.bars.push(overlay_bar(event, overlay, last));
             }

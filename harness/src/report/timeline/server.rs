@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::process::lifetime;
 use super::{Bar, Row, Style, detail, mark, round};
-use crate::evidence::{Event, Fact, Log, ProcessPhase};
+use crate::evidence::{Event, Fact, Log};
 
 pub(super) fn rows(log: &Log, end: f64) -> Vec<Row> {
     vec![process(log, end), games(log, end), handled(log), said(log)]
@@ -18,7 +19,7 @@ fn process(log: &Log, end: f64) -> Row {
         if process.role != "server" {
             continue;
         }
-        super::kernel::lifetime(&mut row, event, process, "server", end);
+        lifetime(&mut row, event, process, "server", end);
     }
     row
 }
@@ -100,12 +101,4 @@ fn said(log: &Log) -> Row {
         }
     }
     row
-}
-
-/// Whether a process has ended by this.
-pub(super) fn is_end(phase: ProcessPhase) -> bool {
-    match phase {
-        ProcessPhase::Started => false,
-        ProcessPhase::Killed | ProcessPhase::Gone => true,
-    }
 }
