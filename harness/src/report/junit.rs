@@ -337,40 +337,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::report::samples::{ALL, facts, run_on};
     use crate::report::{ExitStatus, junit_schema};
-    use crate::target::{Release, TargetFacts};
-
-    const ALL: [Verdict; 6] = [
-        Verdict::Pass,
-        Verdict::Fail,
-        Verdict::Vacuous,
-        Verdict::Broken,
-        Verdict::NotApplicable,
-        Verdict::Unstable,
-    ];
 
     fn run(verdict: Verdict, expected: Verdict) -> RunRecord {
         run_on("mug@1", verdict, expected)
-    }
-
-    fn run_on(target: &str, verdict: Verdict, expected: Verdict) -> RunRecord {
-        serde_json::from_value(json!({
-            "spec": "a/b", "pair": "chrome+chrome", "target": target, "verdict": verdict,
-            "expected": expected, "attempts": 1, "folder": format!("runs/{target}"),
-            "seconds": 1.0, "started_at": "2026-01-02T03:04:05.678Z",
-            "checks": [{
-                "check": "c", "requirement": "P2P-01", "verdict": verdict, "expected": expected,
-                "account": "seen <&> \u{1b}[31m \u{0} \u{ffff} ]]>", "known": "because",
-                "stimuli": [{"what": "w", "seen": true, "evidence": [1]}],
-                "oracles": [{"oracle": "o", "says": "violated", "account": "a", "evidence": []}],
-            }],
-        }))
-        .expect("a run")
-    }
-
-    fn facts(name: &str) -> TargetFacts {
-        let release: Release = name.parse().expect("a release");
-        TargetFacts::from(&release)
     }
 
     /// What is written of these results, which is always as the schema wants it.

@@ -11,6 +11,8 @@ mod junit_schema;
 mod matrix;
 mod rejudge;
 mod results;
+#[cfg(test)]
+mod samples;
 mod share;
 mod summary;
 mod terminal;

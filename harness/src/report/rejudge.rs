@@ -247,6 +247,7 @@ fn fates(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::samples::facts;
 
     #[test]
     fn a_folder_says_which_time_and_which_attempt_it_is() {
@@ -265,10 +266,6 @@ mod tests {
 
     #[test]
     fn what_was_only_judged_is_not_compared() {
-        let facts = |name: &str| {
-            let release: crate::target::Release = name.parse().expect("a release");
-            TargetFacts::from(&release)
-        };
         let (one, other) = (facts("mug@1"), facts("mug@2"));
         let pair = vec![one.clone(), other.clone()];
         assert_eq!(tested(&[pair.clone(), Vec::new()]), Vec::new());

@@ -166,12 +166,7 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Release;
-
-    fn facts(name: &str) -> TargetFacts {
-        let release: Release = name.parse().unwrap();
-        TargetFacts::from(&release)
-    }
+    use crate::report::samples::facts;
 
     fn run(target: &str, verdict: Verdict) -> RunRecord {
         serde_json::from_value(serde_json::json!({

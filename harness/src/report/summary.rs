@@ -56,11 +56,12 @@ fn differences(results: &Results) -> String {
         all.filter(|one| one.change == change).count()
     };
     let counts = [
-        (count(Change::Worse), "worse"),
-        (count(Change::Undecided), "undecided"),
-        (count(Change::Better), "better"),
-        (count(Change::Other), "other"),
+        Change::Worse,
+        Change::Undecided,
+        Change::Better,
+        Change::Other,
     ];
+    let counts = counts.map(|change| (count(change), change));
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts
         .map(|(count, change)| format!("{count} {change}"))
@@ -197,7 +198,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::target::{Release, TargetFacts};
+    use crate::report::samples::facts;
     use crate::verdict::Verdict;
 
     /// That many runs that fail, where this is expected.
@@ -220,11 +221,6 @@ pub(super) mod tests {
         }
         results.defects = crate::report::defects(&results.runs, &[]);
         results
-    }
-
-    fn facts(name: &str) -> TargetFacts {
-        let release: Release = name.parse().expect("a release");
-        TargetFacts::from(&release)
     }
 
     #[test]

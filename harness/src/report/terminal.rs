@@ -156,11 +156,11 @@ fn differences(differences: &[Difference], first: &str, second: &str) -> String 
         text.push_str("  no check differs\n");
     }
     for one in differences {
-        let (change, colour) = match one.change {
-            Change::Worse => ("worse", RED),
-            Change::Undecided => ("undecided", YELLOW),
-            Change::Better => ("better", GREEN),
-            Change::Other => ("other", YELLOW),
+        let change = one.change;
+        let colour = match change {
+            Change::Worse => RED,
+            Change::Better => GREEN,
+            Change::Undecided | Change::Other => YELLOW,
         };
         let time = match one.repetition {
             1 => String::new(),
@@ -264,10 +264,11 @@ fn known_defects(defects: &[Defect], out: &Path) -> String {
 }
 
 fn mutant_line(mutant: &MutantRecord, width: usize) -> String {
-    let (fate, colour) = match mutant.fate {
-        Fate::Killed => ("killed", GREEN),
-        Fate::Survived => ("survived", RED),
-        Fate::Undecided => ("undecided", YELLOW),
+    let fate = mutant.fate;
+    let colour = match fate {
+        Fate::Killed => GREEN,
+        Fate::Survived => RED,
+        Fate::Undecided => YELLOW,
     };
     format!(
         "{colour}{fate:<width$}{RESET}  mutant {} by {} {} on {}",

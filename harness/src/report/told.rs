@@ -3,6 +3,7 @@
 
 use super::html::answer::surprises;
 use super::results::Results;
+use super::timeline::cut;
 use crate::run::{Change, Fate, RunRecord};
 use crate::verdict::Verdict;
 
@@ -92,18 +93,13 @@ fn place(results: &Results, run: &RunRecord) -> String {
 
 /// The mutants that are not killed.
 pub(super) fn of_mutants(results: &Results) -> Vec<Told> {
-    let alive = results.mutants.iter().filter_map(|one| {
-        let fate = match one.fate {
-            Fate::Killed => return None,
-            Fate::Survived => "survived",
-            Fate::Undecided => "undecided",
-        };
-        Some(Told {
-            title: format!("mutant {} {fate}", one.mutant),
-            account: one.account.clone(),
-        })
+    let all = results.mutants.iter();
+    let alive = all.filter(|one| one.fate != Fate::Killed);
+    let told = alive.map(|one| Told {
+        title: format!("mutant {} {}", one.mutant, one.fate),
+        account: one.account.clone(),
     });
-    alive.collect()
+    told.collect()
 }
 
 /// What is worse on the second of two targets.
@@ -125,10 +121,7 @@ const MOST_CHARACTERS: usize = 600;
 
 /// A text that is not longer than a summary should have.
 pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    cut(text, MOST_CHARACTERS)
 }
 
 #[cfg(test)]
@@ -138,33 +131,7 @@ mod tests {
     use super::*;
     use crate::report::ExitStatus;
     use crate::report::html::answer::sentence;
-    use crate::target::{Release, TargetFacts};
-
-    const ALL: [Verdict; 6] = [
-        Verdict::Pass,
-        Verdict::Fail,
-        Verdict::Vacuous,
-        Verdict::Broken,
-        Verdict::NotApplicable,
-        Verdict::Unstable,
-    ];
-
-    fn run(target: &str, verdict: Verdict, expected: Verdict) -> RunRecord {
-        serde_json::from_value(json!({
-            "spec": "a/b", "pair": "chrome+chrome", "target": target, "verdict": verdict,
-            "expected": expected, "attempts": 1, "folder": "f", "seconds": 1.0,
-            "checks": [{
-                "check": "c", "requirement": "P2P-01", "verdict": verdict, "expected": expected,
-                "known": "because", "account": "seen", "stimuli": [], "oracles": [],
-            }],
-        }))
-        .expect("a run")
-    }
-
-    fn facts(name: &str) -> TargetFacts {
-        let release: Release = name.parse().expect("a release");
-        TargetFacts::from(&release)
-    }
+    use crate::report::samples::{ALL, facts, run_on as run};
 
     fn assert_agrees(results: &Results) {
         let told = told(results);

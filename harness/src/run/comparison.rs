@@ -1,5 +1,7 @@
 //! Two targets side by side: what got worse, what got better.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,17 @@ pub enum Change {
     Better,
     /// It passes on neither, but says something else; or one of the two cannot be asked.
     Other,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Change::Worse => "worse",
+            Change::Undecided => "undecided",
+            Change::Better => "better",
+            Change::Other => "other",
+        })
+    }
 }
 
 /// One check that says different things of two targets.

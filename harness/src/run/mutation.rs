@@ -1,6 +1,7 @@
 //! Mutants: which are tried, and what is decided about each.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,16 @@ pub enum Fate {
     Survived,
     /// The run with it, or the one without it, could not be carried out.
     Undecided,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Fate::Killed => "killed",
+            Fate::Survived => "survived",
+            Fate::Undecided => "undecided",
+        })
+    }
 }
 
 /// What is left of a mutant: one row of the kill matrix.

@@ -914,6 +914,11 @@ replace = "b"
         assert_eq!(alone.coverage()[0].lacks(), ["mutant"]);
     }
 
+    /// Another spec that must find a mutant.
+    fn elsewhere(spec: &str, check: &str) -> String {
+        format!("[[elsewhere]]\nspec = \"{spec}\"\ncheck = \"{check}\"\n[[edits]]")
+    }
+
     #[test]
     fn each_mistake_in_a_mutant_names_its_place() {
         let mistakes = [
@@ -924,17 +929,24 @@ replace = "b"
                 "equivalent = \"p\"\nalso = [{ check = \"connections-closed\", reason = \"r\" }]\n[[edits]]",
             ),
             MUTANT.replace("\"connections-closed\"", "\"connections-shut\""),
+            MUTANT.replace("[[edits]]", &elsewhere("concern/other", "connections-closed")),
+            MUTANT.replace("[[edits]]", &elsewhere("concern/name", "connections-shut")),
+            MUTANT.replace("[[edits]]", &elsewhere("concern/name", "connections-closed")),
         ];
         let mistakes = mistakes.map(|text| {
             let error = read_with(GOOD, &[("m", &text)]).expect_err("a mistake");
             let text = error.to_string();
-            text.rsplit_once('/').expect("a path").1.to_owned()
+            let (_, place) = text.split_once("/fixtures/mutants/").expect("a path");
+            place.to_owned()
         });
         insta::assert_snapshot!(mistakes.join("\n"), @r"
         m.toml:6:1: expected the proof from the code that nobody can tell the mutant from the original
         m.toml:6:14: invalid type: boolean `true`, expected a string
         m.toml:7:1: a mutant that is proven equivalent makes no check fail: expected no [[also]] and no [[elsewhere]]
         m.toml:5:10: unknown check `connections-shut`, expected one of: connections-closed
+        m.toml:7:9: unknown spec `concern/other`, expected one of: concern/name
+        m.toml:8:10: unknown check `connections-shut`, expected one of: connections-closed
+        m.toml:7:9: `concern/name` judges a run on which the mutant is tried already: expected a spec whose steps are others
         ");
     }
 

@@ -247,12 +247,12 @@ fn survivors(mutants: &[MutantRecord]) -> Markup {
 }
 
 fn fate(fate: Fate) -> Markup {
-    let (class, text) = match fate {
-        Fate::Killed => ("pass", "killed"),
-        Fate::Survived => ("fail", "survived"),
-        Fate::Undecided => ("broken", "undecided"),
+    let class = match fate {
+        Fate::Killed => "pass",
+        Fate::Survived => "fail",
+        Fate::Undecided => "broken",
     };
-    html! { span class={ "badge " (class) } { (text) } }
+    html! { span class={ "badge " (class) } { (fate) } }
 }
 
 fn differences(results: &Results) -> Markup {
@@ -278,15 +278,15 @@ fn differences(results: &Results) -> Markup {
 }
 
 fn difference(one: &Difference) -> Markup {
-    let (class, text) = match one.change {
-        Change::Worse => ("fail", "worse"),
-        Change::Undecided => ("broken", "undecided"),
-        Change::Better => ("pass", "better"),
-        Change::Other => ("vacuous", "other"),
+    let class = match one.change {
+        Change::Worse => "fail",
+        Change::Undecided => "broken",
+        Change::Better => "pass",
+        Change::Other => "vacuous",
     };
     html! {
         tr {
-            td { span class={ "badge " (class) } { (text) } }
+            td { span class={ "badge " (class) } { (one.change) } }
             td { (one.requirement) " " code { (one.check) } }
             td { (badge(one.target)) }
             td { (badge(one.against)) }
