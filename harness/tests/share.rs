@@ -95,6 +95,32 @@ fn verdicts(catalogue: &Catalogue, log: &Path) -> Vec<(String, String, Verdict)>
     checks.collect()
 }
 
+/// A short answer, as a number, could be anything where it stands in a text: where it was typed, sent and
+/// stored, it is masked all the same.
+fn assert_answers_are_masked(log: &[u8]) {
+    let text = std::str::from_utf8(log).expect("UTF-8");
+    for line in text.lines().skip(1) {
+        let event: serde_json::Value = serde_json::from_str(line).expect("an event");
+        let sent = event.pointer("/packet/name") == Some(&"static_scene_data_emission".into());
+        let answers = match (sent, &event["what"], &event["action"]) {
+            (true, _, _) => &event["packet"]["args"][0]["data"],
+            (_, what, _) if what == "answers" => &event["rows"][0],
+            (_, _, action) if action == "answered the form" => &event["value"],
+            _ => continue,
+        };
+        let leaves = answers.as_object().map(|fields| fields.values().collect());
+        let leaves = leaves.or_else(|| answers.as_array().map(|cells| cells.iter().collect()));
+        let leaves: Vec<&serde_json::Value> = leaves.expect("answers");
+        assert!(leaves.len() > 1, "{line}");
+        for leaf in leaves {
+            let masked = leaf
+                .as_str()
+                .is_some_and(|text| text.starts_with("answer-"));
+            assert!(masked, "{leaf} in {line}");
+        }
+    }
+}
+
 #[test]
 fn what_is_packed_is_judged_as_before_and_tells_nothing_of_anybody() {
     let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
@@ -147,6 +173,7 @@ fn what_is_packed_is_judged_as_before_and_tells_nothing_of_anybody() {
             .iter()
             .find(|(name, _)| *name == wanted)
             .expect("evidence");
+        assert_answers_are_masked(bytes);
         let log = unpacked.path().join(name);
         std::fs::write(&log, bytes).expect("written");
         let before = out.path().join(format!("runs/{name}/evidence.jsonl"));
