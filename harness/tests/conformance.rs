@@ -3,8 +3,9 @@
 //! `mutants/cleanup-not-called/chrome+chrome`; filters and `--list` work as with any test.
 //!
 //! Of the mutants, one for each requirement is tried each time. `cargo test --test conformance --
-//! --include-ignored` tries them all, as `gymcheck run --mutant all` does; on two cores that takes about
-//! half an hour.
+//! --include-ignored` tries them all, as `gymcheck run --mutant all` does, also on the other specs that must
+//! find them (`mutants/late-end-not-guarded/reuse/two-games/chrome+chrome`); on two cores that takes more
+//! than half an hour.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

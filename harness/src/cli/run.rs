@@ -61,8 +61,9 @@ pub(super) struct RunArguments {
         conflicts_with = "mutant"
     )]
     repair: Vec<String>,
-    /// Try these mutants (`all` for all of them but those proven equivalent), each on its own spec
-    /// (if that is among SPEC) and on the repairs that it names, against a run without it
+    /// Try these mutants (`all` for all of them but those proven equivalent), each on the specs that
+    /// must find it (those that are among SPEC) and on the repairs that it names, against a run
+    /// without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
     /// Carry out this many runs at once; by default as many as the processors and the memory that is
