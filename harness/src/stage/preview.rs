@@ -49,9 +49,10 @@ async fn look(
     let mut server =
         Server::start(target, experiment, ground.closed, folders, mark, recorder).await?;
     let looked = tokio::time::timeout(deadline::REACTION, gateway::preview(server.address)).await;
-    let last_lines = server.process.last_lines();
     server.process.may_end();
     server.process.end().await;
+    // What it said last may have been on its way until now.
+    let last_lines = server.process.last_lines();
     match looked {
         Ok(Ok(preview)) => Ok(preview),
         Ok(Err(source)) => Err(StageError::Preview {

@@ -96,7 +96,8 @@ impl Server {
         )
         .map_err(cannot)?;
         let port = tokio::select! {
-            port = listening.recv() => port,
+            // Its output may close before anybody has noticed that it has ended: that is told by `broken`.
+            Some(port) = listening.recv() => Some(port),
             () = broken(recorder) => None,
             () = tokio::time::sleep(deadline::SERVER) => None,
         };
