@@ -2,6 +2,7 @@
 
 mod judge;
 mod list;
+mod own_ground;
 mod provide;
 mod report;
 mod run;

@@ -15,9 +15,9 @@ use gymcheck::run::{
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
-use gymcheck::target::{PINNED_RELEASE, TargetName};
+use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
-use super::{Outcome, parse_target, tell};
+use super::{Outcome, own_ground, parse_target, tell};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +31,11 @@ Examples:
       the same run five times, its evidence and results.json in the folder `results`
   gymcheck run --target ../mug
       every spec on a checkout beside this one, of the package mug or interactive_gym
+  gymcheck run --experiment \"python -m my_study --port {port}\"
+      a user's own experiment, started by its own command in this folder: the specs that ask what holds
+      of any experiment
+  gymcheck run --target http://localhost:8000
+      the same on a server that already runs; it is asked first
   gymcheck run --target mug@0.1.3 --against ../mug
       what a checkout makes better or worse than a release; status 1 if anything is worse there, or
       not as expected there
@@ -43,13 +48,23 @@ pub(super) struct RunArguments {
     /// Specs by name, as `scene-exit/partner-dies-on-survey`, or by folder, as `scene-exit`
     #[arg(value_name = "SPEC")]
     specs: Vec<String>,
-    /// What is tested: a release, as mug@0.1.3, or the path of a checkout
-    #[arg(long, value_name = "TARGET", value_parser = parse_target, default_value_t = TargetName::Release(PINNED_RELEASE))]
-    target: TargetName,
+    /// What is tested: a release, the path of a checkout, or the address of a server that already runs,
+    /// as http://localhost:8000 [default: mug@0.1.3]
+    #[arg(long, value_name = "TARGET", value_parser = parse_target)]
+    pub(super) target: Option<TargetName>,
+    /// What it serves instead of each spec's own experiment: the name of one of this project's, a folder
+    /// with an experiment.py that is called like those, or a command line that starts a server with your
+    /// own, in this folder and with this environment ({port} stands for the port). Without SPEC, the specs
+    /// that ask what holds of any experiment are run
+    #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
+    pub(super) experiment: Option<ExperimentName>,
+    /// Go on without being asked where a server that already runs gets new participants
+    #[arg(long)]
+    pub(super) yes: bool,
     /// Run the same on this second target, and show the differences first: what got worse there,
     /// what got better
     #[arg(long, value_name = "TARGET", value_parser = parse_target, conflicts_with = "mutant")]
-    against: Option<TargetName>,
+    pub(super) against: Option<TargetName>,
     /// Pairs of browsers, survivor first, instead of each spec's own
     #[arg(long, value_delimiter = ',', value_name = "PAIR", value_parser = parse_pair)]
     pairs: Option<Vec<Pair>>,
@@ -91,20 +106,67 @@ fn parse_pair(text: &str) -> Result<Pair, String> {
     text.parse()
 }
 
+fn parse_experiment(text: &str) -> Result<ExperimentName, String> {
+    text.parse()
+        .map_err(|error: gymcheck::target::TargetError| error.to_string())
+}
+
+impl RunArguments {
+    fn target(&self) -> TargetName {
+        let pinned = TargetName::Release(PINNED_RELEASE);
+        self.target.clone().unwrap_or(pinned)
+    }
+
+    /// Whether each spec's own experiment is what is served.
+    fn is_of_the_specs(&self) -> bool {
+        let runs = |target: &TargetName| matches!(target, TargetName::Running(_));
+        self.experiment.is_none() && !runs(&self.target())
+    }
+
+    /// The specs to run. Without names, those that can be asked of what is served.
+    fn specs(&self, catalogue: &Catalogue) -> Vec<String> {
+        let named = !self.specs.is_empty() || !self.mutant.is_empty();
+        if named || self.is_of_the_specs() {
+            return self.specs.clone();
+        }
+        let all = catalogue.specs.values();
+        let any = all.filter(|spec| spec.body.any_experiment);
+        any.map(|spec| spec.name.clone()).collect()
+    }
+
+    /// A server is started by its own command, or by gymcheck, or it runs already.
+    fn check(&self) -> Result<(), String> {
+        let is_running = |target: &TargetName| matches!(target, TargetName::Running(_));
+        let targets = || self.target.iter().chain(&self.against);
+        match &self.experiment {
+            Some(ExperimentName::Command(_)) if targets().next().is_some() => Err(
+                "a command line given with --experiment starts its own server: leave out --target and \
+                 --against"
+                    .to_owned(),
+            ),
+            Some(_) if targets().any(is_running) => Err(
+                "a server that already runs serves its own experiment: leave out --experiment".to_owned(),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
+    arguments.check()?;
     // The runs notice the signal by themselves, and end what they started.
     on_signal(|_| {})?;
     let root = find_root();
     let catalogue = Catalogue::read(&root)?;
     let items = Selection {
-        specs: &arguments.specs,
+        specs: &arguments.specs(&catalogue),
         pairs: arguments.pairs.as_deref(),
         repairs: &arguments.repair,
         mutants: &arguments.mutant,
         repeat: arguments.repeat,
         against: arguments.against.is_some(),
         pinned: [
-            is_pinned(&arguments.target),
+            is_pinned(&arguments.target()),
             arguments.against.as_ref().is_some_and(is_pinned),
         ],
     }
@@ -112,10 +174,12 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     if items.is_empty() {
         return Err("nothing to run: none of these mutants belongs to one of these specs".into());
     }
+    own_ground::tell(arguments, items.len(), loudness)?;
     let prepare = |target: &TargetName, runs: &str| {
         Invocation::prepare(Wanted {
             catalogue: &catalogue,
             target: target.clone(),
+            experiment: arguments.experiment.clone(),
             browsers: browsers_of(items.iter().map(|item| item.pair)),
             out: arguments.out.clone(),
             runs: runs.into(),
@@ -124,7 +188,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
             keep: arguments.keep,
         })
     };
-    let mut sides = vec![prepare(&arguments.target, RUNS)?];
+    let mut sides = vec![prepare(&arguments.target(), RUNS)?];
     if let Some(against) = &arguments.against {
         sides.push(prepare(against, AGAINST)?);
     }
@@ -140,7 +204,10 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         runtime.block_on(side.look(&experiments))?;
     }
     make_room(&arguments.out)?;
-    let jobs = arguments.jobs.unwrap_or_else(default_jobs);
+    let jobs = match sides.iter().any(Invocation::takes_one_run_at_a_time) {
+        true => 1,
+        false => arguments.jobs.unwrap_or_else(default_jobs),
+    };
     let mut results = runtime.block_on(carry_out_all(
         &sides,
         &items,

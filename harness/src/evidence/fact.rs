@@ -145,12 +145,32 @@ pub struct RunFacts {
     pub repairs: Vec<String>,
     /// The settings of the experiment as it was served.
     pub experiment: Value,
+    /// What serves the experiment, where that is not the spec's own: the name or the folder of another
+    /// one, the user's own command, or the address of a server that runs. Its settings are what the
+    /// target tells of its scenes, and not `experiment`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<String>,
+    /// What cannot be had of this target, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lacks: BTreeMap<Source, String>,
     /// The version of gymcheck.
     pub gymcheck: String,
     /// When the run began, RFC 3339, UTC.
     pub started_at: String,
     /// Name and version of each browser, by player.
     pub browsers: std::collections::BTreeMap<String, String>,
+}
+
+/// Something that is seen of a target whose process the stage owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// When it has finished handling an event, and which games it holds: seen from inside its process.
+    Handlers,
+    /// What it writes to its standard output and error.
+    Log,
+    /// The files that it stores.
+    Data,
 }
 
 /// Progress of one step of the spec.
@@ -165,6 +185,10 @@ pub struct StepFact {
     /// What was awaited in vain, for a missed step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Whether it was missed because the experiment has not what it needs, as another game: `detail` says
+    /// what. The target did nothing wrong then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_offered: bool,
 }
 
 /// How far a step is.

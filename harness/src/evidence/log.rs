@@ -155,10 +155,26 @@ impl Log {
     /// The step that the target missed, if it missed one.
     #[must_use]
     pub fn missed(&self) -> Option<(&Event, &StepFact)> {
+        self.not_done().filter(|(_, step)| !step.not_offered)
+    }
+
+    /// The step for which the experiment has not what it needs, if there is one.
+    #[must_use]
+    pub fn not_offered(&self) -> Option<(&Event, &StepFact)> {
+        self.not_done().filter(|(_, step)| step.not_offered)
+    }
+
+    fn not_done(&self) -> Option<(&Event, &StepFact)> {
         self.events.iter().find_map(|event| match &event.fact {
             Fact::Step(step) if step.phase == StepPhase::Missed => Some((event, step)),
             _ => None,
         })
+    }
+
+    /// Why something cannot be had of the run's target, if it cannot.
+    #[must_use]
+    pub fn lacks(&self, source: Source) -> Option<&str> {
+        self.run()?.lacks.get(&source).map(String::as_str)
     }
 
     /// Socket.IO events of a player that passed the gateway, in order: the log's event, the wire's

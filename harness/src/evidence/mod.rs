@@ -8,9 +8,11 @@ mod games;
 mod log;
 mod paths;
 mod recorder;
+mod scenes;
 
 pub use fact::*;
 pub use games::GameScene;
 pub use log::{Damage, EVIDENCE, Header, Log, LogError};
 pub use paths::{begins, comes_after};
 pub use recorder::{Awaited, Recorder, WaitError};
+pub use scenes::{Scene, SceneKind};

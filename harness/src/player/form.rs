@@ -1,8 +1,10 @@
 //! Answering a form scene with real input.
 
+use std::time::Duration;
+
 use fantoccini::Locator;
 use fantoccini::elements::Element;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Player, PlayerError};
 
@@ -10,25 +12,76 @@ use super::{Player, PlayerError};
 /// beyond ASCII.
 const TEXT: &str = "We danced, \"left\" and right – ça va.";
 
+/// What is typed where only a number is taken.
+const NUMBER: &str = "7";
+
 /// The key Right, as WebDriver writes it (W3C WebDriver, 17.4.2, keyboard actions).
 const RIGHT: &str = "\u{e014}";
 
+/// How many steps a scale is moved at most from its middle: the shortest have no more.
+const MOST_STEPS: usize = 2;
+
+const SCALES: &str = "#sceneBody input[type=range]";
+const BOXES: &str = "#sceneBody .option-box";
+const CHOICES: &str = "#sceneBody input[type=radio], #sceneBody input[type=checkbox]";
+const LISTS: &str = "#sceneBody select";
+const TEXTS: &str = "#sceneBody textarea, #sceneBody input[type=text], #sceneBody input:not([type])";
+const NUMBERS: &str = "#sceneBody input[type=number]";
+
+/// What an element of a form holds, as the target's client reads it when the scene is left.
+const HELD: &str = r#"
+return arguments[0].map((id) => {
+  const element = document.getElementById(id);
+  if (!element) return null;
+  if (element.matches("input[type=checkbox]")) return String(element.checked);
+  if (element.matches("input[type=radio]")) {
+    const chosen = [...document.getElementsByName(element.name)].find((one) => one.checked);
+    return chosen ? chosen.value : null;
+  }
+  if (element.matches("select")) {
+    return JSON.stringify([...element.selectedOptions].map((option) => option.value));
+  }
+  return "value" in element && !element.matches("button") ? element.value : element.textContent;
+});
+"#;
+
 impl Player {
-    /// Answers every scale and text box of the scene, with mouse and keys, and gives what the
-    /// page then holds, by the id of each control.
+    /// Answers whatever the scene asks, with mouse and keys: scales, boxes, choices, lists, texts. Gives
+    /// what the page then holds, by the id of each element: of those that were touched and have one, and of
+    /// those that the target is to store (`stored`). Nothing, where nothing is asked.
     ///
     /// # Errors
     /// The page does not let the player answer, or the browser does not answer.
-    pub async fn answer_form(&self) -> Result<Value, PlayerError> {
-        let mut answers = serde_json::Map::new();
-        let scales = self.controls("#sceneBody input[type=range]").await?;
+    pub async fn answer_form(&self, stored: &[String]) -> Result<Map<String, Value>, PlayerError> {
+        let mut answers = Map::new();
+        self.set_scales(&mut answers).await?;
+        let boxes = self.controls(BOXES).await?;
+        if let Some(first) = boxes.first() {
+            self.click_on("an option box", first).await?;
+        }
+        let choices = self.choose().await?;
+        let lists = self.choose_in_lists().await?;
+        self.type_texts(TEXTS, TEXT, &mut answers).await?;
+        self.type_texts(NUMBERS, NUMBER, &mut answers).await?;
+        if answers.is_empty() && boxes.is_empty() && choices == 0 && lists == 0 {
+            return Ok(answers);
+        }
+        for (id, held) in stored.iter().zip(self.held(stored).await?) {
+            if let Some(held) = held {
+                answers.insert(id.clone(), json!(held));
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn set_scales(&self, answers: &mut Map<String, Value>) -> Result<(), PlayerError> {
+        let scales = self.controls(SCALES).await?;
         for (index, scale) in scales.iter().enumerate() {
             let id = self.id_of(scale).await?;
-            self.act(&format!("click {id}"), Value::Null);
-            self.command(&format!("click {id}"), scale.click()).await?;
+            self.click_on(&id, scale).await?;
             // The click lands in the middle; the keys make each answer another one.
             let clicked = self.value_of(scale).await?;
-            let steps = RIGHT.repeat(index + 1);
+            let steps = RIGHT.repeat(index % MOST_STEPS + 1);
             self.command(&format!("move {id}"), scale.send_keys(&steps))
                 .await?;
             let value = self.value_of(scale).await?;
@@ -38,51 +91,108 @@ impl Player {
             self.act(&format!("set {id}"), json!(value));
             answers.insert(id, json!(value));
         }
-        for text in self
-            .controls("#sceneBody textarea, #sceneBody input[type=text]")
-            .await?
-        {
-            let id = self.id_of(&text).await?;
-            self.command(&format!("click {id}"), text.click()).await?;
-            self.command(&format!("type into {id}"), text.send_keys(TEXT))
+        Ok(())
+    }
+
+    /// Chooses one of each group of buttons, not always the first. Gives how many groups there are.
+    async fn choose(&self) -> Result<usize, PlayerError> {
+        let mut groups: Vec<(String, Vec<Element>)> = Vec::new();
+        for choice in self.controls(CHOICES).await? {
+            let name = self.command("read a name", choice.prop("name")).await?;
+            let id = self.id_of(&choice).await?;
+            let name = name.filter(|name| !name.is_empty()).unwrap_or(id);
+            match groups.iter_mut().find(|(group, _)| *group == name) {
+                Some((_, choices)) => choices.push(choice),
+                None => groups.push((name, vec![choice])),
+            }
+        }
+        for (index, (name, choices)) in groups.iter().enumerate() {
+            let choice = &choices[index % choices.len()];
+            self.click_on(name, choice).await?;
+            let chosen = self.command("read a choice", choice.is_selected()).await?;
+            if !chosen {
+                return Err(self.not_taken(name, "nothing"));
+            }
+        }
+        Ok(groups.len())
+    }
+
+    /// Chooses the last entry of each list. Gives how many lists there are.
+    async fn choose_in_lists(&self) -> Result<usize, PlayerError> {
+        let lists = self.controls(LISTS).await?;
+        for list in &lists {
+            let id = self.id_of(list).await?;
+            let entries = list.find_all(Locator::Css("option:not([disabled])"));
+            let mut entries = self.command(&format!("read {id}"), entries).await?;
+            let Some(last) = entries.pop() else {
+                continue;
+            };
+            self.act(&format!("choose in {id}"), Value::Null);
+            self.command(&format!("choose in {id}"), last.click()).await?;
+        }
+        Ok(lists.len())
+    }
+
+    async fn type_texts(
+        &self,
+        selector: &str,
+        text: &str,
+        answers: &mut Map<String, Value>,
+    ) -> Result<(), PlayerError> {
+        for element in self.controls(selector).await? {
+            let id = self.id_of(&element).await?;
+            self.command(&format!("click {id}"), element.click()).await?;
+            self.command(&format!("type into {id}"), element.send_keys(text))
                 .await?;
-            let value = self.value_of(&text).await?;
-            if value != TEXT {
+            let value = self.value_of(&element).await?;
+            if value != text {
                 return Err(self.not_taken(&id, &value));
             }
             self.act(&format!("type into {id}"), json!(value));
             answers.insert(id, json!(value));
         }
-        if answers.is_empty() {
-            return Err(PlayerError::Missed(format!(
-                "the {} stands on a scene with nothing to answer",
-                self.name
-            )));
-        }
-        Ok(Value::Object(answers))
+        Ok(())
+    }
+
+    async fn click_on(&self, what: &str, element: &Element) -> Result<(), PlayerError> {
+        self.act(&format!("click {what}"), Value::Null);
+        self.command(&format!("click {what}"), element.click()).await
+    }
+
+    /// What elements of the page hold, by their ids.
+    async fn held(&self, ids: &[String]) -> Result<Vec<Option<String>>, PlayerError> {
+        let held = self.client.execute(HELD, vec![json!(ids)]);
+        let held = self.command("read what the form holds", held).await?;
+        Ok(serde_json::from_value(held).unwrap_or_default())
     }
 
     fn not_taken(&self, id: &str, value: &str) -> PlayerError {
         PlayerError::Missed(format!(
-            "{id} does not take what the {} types: it holds \"{value}\"",
+            "{id} does not take what the {} does: it holds \"{value}\"",
             self.name
         ))
     }
 
-    /// Presses Continue.
+    /// Presses Continue, once it is enabled.
     ///
     /// # Errors
-    /// The button is not enabled, or does not take the click.
-    pub async fn press_continue(&self) -> Result<(), PlayerError> {
-        self.click("#advanceButton").await
+    /// The button is not enabled within this time, or does not take the click.
+    pub async fn press_continue(&self, within: Duration) -> Result<(), PlayerError> {
+        self.click_within(within, "#advanceButton").await
     }
 
+    /// The controls of the scene that a person could use.
     async fn controls(&self, selector: &str) -> Result<Vec<Element>, PlayerError> {
-        self.command(
-            &format!("find {selector}"),
-            self.client.find_all(Locator::Css(selector)),
-        )
-        .await
+        let found = self.client.find_all(Locator::Css(selector));
+        let found = self.command(&format!("find {selector}"), found).await?;
+        let mut usable = Vec::new();
+        for element in found {
+            let shown = self.command("look at a control", element.is_displayed());
+            if shown.await? && self.command("look at a control", element.is_enabled()).await? {
+                usable.push(element);
+            }
+        }
+        Ok(usable)
     }
 
     async fn id_of(&self, element: &Element) -> Result<String, PlayerError> {

@@ -184,7 +184,7 @@ impl Player {
             Ok(_) => Ok(()),
             // The target has no part in it.
             Err(PlayerError::Missed(what)) => Err(self.not_seen(&what)),
-            Err(broken @ PlayerError::Broken(_)) => Err(broken),
+            Err(other @ (PlayerError::Broken(_) | PlayerError::NotOffered(_))) => Err(other),
         }
     }
 

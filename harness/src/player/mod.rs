@@ -22,6 +22,7 @@ use crate::evidence::{
 use crate::spec::PlayerName;
 use crate::stage::{BrowserSession, StageError, deadline};
 
+pub use keys::Hands;
 pub use leave::{Hidden, SpareTab};
 
 /// Why a player could not do what the spec asks.
@@ -31,6 +32,9 @@ pub enum PlayerError {
     /// was alive.
     #[error("{0}")]
     Missed(String),
+    /// The experiment has not what the spec asks for, as another game. Nobody did anything wrong.
+    #[error("{0}")]
+    NotOffered(String),
     /// The run could not be carried out.
     #[error("{}", .0.reason)]
     Broken(BrokenFact),
@@ -93,13 +97,26 @@ impl Player {
         Ok(())
     }
 
+    /// Opens an experiment that nobody here knows, and waits for its first scene.
+    ///
+    /// # Errors
+    /// There is none, or the run broke.
+    pub async fn enter_unknown(&self) -> Result<(), PlayerError> {
+        self.open().await?;
+        let first = "the first scene";
+        self.wait_to_client(0, deadline::LOAD, "activate_scene", first)
+            .await?;
+        Ok(())
+    }
+
     /// Presses Start in a GymScene, and waits until the game runs.
     ///
     /// # Errors
     /// No game comes to be, or the run broke.
     pub async fn start(&self) -> Result<(), PlayerError> {
         let start = self.recorder.len();
-        self.click("#startButton").await?;
+        // It is there once the environment has been loaded.
+        self.click_within(deadline::LOAD, "#startButton").await?;
         self.wait_to_server(
             start,
             deadline::REACTION,
@@ -257,17 +274,21 @@ impl Player {
 
     /// Clicks on a control as soon as it is there and enabled.
     async fn click(&self, selector: &str) -> Result<(), PlayerError> {
+        self.click_within(deadline::REACTION, selector).await
+    }
+
+    async fn click_within(&self, within: Duration, selector: &str) -> Result<(), PlayerError> {
         let enabled = format!("{selector}:not([disabled])");
         let element = self
             .client
             .wait()
-            .at_most(deadline::REACTION)
+            .at_most(within)
             .every(Duration::from_millis(50))
             .for_element(Locator::Css(&enabled));
         let find = format!("find {selector}, enabled,");
         // The driver looks again and again by itself: it gets longer than that.
         let element = self
-            .within(deadline::REACTION + deadline::COMMAND, &find, element)
+            .within(within + deadline::COMMAND, &find, element)
             .await?;
         self.act(&format!("click {selector}"), Value::Null);
         self.command(&format!("click {selector}"), element.click())

@@ -12,7 +12,7 @@ use super::asset_lock::{AssetLock, OwnPackage};
 use super::assets::Asset;
 use super::error::ProvisionError;
 use super::files;
-use crate::target::Target;
+use crate::target::Code;
 
 /// The assets with the target's own package among Pyodide's, made from its files as they are now.
 /// `version` is what the page asks for. What is made goes into `folder`.
@@ -21,19 +21,19 @@ use crate::target::Target;
 /// The package cannot be read, or the folder not written.
 pub fn with_own_package(
     assets: &[Asset],
-    target: &Target,
+    code: &Code,
     version: &str,
     folder: &Path,
 ) -> Result<Vec<Asset>, ProvisionError> {
     let lock = AssetLock::embedded()?;
-    let name = target.package.distribution();
+    let name = code.package.distribution();
     let file_name = format!("{}-{version}-py3-none-any.whl", name.replace('-', "_"));
     let wheel = folder.join(&file_name);
-    make_wheel(target, version, &wheel)?;
+    make_wheel(code, version, &wheel)?;
     let own = OwnPackage {
         name,
         version,
-        imports: target.package.name(),
+        imports: code.package.name(),
         sha256: files::sha256_of(&wheel)?.unwrap_or_default(),
         file_name: &file_name,
     };
@@ -59,12 +59,12 @@ pub fn with_own_package(
 }
 
 /// Writes the package's Python files as a wheel, as PEP 427 describes it.
-fn make_wheel(target: &Target, version: &str, path: &Path) -> Result<(), ProvisionError> {
+fn make_wheel(code: &Code, version: &str, path: &Path) -> Result<(), ProvisionError> {
     let failed = || ProvisionError::io("write", path);
     let mut zip = ZipWriter::new(File::create(path).map_err(failed())?);
     let options = SimpleFileOptions::default();
     let mut sources = Vec::new();
-    python_files(&target.folder, &mut sources)?;
+    python_files(&code.folder, &mut sources)?;
     sources.sort_unstable();
     let mut add = |name: String, content: &[u8]| {
         zip.start_file(name, options)
@@ -74,13 +74,13 @@ fn make_wheel(target: &Target, version: &str, path: &Path) -> Result<(), Provisi
     };
     for source in sources {
         let content = fs::read(&source).map_err(ProvisionError::io("read", &source))?;
-        let below = source.strip_prefix(&target.folder).unwrap_or(&source);
+        let below = source.strip_prefix(&code.folder).unwrap_or(&source);
         add(
-            format!("{}/{}", target.package.name(), below.display()),
+            format!("{}/{}", code.package.name(), below.display()),
             &content,
         )?;
     }
-    let name = target.package.distribution();
+    let name = code.package.distribution();
     let about = format!("{}-{version}.dist-info", name.replace('-', "_"));
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
     add(format!("{about}/METADATA"), metadata.as_bytes())?;
@@ -112,7 +112,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::target::{Package, TargetFacts};
+    use crate::target::Package;
 
     #[test]
     fn the_package_of_a_checkout_takes_the_place_of_the_published_one() {
@@ -122,17 +122,13 @@ mod tests {
         fs::write(package.join("__init__.py"), "own = 1\n").unwrap();
         fs::write(package.join("scenes/scene.py"), "").unwrap();
         fs::write(package.join("scenes/page.js"), "").unwrap();
-        let target = Target {
-            facts: TargetFacts::from(&crate::target::PINNED_RELEASE),
+        let code = Code {
             package: Package::Mug,
             folder: package,
-            python: PathBuf::new(),
-            search_path: None,
-            experiments: PathBuf::new(),
         };
         let out = folder.path().join("out");
         fs::create_dir(&out).unwrap();
-        let assets = with_own_package(&[], &target, "0.9", &out).unwrap();
+        let assets = with_own_package(&[], &code, "0.9", &out).unwrap();
         let wheel = assets
             .iter()
             .find(|asset| asset.url.ends_with(".whl"))

@@ -63,7 +63,7 @@ pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> 
     // Each takes the home for itself.
     drop(guard);
     for name in &options.targets {
-        target(home, name, Path::new(""))?;
+        target(home, name, None, Path::new(""))?;
     }
     progress::line(&format!("all is ready in {}", home.root().display()));
     Ok(())

@@ -121,19 +121,25 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
 /// Plays the steps in order, until one cannot be done.
 async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step: &impl Fn(&str)) {
     for (index, step) in spec.body.steps.iter().enumerate() {
-        let note = |phase, detail| {
+        let say = |phase, detail, not_offered| {
             recorder.record(Fact::Step(StepFact {
                 index,
                 step: step.to_string(),
                 phase,
                 detail,
+                not_offered,
             }));
         };
+        let note = |phase, detail| say(phase, detail, false);
         on_step(&step.to_string());
         note(StepPhase::Begun, None);
         match scenario.step(step).await {
             Ok(()) => note(StepPhase::Done, None),
-            Err(PlayerError::Missed(what)) => return note(StepPhase::Missed, Some(what)),
+            Err(PlayerError::Missed(what)) => {
+                let words = scenario.last_words();
+                return note(StepPhase::Missed, Some(format!("{what}{words}")));
+            }
+            Err(PlayerError::NotOffered(what)) => return say(StepPhase::Missed, Some(what), true),
             Err(PlayerError::Broken(broken)) => {
                 // A process that ended by itself is the better explanation. Whoever talked to it
                 // notices first; its watcher still reads its last words.
@@ -254,6 +260,8 @@ fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
             .map(|repair| repair.name.clone())
             .collect(),
         experiment: settings_of(&plan.spec.body.experiment),
+        served: plan.target.served(),
+        lacks: plan.target.lacks(),
         gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: OffsetDateTime::now_utc()
             .format(&Rfc3339)

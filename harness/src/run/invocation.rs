@@ -13,8 +13,10 @@ use crate::evidence::Log;
 use crate::gateway::{Mirror, MirrorEntry, Preview};
 use crate::provision::{self, Asset, Browser, Home};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
-use crate::stage::{self, interrupted};
-use crate::target::{PINNED_RELEASE, Target, TargetFacts, TargetName, apply_edit};
+use crate::stage::{self, FirstLook, interrupted};
+use crate::target::{
+    ExperimentName, PINNED_RELEASE, Target, TargetError, TargetFacts, TargetName, apply_edit,
+};
 
 /// How often a broken run may be carried out again, at most.
 pub const MOST_RETRIES: u32 = 2;
@@ -22,7 +24,8 @@ pub const MOST_RETRIES: u32 = 2;
 /// What all runs of one call have in common.
 pub struct Invocation {
     target: Target,
-    is_pinned: bool,
+    /// Whether the lock of assets was made for it: the pinned release with this project's experiment.
+    is_known: bool,
     browsers: BTreeMap<BrowserKind, Browser>,
     assets: Vec<Asset>,
     mirror: Mirror,
@@ -44,6 +47,8 @@ pub struct Wanted<'a> {
     pub catalogue: &'a Catalogue,
     /// What is tested.
     pub target: TargetName,
+    /// What it serves, if not each spec's own experiment.
+    pub experiment: Option<ExperimentName>,
     /// The browsers that its runs use.
     pub browsers: Vec<BrowserKind>,
     /// Where evidence and results go.
@@ -68,7 +73,8 @@ impl Invocation {
     pub fn prepare(wanted: Wanted<'_>) -> Result<Invocation, PrepareError> {
         let home = Home::locate()?;
         let experiments = wanted.catalogue.root.join("fixtures/experiments");
-        let target = provision::target(&home, &wanted.target, &experiments)?;
+        let instead = wanted.experiment.as_ref();
+        let target = provision::target(&home, &wanted.target, instead, &experiments)?;
         let assets = provision::assets(&home)?;
         let mut browsers = BTreeMap::new();
         for name in wanted.browsers {
@@ -78,7 +84,8 @@ impl Invocation {
         Ok(Invocation {
             expectations: expectations.cloned().unwrap_or_default(),
             target,
-            is_pinned: wanted.target == TargetName::Release(PINNED_RELEASE),
+            is_known: wanted.target == TargetName::Release(PINNED_RELEASE)
+                && wanted.experiment.is_none(),
             browsers,
             mirror: mirror_of(&assets),
             assets,
@@ -97,31 +104,39 @@ impl Invocation {
         &self.target.facts
     }
 
+    /// Whether two runs on it at once would get into each other's way.
+    #[must_use]
+    pub fn takes_one_run_at_a_time(&self) -> bool {
+        self.target.takes_one_run_at_a_time()
+    }
+
     /// Looks whether the target starts with each of these experiments, and whether all that its
-    /// page asks for is at hand, before any browser starts. The pinned release is not looked at:
-    /// the lock of assets was made for it.
+    /// page asks for is at hand, before any browser starts. The pinned release with an experiment of
+    /// each spec's own is not looked at: the lock of assets was made for it.
     ///
     /// # Errors
     /// The target cannot be started or serves no page; its page asks for what nobody answers; the
     /// call was interrupted.
     pub async fn look(&mut self, experiments: &[&Experiment]) -> Result<(), PrepareError> {
-        if self.is_pinned {
+        if self.is_known {
             return Ok(());
         }
         let mut seen: Vec<&str> = Vec::new();
         for experiment in experiments {
-            if seen.contains(&experiment.name.as_str()) {
+            // One that is served instead of each spec's own is the same for all.
+            if seen.contains(&experiment.name.as_str()) || (self.target.served().is_some() && !seen.is_empty()) {
                 continue;
             }
             seen.push(&experiment.name);
-            let preview = self.preview(experiment).await?;
-            self.add_own_package(&preview)?;
-            self.check(&preview)?;
+            let looked = self.preview(experiment).await?;
+            self.target.learn(looked.is_observed, looked.code);
+            self.add_own_package(&looked.preview)?;
+            self.check(&looked.preview)?;
         }
         Ok(())
     }
 
-    async fn preview(&self, experiment: &Experiment) -> Result<Preview, PrepareError> {
+    async fn preview(&self, experiment: &Experiment) -> Result<FirstLook, PrepareError> {
         let logs = TempDir::new()?;
         tokio::select! {
             preview = stage::preview(&self.target, experiment, logs.path()) => Ok(preview?),
@@ -129,19 +144,17 @@ impl Invocation {
         }
     }
 
-    /// A page installs the release that serves it. A checkout is no release: its page gets the
-    /// checkout's own files.
+    /// A page installs the release that serves it. A checkout is no release, nor is what a user's own
+    /// command starts: its page gets the files that serve it.
     fn add_own_package(&mut self, preview: &Preview) -> Result<(), PrepareError> {
-        let is_checkout = self.target.search_path.is_some();
-        let Some(version) = exact_version(preview, self.target.package.distribution()) else {
+        let Some(code) = self.target.own_code().filter(|_| self.made.is_none()) else {
             return Ok(());
         };
-        if !is_checkout || self.made.is_some() {
+        let Some(version) = exact_version(preview, code.package.distribution()) else {
             return Ok(());
-        }
+        };
         let made = TempDir::new()?;
-        self.assets =
-            provision::with_own_package(&self.assets, &self.target, &version, made.path())?;
+        self.assets = provision::with_own_package(&self.assets, code, &version, made.path())?;
         self.mirror = mirror_of(&self.assets);
         self.made = Some(made);
         Ok(())
@@ -149,9 +162,10 @@ impl Invocation {
 
     fn check(&self, preview: &Preview) -> Result<(), PrepareError> {
         let mut packages = provision::python_packages()?;
-        let own = self.target.package.distribution();
-        if let (Some(_), Some(version)) = (&self.made, exact_version(preview, own)) {
-            packages.push((own.to_owned(), version));
+        if let (Some(_), Some(code)) = (&self.made, self.target.own_code()) {
+            let own = code.package.distribution();
+            let version = exact_version(preview, own);
+            packages.extend(version.map(|version| (own.to_owned(), version)));
         }
         let lacking = lacking(preview, &self.mirror, &packages);
         if lacking.is_empty() {
@@ -175,6 +189,18 @@ impl Invocation {
     ) -> Result<(), PrepareError> {
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
         for edit in edits_of(repairs, mutant) {
+            if self.target.code.is_none() {
+                // What the target serves is seen when it passes the gateway.
+                if edit.is_of_the_server() {
+                    return Err(TargetError::NoCode {
+                        edit: edit.name,
+                        target: self.target.name().to_owned(),
+                        file: edit.file,
+                    }
+                    .into());
+                }
+                continue;
+            }
             let text = match texts.remove(&edit.file) {
                 Some(text) => text,
                 None => self

@@ -9,6 +9,7 @@ mod faults;
 mod forge;
 mod invocation;
 mod jobs;
+mod last_words;
 mod leaving;
 mod moments;
 mod mutation;

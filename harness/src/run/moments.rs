@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::scenario::Scenario;
-use crate::evidence::{Awaited, Direction, Event, InstantFact, PageFact};
+use crate::evidence::{Awaited, Direction, Event, InstantFact, PageFact, Source};
 use crate::player::{PlayerError, socket_event};
 use crate::spec::{GameEvent, LAST_FRAMES, Moment, PlayerName};
 use crate::stage::deadline;
@@ -17,13 +17,14 @@ impl Scenario {
     /// last episode. Gives the event from which the moment counts.
     pub(super) async fn play_until(&self, moment: Moment) -> Result<Awaited, PlayerError> {
         let hands = self.in_front().into_iter().map(|name| {
-            self.player(name)
-                .play(self.experiment.steps * 2 / 3, async move {
-                    tokio::select! {
-                        reached = self.reach(moment) => reached.map(drop),
-                        ended = self.last_episode_ended(name) => ended.map(drop),
-                    }
-                })
+            let hands = self.hands(name);
+            let over = async move {
+                tokio::select! {
+                    reached = self.reach(moment) => reached.map(drop),
+                    ended = self.last_episode_ended(name) => ended.map(drop),
+                }
+            };
+            async move { self.player(name).play(&hands, over).await }
         });
         let playing = async {
             let hands = futures_util::future::try_join_all(hands);
@@ -81,6 +82,7 @@ impl Scenario {
             }
             GameEvent::AdvanceHandled => {
                 let what = format!("the target to handle the {of}'s `advance_scene`");
+                self.must_see(Source::Handlers)?;
                 self.wait_handled(of, from, self.game_deadline(), "advance_scene", &what)
                     .await
             }

@@ -8,13 +8,25 @@ use super::data;
 use super::forge::Draft;
 use super::pixels::Screens;
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, begins, comes_after,
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
+    comes_after,
 };
-use crate::player::{Hidden, Player, PlayerError, socket_event};
+use super::last_words::last_words;
+use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
     ExitPath, Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
 };
 use crate::stage::{Stage, deadline};
+
+/// How many inputs of the partner make a middle of a game, at most.
+const MID_GAME: u32 = 100;
+
+/// How long a player is watched at most who must not be moved on, in an experiment that is not the spec's
+/// own and may have long games.
+const LONGEST_WATCH: Duration = Duration::from_secs(60);
+
+/// For how long a run waits for a time-out of such an experiment.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The client's "Done!" countdown after the last episode, which no experiment can set.
 const DONE_COUNTDOWN: Duration = Duration::from_secs(3);
@@ -30,6 +42,9 @@ pub(super) struct Scenario {
     pub(super) hidden: BTreeMap<PlayerName, Hidden>,
     pub(super) artefacts: PathBuf,
     pub(super) screens: Screens,
+    /// The experiment that the spec asks for.
+    asked: Experiment,
+    /// The one that is played: what was asked for, or what was found, once it was.
     pub(super) experiment: Experiment,
     /// The moments that the spec observes by itself.
     pub(super) observed: BTreeSet<String>,
@@ -58,6 +73,7 @@ impl Scenario {
             hidden: BTreeMap::new(),
             artefacts: artefacts.to_owned(),
             screens: Screens::default(),
+            asked: spec.body.experiment.clone(),
             experiment: spec.body.experiment.clone(),
             observed: spec.body.steps.iter().filter_map(observed).collect(),
         }
@@ -80,6 +96,7 @@ impl Scenario {
                 PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
             },
             Step::Arrive(arrive) => self.arrive(arrive.player, arrive.at).await,
+            Step::Walk(walk) => self.walk_to_the_end(&walk.players).await,
             Step::Observe(observe) => self.observe(observe).await,
             Step::Leave(leave) => self.leave(leave).await,
             Step::Background(background) => self.background(background).await,
@@ -118,16 +135,60 @@ impl Scenario {
             .collect()
     }
 
-    async fn join(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
-        let entering = names.iter().map(|name| self.player(*name).enter());
+    async fn join(&mut self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        let entering = names.iter().map(|name| self.enter(*name));
         futures_util::future::try_join_all(entering).await?;
+        self.find_out()?;
         self.start(names).await
     }
 
+    /// Takes note of what the experiment is, where it is not the spec's own, by its first game for two.
+    fn find_out(&mut self) -> Result<(), PlayerError> {
+        let Some(found) = self.recorder.log().experiment_found(&self.asked) else {
+            return Ok(());
+        };
+        if let Some(unmet) = self.asked.not_met_by(&found) {
+            return Err(PlayerError::NotOffered(unmet));
+        }
+        self.experiment = found;
+        Ok(())
+    }
+
+    /// Whether the experiment is not the spec's own.
+    pub(super) fn is_unknown(&self) -> bool {
+        let log = self.recorder.log();
+        log.run().is_some_and(|run| run.served.is_some())
+    }
+
+    /// Something must be to be had of the target, or the spec cannot ask it.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn must_see(&self, source: Source) -> Result<(), PlayerError> {
+        match self.recorder.log().lacks(source) {
+            Some(why) => Err(PlayerError::NotOffered(why.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// How a player plays the game where it stands.
+    pub(super) fn hands(&self, name: PlayerName) -> Hands {
+        let log = self.recorder.log();
+        let keys = log.scenes(name.as_str()).next_back().map(|(_, scene)| scene.keys());
+        Hands {
+            keys: keys.into_iter().flatten().map(str::to_owned).collect(),
+            rest_from: self.experiment.steps * 2 / 3,
+        }
+    }
+
     async fn play_until_mid_game(&self) -> Result<(), PlayerError> {
-        let third = u64::from(self.experiment.steps / 3);
+        let inputs = (self.experiment.steps / 3).min(MID_GAME);
         let playing = self.present().into_iter().map(|name| {
-            self.play_or_wait(name, self.experiment.steps, self.inputs_came(name, third))
+            let hands = Hands {
+                rest_from: self.experiment.steps,
+                ..self.hands(name)
+            };
+            self.play_or_wait(name, hands, self.inputs_came(name, inputs.into()))
         });
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
@@ -141,33 +202,31 @@ impl Scenario {
     }
 
     /// Lets a player play until `done` ends; one whose page is in the background presses no keys.
-    async fn play_or_wait<T>(
+    pub(super) async fn play_or_wait<T>(
         &self,
         name: PlayerName,
-        rest_from: u32,
+        hands: Hands,
         done: impl Future<Output = Result<T, PlayerError>>,
     ) -> Result<T, PlayerError> {
         if self.hidden.contains_key(&name) {
             done.await
         } else {
-            self.player(name).play(rest_from, done).await
+            self.player(name).play(&hands, done).await
         }
     }
 
     async fn play_to_the_end(&self) -> Result<(), PlayerError> {
-        // A key that changes in the last frames may arrive after they were played.
-        let rest_from = self.experiment.steps * 2 / 3;
         let playing = self
             .present()
             .into_iter()
-            .map(|name| self.play_or_wait(name, rest_from, self.stored_episodes(name)));
+            .map(|name| self.play_or_wait(name, self.hands(name), self.stored_episodes(name)));
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
         Ok(())
     }
 
     /// Ends when the target has stored each episode of a player's game, and takes their files.
-    async fn stored_episodes(&self, name: PlayerName) -> Result<(), PlayerError> {
+    pub(super) async fn stored_episodes(&self, name: PlayerName) -> Result<(), PlayerError> {
         let game = self.current_game(name)?;
         let mut sent = Vec::new();
         let mut from = game.activated;
@@ -185,8 +244,7 @@ impl Scenario {
                 continue;
             }
             let what = format!("the target to store {what}");
-            let within = deadline::REACTION;
-            self.wait_handled(name, from, within, "emit_episode_data", &what)
+            self.wait_stored(name, from, "emit_episode_data", &what)
                 .await?;
             sent.push(episode);
         }
@@ -194,16 +252,34 @@ impl Scenario {
     }
 
     async fn take_episode_files(&self, name: PlayerName, scene: &str) -> Result<(), PlayerError> {
+        let Some(below) = self.stage.data_folder() else {
+            return Ok(());
+        };
         let subject = self.player(name).subject()?;
         let beginning = format!("{subject}_ep");
-        let files = data::tables(&self.stage.data_folder(), |file| {
-            file.starts_with(&beginning)
-        });
+        let files = data::tables(below, |file| file.starts_with(&beginning));
         for file in files.into_iter().filter(|file| file.is_in(scene)) {
             self.recorder
                 .record_for(name.as_str(), Fact::DataFile(data::episode(file)));
         }
         Ok(())
+    }
+
+    /// Waits until the target has stored what came with an event of a player: until it has finished handling
+    /// it, or has answered what was sent behind it, where nobody can see that.
+    async fn wait_stored(
+        &self,
+        name: PlayerName,
+        from: u64,
+        event_name: &str,
+        what: &str,
+    ) -> Result<(), PlayerError> {
+        if self.recorder.log().lacks(Source::Handlers).is_some() {
+            return self.barrier(name, what, None).await.map(drop);
+        }
+        self.wait_handled(name, from, deadline::REACTION, event_name, what)
+            .await
+            .map(drop)
     }
 
     /// Waits until the target has finished handling an event of a player.
@@ -268,6 +344,10 @@ impl Scenario {
         let game = Duration::from_secs_f64(frames / f64::from(self.experiment.frame_rate.max(1)));
         let player = self.player(name);
         let from = self.recorder.len();
+        let game = match self.experiment.may_end_early {
+            true => game.min(LONGEST_WATCH),
+            false => game,
+        };
         let moved_on = self
             .recorder
             .wait(
@@ -291,6 +371,13 @@ impl Scenario {
     async fn watch_for(&self, name: PlayerName, path: ExitPath) -> Result<(), PlayerError> {
         let player = self.player(name);
         let what = format!("the {name}: {path}");
+        let waits = Duration::from_millis(comes_after(path, &self.experiment) as u64);
+        if self.is_unknown() && waits > LONGEST_WAIT {
+            return Err(PlayerError::NotOffered(format!(
+                "the spec waits for {path}, which comes after {} s in this experiment",
+                waits.as_secs()
+            )));
+        }
         let within = self.game_deadline();
         let begun = self.recorder.wait(0, within, &what, |event| {
             player.is_mine(event) && begins(path, event)
@@ -307,36 +394,37 @@ impl Scenario {
     async fn answer(&self, name: PlayerName) -> Result<(), PlayerError> {
         let player = self.player(name);
         let subject = player.subject()?;
-        let scene = self.scene_of(name);
-        let answers = player.answer_form().await?;
+        let (scene, stored) = self.form_of(name)?;
+        let answers = player.answer_form(&stored).await?;
+        if answers.is_empty() {
+            let why = format!("`{scene}`, where the {name} stands, asks nothing");
+            return Err(match self.is_unknown() {
+                true => PlayerError::NotOffered(why),
+                false => PlayerError::Missed(why),
+            });
+        }
         self.recorder.record_for(
             name.as_str(),
             Fact::Action(ActionFact {
                 action: "answered the form".to_owned(),
-                value: answers,
+                value: answers.into(),
             }),
         );
         let from = self.recorder.len();
-        player.press_continue().await?;
+        player.press_continue(deadline::REACTION).await?;
         let sent = "the page to send the answers";
         player
             .wait_to_server(from, deadline::REACTION, "static_scene_data_emission", sent)
             .await?;
-        self.wait_handled(
-            name,
-            from,
-            deadline::REACTION,
-            "static_scene_data_emission",
-            "the target to store the answers",
-        )
-        .await?;
+        let what = "the target to store the answers";
+        self.wait_stored(name, from, "static_scene_data_emission", what)
+            .await?;
         let file_name = format!("{subject}.csv");
-        let below = self.stage.data_folder();
-        for file in data::tables(&below, |file| file == file_name) {
-            if scene.as_ref().is_none_or(|scene| file.is_in(scene)) {
-                self.recorder
-                    .record_for(name.as_str(), Fact::DataFile(data::answers(file)));
-            }
+        let tables = self.stage.data_folder();
+        let tables = tables.map(|below| data::tables(below, |file| file == file_name));
+        for file in tables.into_iter().flatten().filter(|file| file.is_in(&scene)) {
+            self.recorder
+                .record_for(name.as_str(), Fact::DataFile(data::answers(file)));
         }
         let next = "the scene after the form";
         player
@@ -360,17 +448,33 @@ impl Scenario {
                 last_lines: Vec::new(),
                 worth_a_retry: true,
             }),
-            PlayerError::Broken(_) => error,
+            PlayerError::Broken(_) | PlayerError::NotOffered(_) => error,
         })
     }
 
-    /// The id of the scene where a player stands.
-    fn scene_of(&self, name: PlayerName) -> Option<String> {
+    /// The id of the form scene where a player stands, and the ids of what the target stores of it.
+    fn form_of(&self, name: PlayerName) -> Result<(String, Vec<String>), PlayerError> {
         let log = self.recorder.log();
-        let (_, _, args) = log
-            .socket_events(name.as_str(), Direction::ToClient, "activate_scene")
-            .next_back()?;
-        args.first()?.get("scene_id")?.as_str().map(str::to_owned)
+        let Some((_, scene)) = log.scenes(name.as_str()).next_back() else {
+            return Err(PlayerError::Missed(format!("the {name} stands on no scene")));
+        };
+        if self.is_unknown() && scene.kind() != SceneKind::Static {
+            return Err(PlayerError::NotOffered(format!(
+                "the experiment has no form after the game: the {name} stands on `{}`",
+                scene.id()
+            )));
+        }
+        let stored = scene.stored_elements();
+        Ok((scene.id().to_owned(), stored.into_iter().map(str::to_owned).collect()))
+    }
+
+    /// What the target and a player's page said last, where the experiment is not the spec's own: whoever
+    /// wrote it finds there what is wrong with it.
+    pub(super) fn last_words(&self) -> String {
+        if !self.is_unknown() {
+            return String::new();
+        }
+        last_words(&self.recorder.log())
     }
 }
 

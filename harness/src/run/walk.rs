@@ -1,15 +1,17 @@
 //! The way through the scenes of one page: from game to game, with what is taken down of each game
 //! without being asked for.
 
-use serde_json::Value;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::scenario::Scenario;
-use crate::evidence::{Direction, Event, Log};
+use crate::evidence::{Direction, Event, Log, Scene, SceneKind};
 use crate::player::{PlayerError, socket_event};
 use crate::spec::{GameNumber, PlayerName, SceneRole};
 use crate::stage::deadline;
+
+/// How many scenes an experiment has at most.
+const MOST_SCENES: usize = 200;
 
 /// The game for two where a player stands.
 pub(super) struct CurrentGame {
@@ -42,8 +44,96 @@ impl Scenario {
         })
     }
 
-    /// From the GymScene where the players stand into a running game.
+    /// Leads a player into the experiment, to its first game for two.
+    pub(super) async fn enter(&self, name: PlayerName) -> Result<(), PlayerError> {
+        if !self.is_unknown() {
+            return self.player(name).enter().await;
+        }
+        self.player(name).enter_unknown().await?;
+        self.walk_to_game(name).await
+    }
+
+    /// Leads a player through whatever comes before the next game for two: what is to be read, answered, or
+    /// played alone.
+    async fn walk_to_game(&self, name: PlayerName) -> Result<(), PlayerError> {
+        for _ in 0..MOST_SCENES {
+            let (id, kind) = self.stands_on(name)?;
+            match kind {
+                SceneKind::GameForTwo => return Ok(()),
+                SceneKind::GameForOne => self.play_alone(name).await?,
+                SceneKind::Static => self.pass(name, &id).await?,
+                SceneKind::End => return Err(over(&id)),
+                SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
+            }
+        }
+        Err(endless())
+    }
+
+    /// Leads players on, each for itself, through all games and scenes to the end of the experiment.
+    pub(super) async fn walk_to_the_end(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        let walking = names.iter().map(|name| self.walk_on(*name));
+        futures_util::future::try_join_all(walking).await?;
+        Ok(())
+    }
+
+    async fn walk_on(&self, name: PlayerName) -> Result<(), PlayerError> {
+        for _ in 0..MOST_SCENES {
+            let (id, kind) = self.stands_on(name)?;
+            match kind {
+                SceneKind::GameForTwo => self.play_for_two(name).await?,
+                SceneKind::GameForOne => self.play_alone(name).await?,
+                SceneKind::Static => self.pass(name, &id).await?,
+                SceneKind::End => return Ok(()),
+                SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
+            }
+        }
+        Err(endless())
+    }
+
+    /// The target's id of the scene where a player stands, and what can be done there.
+    fn stands_on(&self, name: PlayerName) -> Result<(String, SceneKind), PlayerError> {
+        let log = self.recorder.log();
+        let (_, scene) = log
+            .scenes(name.as_str())
+            .next_back()
+            .ok_or_else(|| PlayerError::Missed(format!("the {name} stands on no scene")))?;
+        Ok((scene.id().to_owned(), scene.kind()))
+    }
+
+    /// Answers what a scene asks, if it asks anything, and goes on to the next one.
+    async fn pass(&self, name: PlayerName, id: &str) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        player.answer_form(&[]).await?;
+        let from = self.recorder.len();
+        // The first scene waits for the page's Python runtime.
+        player.press_continue(deadline::LOAD).await?;
+        let next = format!("the scene after `{id}`");
+        player
+            .wait_to_client(from, deadline::REACTION, "activate_scene", &next)
+            .await?;
+        Ok(())
+    }
+
+    /// A game for two, from its GymScene to the next scene.
+    async fn play_for_two(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let from = self.recorder.len();
+        self.player(name).start().await?;
+        self.play_or_wait(name, self.hands(name), self.stored_episodes(name))
+            .await?;
+        let next = "the scene after the game";
+        self.player(name)
+            .wait_to_client(from, deadline::REACTION, "activate_scene", next)
+            .await?;
+        Ok(())
+    }
+
+    /// From where the players stand into a running game. In an experiment that nobody here knows other
+    /// scenes may come before it.
     pub(super) async fn start(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        if self.is_unknown() {
+            let walking = names.iter().map(|name| self.walk_to_game(*name));
+            futures_util::future::try_join_all(walking).await?;
+        }
         for name in names {
             let label = self.current_game(*name)?.number.before();
             self.look(*name, &label).await?;
@@ -55,6 +145,13 @@ impl Scenario {
 
     /// A game for one, from its GymScene to the next scene.
     pub(super) async fn solo(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        for name in names.iter().filter(|_| self.is_unknown()) {
+            let (id, kind) = self.stands_on(*name)?;
+            if kind != SceneKind::GameForOne {
+                let why = format!("the experiment has no game for one here: the {name} stands on `{id}`");
+                return Err(PlayerError::NotOffered(why));
+            }
+        }
         let playing = names.iter().map(|name| self.play_alone(*name));
         futures_util::future::try_join_all(playing).await?;
         Ok(())
@@ -67,13 +164,16 @@ impl Scenario {
         let next = "the scene after the game for one";
         let within = self.game_deadline();
         let until = player.wait_to_client(from, within, "activate_scene", next);
-        player.play(self.experiment.steps * 2 / 3, until).await?;
+        player.play(&self.hands(name), until).await?;
         Ok(())
     }
 
     /// Waits until a player has come to a scene.
     pub(super) async fn arrive(&self, name: PlayerName, at: SceneRole) -> Result<(), PlayerError> {
         let player = self.player(name);
+        if self.is_unknown() && at == SceneRole::End {
+            self.walk_without_games(name).await?;
+        }
         let mut from = 0;
         loop {
             let came = player
@@ -85,6 +185,23 @@ impl Scenario {
             }
             from = came.seq + 1;
         }
+    }
+
+    /// Leads a player to the end of an experiment that nobody here knows, if no game comes before it.
+    async fn walk_without_games(&self, name: PlayerName) -> Result<(), PlayerError> {
+        for _ in 0..MOST_SCENES {
+            let (id, kind) = self.stands_on(name)?;
+            match kind {
+                SceneKind::Static => self.pass(name, &id).await?,
+                SceneKind::End => return Ok(()),
+                SceneKind::GameForOne | SceneKind::GameForTwo => {
+                    let why = format!("another game, `{id}`, comes before the end of the experiment");
+                    return Err(PlayerError::NotOffered(why));
+                }
+                SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
+            }
+        }
+        Err(endless())
     }
 
     /// Whether the scene that this event activates has a role.
@@ -174,8 +291,23 @@ impl Scenario {
 
 fn activates_end(event: &Event) -> bool {
     socket_event(event, Direction::ToClient, "activate_scene").is_some_and(|args| {
-        args.first().and_then(|scene| scene.get("scene_type")) == Some(&Value::from("EndScene"))
+        args.first()
+            .is_some_and(|told| Scene::new(told).kind() == SceneKind::End)
     })
+}
+
+fn over(id: &str) -> PlayerError {
+    PlayerError::NotOffered(format!(
+        "the experiment has no other game for two before its end, `{id}`"
+    ))
+}
+
+fn foreign(id: &str, what: &str) -> PlayerError {
+    PlayerError::NotOffered(format!("the experiment leads to `{id}`, {what}"))
+}
+
+fn endless() -> PlayerError {
+    PlayerError::Missed(format!("{MOST_SCENES} scenes came, and no end of the experiment"))
 }
 
 /// Counts what has come to a player's page since its game started.

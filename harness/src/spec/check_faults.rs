@@ -30,6 +30,7 @@ pub(super) fn mistake(step: &Step, experiment: &Experiment) -> Option<Mistake> {
         | Step::Solo(_)
         | Step::Play(_)
         | Step::Arrive(_)
+        | Step::Walk(_)
         | Step::Observe(_)
         | Step::Leave(_)
         | Step::Background(_)

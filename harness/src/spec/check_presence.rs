@@ -37,7 +37,7 @@ impl Presence {
                 (!hidden).then(|| not_in_background(who.player))
             }),
             Step::Leave(leave) => self.leave(leave),
-            Step::Start(who) | Step::Solo(who) => {
+            Step::Start(who) | Step::Solo(who) | Step::Walk(who) => {
                 who.players.iter().find_map(|player| self.in_front(*player))
             }
             _ => None,

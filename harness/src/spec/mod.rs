@@ -17,6 +17,7 @@ mod model;
 mod moment;
 mod mutant;
 mod named;
+mod needs;
 mod read;
 mod repair;
 mod server_event;

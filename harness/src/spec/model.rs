@@ -45,6 +45,10 @@ pub struct SpecBody {
     /// The pairs that it runs on unless the call names others; the first is its default pair.
     #[serde(default = "default_pairs")]
     pub pairs: Vec<Pair>,
+    /// Whether it asks nothing that only the experiments of this project can be told to do: a call with
+    /// `--experiment`, or on a server that already runs, carries it out unless it names specs.
+    #[serde(default)]
+    pub any_experiment: bool,
     /// The experiment that the target serves.
     #[serde(default)]
     pub experiment: Experiment,
@@ -244,6 +248,21 @@ pub struct Experiment {
     pub monitoring: bool,
     /// What the client tells a player whose partner has gone.
     pub disconnect_message: String,
+    /// Whether an episode may be over before its `steps`, and a client's message may be its own. Only of an
+    /// experiment that is not the spec's own; no file says it.
+    #[serde(skip)]
+    pub may_end_early: bool,
+}
+
+impl Experiment {
+    /// How many frames an episode has at least that was played to its end.
+    #[must_use]
+    pub fn least_frames(&self) -> usize {
+        match self.may_end_early {
+            true => 1,
+            false => self.steps as usize,
+        }
+    }
 }
 
 impl Default for Experiment {
@@ -264,6 +283,7 @@ impl Default for Experiment {
             pause_on_partner_background: false,
             monitoring: false,
             disconnect_message: "Your partner has left the duet.".to_owned(),
+            may_end_early: false,
         }
     }
 }
@@ -283,6 +303,9 @@ pub enum Step {
     Play(Play),
     /// Wait until a player stands on a scene.
     Arrive(Arrive),
+    /// Go on as a participant would, each for itself: answer what is asked, play whatever games there are to
+    /// their ends, up to the end of the experiment.
+    Walk(Players),
     /// Wait for a barrier, and take down everything about the players that are there.
     Observe(Observe),
     /// Go away.
@@ -834,6 +857,7 @@ impl Step {
             | Step::Solo(_)
             | Step::Play(_)
             | Step::Arrive(_)
+            | Step::Walk(_)
             | Step::Observe(_)
             | Step::Leave(_)
             | Step::Background(_)
@@ -860,6 +884,7 @@ impl fmt::Display for Step {
                 PlayUntil::LastEpisodeEnded => "play until the last episode has ended",
             }),
             Step::Arrive(arrive) => write!(f, "{} arrives at {}", arrive.player, arrive.at),
+            Step::Walk(players) => write!(f, "{players} walk on to the end"),
             Step::Observe(observe) => write!(f, "observe `{}`", observe.label),
             Step::Leave(leave) => leave.fmt(f),
             Step::Background(background) => write!(

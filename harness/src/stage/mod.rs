@@ -11,7 +11,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ use crate::target::{Edit, EditedCopyError, Target};
 
 pub use browser::BrowserSession;
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
-pub use preview::preview;
+pub use preview::{FirstLook, preview};
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
@@ -196,7 +196,8 @@ pub struct Stage {
     pub gateway: Gateway,
     /// The players' browsers.
     pub browsers: BTreeMap<PlayerName, BrowserSession>,
-    server: Server,
+    /// Nothing of one that ran already is the stage's.
+    server: Option<Server>,
     ground: Ground,
 }
 
@@ -273,9 +274,16 @@ impl Stage {
         ));
         // Side by side: neither needs the other to start.
         let (server, browsers) = tokio::try_join!(server, browsers)?;
+        let started = server.as_ref().map(|server| server.address);
+        let Some(upstream) = started.or(options.target.running()) else {
+            return Err(StageError::Start {
+                what: format!("the target {}", options.target.name()),
+                source: std::io::ErrorKind::Unsupported.into(),
+            });
+        };
         let gateway = Gateway::start(
             GatewayOptions {
-                upstream: server.address,
+                upstream,
                 players: options
                     .browsers
                     .keys()
@@ -296,10 +304,10 @@ impl Stage {
         })
     }
 
-    /// The folder in which the target works and stores its data.
+    /// The folder in which the target stores its data, where that is at hand.
     #[must_use]
-    pub fn data_folder(&self) -> PathBuf {
-        self.ground.folder.path().join("data")
+    pub fn data_folder(&self) -> Option<&Path> {
+        Some(&self.server.as_ref()?.data)
     }
 
     /// Ends everything and waits until it has ended.
@@ -310,9 +318,13 @@ impl Stage {
             mut server,
             ground,
         } = self;
-        server.process.may_end();
+        if let Some(server) = &mut server {
+            server.process.may_end();
+        }
         futures_util::future::join_all(browsers.values_mut().map(BrowserSession::end)).await;
-        server.process.end().await;
+        if let Some(server) = &mut server {
+            server.process.end().await;
+        }
         gateway.shutdown().await;
         ground.clear().await;
     }

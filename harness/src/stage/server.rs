@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::process::{StageProcess, Start, log_path};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, Recorder, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
-use crate::target::{OBSERVER, ServerCommand, Target};
+use crate::target::{Code, OBSERVER, Package, ServerCommand, Target};
 
 /// What marks a line of the observer in the target's output.
 const OBSERVED: &str = "@gymcheck ";
@@ -25,6 +26,12 @@ pub struct Server {
     pub process: StageProcess,
     /// Where it listens.
     pub address: SocketAddr,
+    /// The folder where it stores its data.
+    pub data: PathBuf,
+    /// Whether something tells of it from inside its process.
+    pub is_observed: bool,
+    /// Its code, as that has told.
+    pub code: Option<Code>,
 }
 
 #[derive(Deserialize)]
@@ -35,10 +42,12 @@ struct Observed {
     error: Option<String>,
     held: Option<BTreeMap<String, BTreeMap<String, u32>>>,
     unseen: Option<String>,
+    package: Option<String>,
+    folder: Option<PathBuf>,
 }
 
 impl Server {
-    /// Starts the target in the stage's folder, and waits until it listens.
+    /// Starts the target, and waits until it listens; `None` for one that runs already.
     ///
     /// `closed` is an address where nobody listens: what the target wants from outside is refused
     /// there at once.
@@ -52,7 +61,7 @@ impl Server {
         folders: Folders<'_>,
         mark: &str,
         recorder: &Recorder,
-    ) -> Result<Server, StageError> {
+    ) -> Result<Option<Server>, StageError> {
         let cannot = |source| StageError::Start {
             what: format!("the target {}", target.name()),
             source,
@@ -60,25 +69,32 @@ impl Server {
         let observer = folders.stage.join("observer");
         std::fs::create_dir_all(&observer).map_err(cannot)?;
         std::fs::write(observer.join("sitecustomize.py"), OBSERVER).map_err(cannot)?;
-        let serve = target.serve(experiment, folders.stage).map_err(cannot)?;
-        let refused = format!("http://{closed}");
+        let free = free_port().map_err(cannot)?;
+        let serve = target.serve(experiment, folders.stage, free);
+        let Some(serve) = serve.map_err(cannot)? else {
+            return Ok(None);
+        };
         let mut command = Command::new(&serve.program);
         command
             .args(&serve.arguments)
-            .current_dir(folders.stage)
+            .current_dir(&serve.folder)
             .env("PYTHONPATH", search_path(observer, &serve)?)
             .env("PYTHONUNBUFFERED", "1")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("http_proxy", &refused)
-            .env("https_proxy", &refused)
-            .env("no_proxy", "127.0.0.1,localhost");
-        let (sender, mut listening) = mpsc::unbounded_channel();
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        if !serve.is_own {
+            let refused = format!("http://{closed}");
+            command
+                .env("http_proxy", &refused)
+                .env("https_proxy", &refused)
+                .env("no_proxy", "127.0.0.1,localhost");
+        }
+        let (sender, mut told) = mpsc::unbounded_channel();
         let lines = {
             let recorder = recorder.clone();
             move |line: &str| {
-                if let Some(port) = take_line(line, &recorder) {
-                    // The stage may be gone already: nobody waits for the port then.
-                    let _ = sender.send(port);
+                if let Some(told) = take_line(line, &recorder) {
+                    // The stage may be gone already: nobody waits for it then.
+                    let _ = sender.send(told);
                 }
             }
         };
@@ -95,17 +111,22 @@ impl Server {
             lines,
         )
         .map_err(cannot)?;
+        let mut code = None;
         let port = tokio::select! {
-            // Its output may close before anybody has noticed that it has ended: that is told by `broken`.
-            Some(port) = listening.recv() => Some(port),
+            port = listening(&mut told, &mut code) => Some((port, true)),
+            // One that Python does not run says nothing.
+            () = answers(free), if serve.is_own => Some((free, false)),
             () = broken(recorder) => None,
             () = tokio::time::sleep(deadline::SERVER) => None,
         };
         match port {
-            Some(port) => Ok(Server {
+            Some((port, is_observed)) => Ok(Some(Server {
                 process,
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
-            }),
+                data: serve.data,
+                is_observed: is_observed || code.is_some(),
+                code,
+            })),
             None => Err(StageError::NotReady {
                 what: format!("the target {} to listen", target.name()),
                 waited: deadline::SERVER,
@@ -116,9 +137,37 @@ impl Server {
     }
 }
 
-/// The observer first: Python takes the first module of its name.
+/// Ends when the target has told that it listens, with the port. Its output may close before anybody has
+/// noticed that it has ended: then it never ends.
+async fn listening(told: &mut UnboundedReceiver<Told>, code: &mut Option<Code>) -> u16 {
+    while let Some(told) = told.recv().await {
+        match told {
+            Told::Listening(port) => return port,
+            Told::Code(package, folder) => *code = Some(Code { package, folder }),
+        }
+    }
+    std::future::pending().await
+}
+
+/// A port of this machine that nobody uses now.
+fn free_port() -> std::io::Result<u16> {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    Ok(std::net::TcpListener::bind(any)?.local_addr()?.port())
+}
+
+/// Ends when somebody takes connections at a port.
+async fn answers(port: u16) {
+    const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
+/// The observer first: Python takes the first module of its name. What a user has set comes last.
 fn search_path(observer: PathBuf, serve: &ServerCommand) -> Result<OsString, StageError> {
-    let folders = std::iter::once(&observer).chain(&serve.search_path);
+    let users = std::env::var_os("PYTHONPATH").filter(|_| serve.is_own);
+    let users: Vec<PathBuf> = users.iter().flat_map(std::env::split_paths).collect();
+    let folders = std::iter::once(&observer).chain(&serve.search_path).chain(&users);
     std::env::join_paths(folders).map_err(|source| StageError::Start {
         what: "the target: its folder has a colon in its path, which Python's search path cannot \
                say; move the checkout"
@@ -136,8 +185,17 @@ pub struct Folders<'a> {
     pub artefacts: &'a Path,
 }
 
-/// Records a line of the target's output. Gives the port, if this is where it says it.
-fn take_line(line: &str, recorder: &Recorder) -> Option<u16> {
+/// What the observer tells of the target's start.
+#[derive(Debug, PartialEq)]
+enum Told {
+    /// The target listens on this port.
+    Listening(u16),
+    /// Its package.
+    Code(Package, PathBuf),
+}
+
+/// Records a line of the target's output. Gives what the stage itself wants to know, if it says that.
+fn take_line(line: &str, recorder: &Recorder) -> Option<Told> {
     let observed = line
         .strip_prefix(OBSERVED)
         .and_then(|json| serde_json::from_str::<Observed>(json).ok());
@@ -163,7 +221,10 @@ fn take_line(line: &str, recorder: &Recorder) -> Option<u16> {
             reason,
         });
     }
-    observed.listening
+    let package = observed.package.as_deref().and_then(Package::named);
+    let code = package.zip(observed.folder);
+    let code = code.map(|(package, folder)| Told::Code(package, folder));
+    code.or(observed.listening.map(Told::Listening))
 }
 
 /// Ends when the run is broken.
@@ -188,9 +249,12 @@ mod tests {
             r#"@gymcheck {"held": {"coordinator": {"g": 2}, "rooms": {}}}"#,
             r#"@gymcheck {"unseen": "AttributeError: no rooms"}"#,
             r#"@gymcheck is no JSON here"#,
+            r#"@gymcheck {"package": "mug", "folder": "/site/mug"}"#,
         ];
-        let ports: Vec<Option<u16>> = lines.map(|line| take_line(line, &recorder)).to_vec();
-        assert_eq!(ports, [Some(4711), None, None, None, None]);
+        let told = lines.map(|line| take_line(line, &recorder));
+        let code = Told::Code(Package::Mug, "/site/mug".into());
+        let listening = Some(Told::Listening(4711));
+        assert_eq!(told, [listening, None, None, None, None, Some(code)]);
         let log = recorder.log();
         let [handled, held, unseen, own] = log.events() else {
             panic!("four events: {log:?}");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Edit, EditError, Target, apply_edit};
+use super::{Code, Edit, EditError, Serving, Target, apply_edit};
 
 /// Why a target's package could not be copied and edited.
 #[derive(Debug, Error)]
@@ -17,6 +17,9 @@ pub enum EditedCopyError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The target's code is not at hand.
+    #[error("the code of the target {0} is not at hand")]
+    NoCode(String),
     /// An edit could not be made.
     #[error(transparent)]
     Edit(#[from] EditError),
@@ -29,8 +32,11 @@ impl Target {
     /// # Errors
     /// The package cannot be copied, or an edit does not fit.
     pub fn edited(&self, edits: &[&Edit], folder: &Path) -> Result<Target, EditedCopyError> {
-        let copy = folder.join(self.package.name());
-        copy_package(&self.folder, &copy)?;
+        let Some(code) = &self.code else {
+            return Err(EditedCopyError::NoCode(self.name().to_owned()));
+        };
+        let copy = folder.join(code.package.name());
+        copy_package(&code.folder, &copy)?;
         for edit in edits {
             let path = copy.join(&edit.file);
             let failed = || io(&path);
@@ -38,11 +44,17 @@ impl Target {
             let text = apply_edit(&text, edit)?;
             std::fs::write(&path, text).map_err(failed())?;
         }
-        Ok(Target {
+        let mut edited = self.clone();
+        edited.code = Some(Code {
+            package: code.package,
             folder: copy,
-            search_path: Some(folder.to_owned()),
-            ..self.clone()
-        })
+        });
+        match &mut edited.serving {
+            Serving::Experiments(served) => served.search_path = Some(folder.to_owned()),
+            Serving::Command(own) => own.search_path = Some(folder.to_owned()),
+            Serving::Running(_) => {}
+        }
+        Ok(edited)
     }
 }
 
@@ -75,7 +87,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::target::{PINNED_RELEASE, Package, TargetFacts};
+    use crate::target::{Experiments, PINNED_RELEASE, Package, TargetFacts};
 
     #[test]
     fn python_is_edited_in_a_copy_and_the_rest_is_linked() {
@@ -86,11 +98,16 @@ mod tests {
         fs::write(package.join("server/static/a.js"), "a").unwrap();
         let target = Target {
             facts: TargetFacts::from(&PINNED_RELEASE),
-            package: Package::Mug,
-            folder: package.clone(),
-            python: PathBuf::new(),
-            search_path: None,
-            experiments: PathBuf::new(),
+            code: Some(Code {
+                package: Package::Mug,
+                folder: package.clone(),
+            }),
+            serving: Serving::Experiments(Experiments {
+                python: PathBuf::new(),
+                search_path: None,
+                below: PathBuf::new(),
+                instead: None,
+            }),
         };
         let edit = |find: &str| Edit {
             name: "m".into(),
@@ -100,7 +117,10 @@ mod tests {
         };
         let copy = folder.path().join("stage");
         let edited = target.edited(&[&edit("return 1")], &copy).unwrap();
-        assert_eq!(edited.search_path.as_deref(), Some(copy.as_path()));
+        let Serving::Experiments(served) = &edited.serving else {
+            panic!("{edited:?}");
+        };
+        assert_eq!(served.search_path.as_deref(), Some(copy.as_path()));
         let text = edited.file("server/app.py").unwrap().unwrap();
         assert_eq!(text, "def f():\n    return 2\n");
         assert_eq!(edited.file("static/a.js").unwrap().unwrap(), "a");

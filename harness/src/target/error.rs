@@ -9,19 +9,48 @@ use thiserror::Error;
 pub enum TargetError {
     /// A text that names neither a release nor a folder.
     #[error(
-        "{text:?} names no target; write a release as mug@0.1.3, or the path of a checkout, as ./mug"
+        "{text:?} names no target; write a release as mug@0.1.3, the path of a checkout, as ./mug, or the address of a server that runs, as http://localhost:8000"
     )]
     UnknownRelease {
         /// The text.
         text: String,
     },
-    /// A server that already runs.
-    #[error(
-        "{text} is an address; a server that already runs cannot be tested yet: give a release as mug@0.1.3, or the path of a checkout"
-    )]
+    /// The address of a running server that cannot be one.
+    #[error("{text} cannot be tested as a server that runs: {advice}")]
     Address {
         /// The text.
         text: String,
+        /// What to do instead.
+        advice: String,
+    },
+    /// Nobody knows the host of an address.
+    #[error("nobody knows where {address} is")]
+    UnknownHost {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A text that names no experiment.
+    #[error("{text:?} is no experiment: {advice}")]
+    Experiment {
+        /// The text.
+        text: String,
+        /// What may have been meant.
+        advice: String,
+    },
+    /// A target whose code is not at hand.
+    #[error(
+        "`{edit}` changes {file}, and the code of the target {target} is not at hand: it can only be tried \
+         on a release or a checkout"
+    )]
+    NoCode {
+        /// The mutant or the repair.
+        edit: String,
+        /// The target.
+        target: String,
+        /// The file.
+        file: String,
     },
     /// The folder of a checkout cannot be looked into.
     #[error("cannot look into the checkout {}", path.display())]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Checkout, Release};
+use super::{Address, Checkout, Release};
 
 /// What reports say of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -11,8 +11,9 @@ use super::{Checkout, Release};
 pub struct TargetFacts {
     /// Its name: `mug@0.1.3`, `interactive_gym@07480b2e5`.
     pub name: String,
-    /// What Python imports.
-    pub package: String,
+    /// What Python imports, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
     /// The release's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -25,17 +26,55 @@ pub struct TargetFacts {
     /// Whether the checkout's files differ from that commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirty: Option<bool>,
+    /// What serves the experiment, where that is not each spec's own: the name or the folder of another one,
+    /// or a user's own command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    /// The address of a server that was running already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+impl TargetFacts {
+    /// What is known of a target of which nothing but its name is known.
+    fn named(name: String) -> TargetFacts {
+        TargetFacts {
+            name,
+            package: None,
+            version: None,
+            path: None,
+            commit: None,
+            dirty: None,
+            experiment: None,
+            address: None,
+        }
+    }
+
+    /// The target that a user's own command starts.
+    #[must_use]
+    pub fn of_command(line: &str) -> TargetFacts {
+        TargetFacts {
+            experiment: Some(line.to_owned()),
+            ..TargetFacts::named(line.to_owned())
+        }
+    }
+}
+
+impl From<&Address> for TargetFacts {
+    fn from(address: &Address) -> TargetFacts {
+        TargetFacts {
+            address: Some(address.to_string()),
+            ..TargetFacts::named(address.to_string())
+        }
+    }
 }
 
 impl From<&Release> for TargetFacts {
     fn from(release: &Release) -> TargetFacts {
         TargetFacts {
-            name: release.to_string(),
-            package: release.package.name().to_owned(),
+            package: Some(release.package.name().to_owned()),
             version: Some(release.version.to_string()),
-            path: None,
-            commit: None,
-            dirty: None,
+            ..TargetFacts::named(release.to_string())
         }
     }
 }
@@ -44,12 +83,11 @@ impl From<&Checkout> for TargetFacts {
     fn from(checkout: &Checkout) -> TargetFacts {
         let revision = checkout.revision.as_ref();
         TargetFacts {
-            name: checkout.name(),
-            package: checkout.package.name().to_owned(),
-            version: None,
+            package: Some(checkout.package.name().to_owned()),
             path: Some(checkout.root.display().to_string()),
             commit: revision.map(|revision| revision.commit.clone()),
             dirty: revision.map(|revision| revision.dirty),
+            ..TargetFacts::named(checkout.name())
         }
     }
 }

@@ -1,28 +1,37 @@
 //! What is tested: the target, and the experiment that it serves.
 
+mod address;
 mod checkout;
 mod edited;
 mod edits;
 mod error;
+mod experiment;
 mod facts;
 mod package;
 mod release;
+mod serving;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::json;
 
+use crate::evidence::Source;
 use crate::spec::Experiment;
 
+pub use address::Address;
 pub use checkout::{Checkout, Revision};
 pub use edited::EditedCopyError;
 pub use edits::{Edit, EditError, apply_edit};
 pub use error::TargetError;
+pub use experiment::{ExperimentName, PORT};
 pub use facts::TargetFacts;
 pub use package::Package;
 pub use release::{PINNED_RELEASE, Release};
+pub use serving::{Experiments, OwnCommand, ServerCommand, Serving};
 
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
 pub const OBSERVER: &str = include_str!("sitecustomize.py");
@@ -43,6 +52,8 @@ pub enum TargetName {
     Release(Release),
     /// The path of a checkout.
     Checkout(PathBuf),
+    /// A server that already runs: `http://localhost:8000`.
+    Running(Address),
 }
 
 impl fmt::Display for TargetName {
@@ -50,6 +61,7 @@ impl fmt::Display for TargetName {
         match self {
             TargetName::Release(release) => release.fmt(f),
             TargetName::Checkout(path) => path.display().fmt(f),
+            TargetName::Running(address) => address.fmt(f),
         }
     }
 }
@@ -59,7 +71,7 @@ impl FromStr for TargetName {
 
     fn from_str(text: &str) -> Result<TargetName, TargetError> {
         if text.starts_with("http://") || text.starts_with("https://") {
-            return Err(TargetError::Address { text: text.into() });
+            return text.parse().map(TargetName::Running);
         }
         let looks_like_a_path = text.contains('/') || text.starts_with('.');
         if looks_like_a_path || Path::new(text).is_dir() {
@@ -69,32 +81,24 @@ impl FromStr for TargetName {
     }
 }
 
-/// The server under test, installed and ready to be started.
+/// The server under test, ready to be started, or running.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// What reports say of it.
     pub facts: TargetFacts,
+    /// Its code, where it is at hand.
+    pub code: Option<Code>,
+    /// How it comes to serve an experiment.
+    pub serving: Serving,
+}
+
+/// The code of a target.
+#[derive(Debug, Clone)]
+pub struct Code {
     /// What Python imports.
     pub package: Package,
     /// The folder of that package.
     pub folder: PathBuf,
-    /// The Python that has what it needs.
-    pub python: PathBuf,
-    /// Where Python finds the package, if not among what is installed.
-    pub search_path: Option<PathBuf>,
-    /// The folder that holds the experiments, by name.
-    pub experiments: PathBuf,
-}
-
-/// A command that starts a target.
-#[derive(Debug)]
-pub struct ServerCommand {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// Folders where Python looks for modules, besides what is installed.
-    pub search_path: Vec<PathBuf>,
 }
 
 impl Target {
@@ -104,32 +108,73 @@ impl Target {
         &self.facts.name
     }
 
-    /// The command that serves an experiment on a port that the system chooses.
-    ///
-    /// `folder` is the stage's own: the settings are written there.
-    ///
-    /// # Errors
-    /// The settings cannot be written.
-    pub fn serve(&self, experiment: &Experiment, folder: &Path) -> std::io::Result<ServerCommand> {
-        let settings = folder.join("settings.json");
-        std::fs::write(&settings, settings_of(experiment).to_string())?;
-        let script = self
-            .experiments
-            .join(&experiment.name)
-            .join("experiment.py");
-        Ok(ServerCommand {
-            program: self.python.clone(),
-            arguments: vec![
-                script.to_string_lossy().into_owned(),
-                "--package".to_owned(),
-                self.package.name().to_owned(),
-                "--port".to_owned(),
-                "0".to_owned(),
-                "--settings".to_owned(),
-                settings.to_string_lossy().into_owned(),
-            ],
-            search_path: self.search_path.iter().cloned().collect(),
-        })
+    /// What serves the experiment, where that is not the spec's own.
+    #[must_use]
+    pub fn served(&self) -> Option<String> {
+        match &self.serving {
+            Serving::Experiments(experiments) => {
+                experiments.instead.as_ref().map(ExperimentName::to_string)
+            }
+            Serving::Command(command) => Some(command.line.clone()),
+            Serving::Running(_) => Some(self.name().to_owned()),
+        }
+    }
+
+    /// What is not at hand of it, and why.
+    #[must_use]
+    pub fn lacks(&self) -> BTreeMap<Source, String> {
+        let why = match &self.serving {
+            Serving::Running(_) => "the server was running already, and is not gymcheck's to look into",
+            Serving::Command(own) if !own.is_observed => {
+                "what the command starts runs in no Python that could be looked into"
+            }
+            Serving::Experiments(_) | Serving::Command(_) => return BTreeMap::new(),
+        };
+        let missing = match &self.serving {
+            Serving::Running(_) => vec![Source::Handlers, Source::Log, Source::Data],
+            Serving::Experiments(_) | Serving::Command(_) => vec![Source::Handlers],
+        };
+        let each = missing.into_iter();
+        each.map(|source| (source, why.to_owned())).collect()
+    }
+
+    /// Its code, where that is no release of which the page could get a published package.
+    #[must_use]
+    pub fn own_code(&self) -> Option<&Code> {
+        let is_release = match &self.serving {
+            Serving::Experiments(experiments) => experiments.search_path.is_none(),
+            Serving::Command(_) | Serving::Running(_) => false,
+        };
+        self.code.as_ref().filter(|_| !is_release)
+    }
+
+    /// Takes note of what a first look at a user's own command has shown.
+    pub fn learn(&mut self, is_observed: bool, code: Option<Code>) {
+        if let Serving::Command(own) = &mut self.serving {
+            own.is_observed = is_observed;
+            self.facts.package = code.as_ref().map(|code| code.package.name().to_owned());
+            self.code = code;
+        }
+    }
+
+    /// Where it already listens, if it runs.
+    #[must_use]
+    pub fn running(&self) -> Option<SocketAddr> {
+        match self.serving {
+            Serving::Running(address) => Some(address),
+            Serving::Experiments(_) | Serving::Command(_) => None,
+        }
+    }
+
+    /// Whether two runs at once would get into each other's way: on one server that runs already, or on one
+    /// whose command does not take the port that it gets.
+    #[must_use]
+    pub fn takes_one_run_at_a_time(&self) -> bool {
+        match &self.serving {
+            Serving::Experiments(_) => false,
+            Serving::Command(command) => !command.takes_port(),
+            Serving::Running(_) => true,
+        }
     }
 
     /// The text of a file that an edit may name: one that the target serves, by the end of its path,
@@ -139,9 +184,12 @@ impl Target {
     /// # Errors
     /// The file cannot be read.
     pub fn file(&self, file: &str) -> Result<Option<String>, TargetError> {
+        let Some(code) = &self.code else {
+            return Ok(None);
+        };
         let path = match file.ends_with(".py") {
-            true => self.folder.join(file),
-            false => self.folder.join("server").join(file),
+            true => code.folder.join(file),
+            false => code.folder.join("server").join(file),
         };
         if !path.is_file() {
             return Ok(None);
@@ -201,7 +249,9 @@ mod tests {
         );
         assert_eq!(read(".").unwrap(), TargetName::Checkout(".".into()));
         let said = |text: &str| read(text).unwrap_err().to_string();
-        assert!(said("http://127.0.0.1:8000").contains("cannot be tested yet"));
+        let running = read("http://127.0.0.1:8000").unwrap();
+        assert_eq!(running.to_string(), "http://127.0.0.1:8000");
+        assert!(said("https://127.0.0.1:8000").contains("plain http"));
         assert!(said("nowhere").contains("names no target"));
     }
 }

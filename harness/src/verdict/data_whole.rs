@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::facts::{PARTNER, SURVIVOR, same};
 use super::games::{Game, game, text};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{DataFile, Direction, Event, Fact, Log, Packet, WireFact};
+use crate::evidence::{DataFile, Direction, Event, Fact, Log, Packet, Source, WireFact};
 use crate::spec::Spec;
 
 /// How columns of actions begin; the rest of the name is the agent.
@@ -27,6 +27,9 @@ struct Episode<'a> {
 
 /// Asks about the survivor's game of this number.
 pub(super) fn ask(spec: &Spec, number: u32, log: &Log) -> Findings {
+    if let Some(why) = log.lacks(Source::Data) {
+        return Findings::not_to_be_had("the file of the survivor's game", why);
+    }
     let Some(game) = game(log, number) else {
         return Findings {
             stimuli: vec![Stimulus::new(
@@ -326,7 +329,7 @@ fn frames_played(
     game: &Game<'_>,
     episodes: &[Episode<'_>],
 ) -> OracleFinding {
-    let steps = spec.body.experiment.steps as usize;
+    let least = spec.body.experiment.least_frames();
     let mut violations = Vec::new();
     let mut evidence = Vec::new();
     let mut counts = Vec::new();
@@ -337,7 +340,7 @@ fn frames_played(
         let partner = stored(PARTNER, log, game, None, episode.number);
         evidence.push(event.seq);
         evidence.extend(partner.map(|(event, _)| event.seq));
-        let Some(wrong) = frames_of(file, partner.map(|(_, file)| file), steps) else {
+        let Some(wrong) = frames_of(file, partner.map(|(_, file)| file), least) else {
             return OracleFinding::absent("frames", "the record does not count its frames");
         };
         counts.push(frames(file).count().to_string());
@@ -360,12 +363,12 @@ fn frames_played(
 }
 
 /// What is wrong with the frames of one episode; `None` if the record does not count them.
-fn frames_of(file: &DataFile, partner: Option<&DataFile>, steps: usize) -> Option<Vec<String>> {
+fn frames_of(file: &DataFile, partner: Option<&DataFile>, least: usize) -> Option<Vec<String>> {
     let clock = file.columns.iter().position(|column| column == CLOCK)?;
     let count = frames(file).count();
     let mut wrong = Vec::new();
-    if count < steps {
-        wrong.push(format!("{count} frames in the file, it has {steps} steps"));
+    if count < least {
+        wrong.push(format!("{count} frames in the file, it has {least} steps"));
     }
     let out_of_order = frames(file)
         .enumerate()

@@ -2,7 +2,7 @@
 
 use super::Stimulus;
 use super::facts::{PARTNER, seq};
-use crate::evidence::{End, Event, Fact, Log, PageFact, ProcessPhase};
+use crate::evidence::{End, Event, Fact, Log, PageFact, ProcessPhase, Source};
 use crate::spec::WayToLeave;
 
 /// A player's departure: how, and the event from which on its page may be gone.
@@ -40,7 +40,7 @@ fn departure_in(event: &Event) -> Option<Departure<'_>> {
 }
 
 /// What shows that the partner really went: what was seen at its own browser, that its socket ended
-/// at the gateway, and that the target handled the disconnect.
+/// at the gateway, and that the target handled the disconnect, where that can be seen.
 pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
     let departure = departure(log, PARTNER);
     let from = departure.map_or(u64::MAX, |departure| departure.began.seq);
@@ -62,14 +62,18 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
                 if closed.connection == connection && by(closed.by))
         })
     });
-    vec![
+    let mut left = vec![
         at_its_browser(log, departure),
         Stimulus::new("the partner's socket ended at the gateway", seq(socket)),
-        Stimulus::new(
+    ];
+    // Where nobody can see that, the two others must do.
+    if log.lacks(Source::Handlers).is_none() {
+        left.push(Stimulus::new(
             "the target handled the partner's disconnect",
             seq(disconnect_handled(log, PARTNER)),
-        ),
-    ]
+        ));
+    }
+    left
 }
 
 /// Where the target had finished with the disconnect of a player who left.

@@ -1,6 +1,6 @@
 //! What is known of a target: the verdicts that are expected of it and are not `pass`.
 
-use super::{Judgement, Verdict, pace, undecided};
+use super::{Judgement, Verdict, as_found, pace, undecided};
 use crate::evidence::Log;
 use crate::spec::{Expectation, KnownVerdict, Spec};
 
@@ -14,14 +14,22 @@ impl From<KnownVerdict> for Verdict {
     }
 }
 
-/// Notes in a judgement of a log what is expected of each check, for its target's expectations. A
+/// Notes in a judgement of a log what is expected of each check, for its target's expectations; of an
+/// experiment that is not the spec's own, nothing that it has not. A
 /// failure that is not among them, and that a machine too busy to play could have brought about,
 /// decides nothing.
 pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &[Expectation]) {
     let Some(run) = log.run() else { return };
     let Ok(pair) = run.pair.parse() else { return };
     let repairs: Vec<&str> = run.repairs.iter().map(String::as_str).collect();
+    let spec = &*as_found(spec, log);
     for check in &mut judgement.checks {
+        // What an experiment that is not the spec's own has not, nobody expects of it.
+        if run.served.is_some() && check.verdict == Verdict::NotApplicable {
+            check.expected = Verdict::NotApplicable;
+            check.known = Some(check.account.clone());
+            continue;
+        }
         let known = expectations
             .iter()
             .find(|one| one.is_of(&spec.name, &check.check, pair, &repairs));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::departure::partner_left;
 use super::facts::{SURVIVOR, same};
 use super::{Findings, OracleFinding, Says};
-use crate::evidence::{ActionFact, DataFile, Direction, Event, Fact, Log};
+use crate::evidence::{ActionFact, DataFile, Direction, Event, Fact, Log, Source};
 
 /// Asks about the answers that the survivor gave; `missed` is what the step awaited in vain.
 pub(super) fn ask(log: &Log, missed: Option<(u64, &str)>) -> Findings {
@@ -53,6 +53,9 @@ pub(super) fn ask(log: &Log, missed: Option<(u64, &str)>) -> Findings {
 
 /// The target's file holds what the page held.
 fn stored(log: &Log, answered: &Event, answers: &Value) -> OracleFinding {
+    if let Some(why) = log.lacks(Source::Data) {
+        return OracleFinding::absent("data file", why);
+    }
     let file = log.of(SURVIVOR).find_map(|event| match &event.fact {
         Fact::DataFile(file) if file.what == "answers" && event.seq > answered.seq => {
             Some((event, file))

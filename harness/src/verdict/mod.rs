@@ -20,6 +20,7 @@ mod fresh_connection;
 mod games;
 mod no_errors;
 mod no_overlay;
+mod not_asked;
 mod nobody_told;
 mod overlay_shown;
 mod pace;
@@ -30,6 +31,7 @@ mod scene_order;
 mod server_forgets;
 mod told_or_carried_on;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use counts_steady::Counts;
@@ -196,9 +198,20 @@ pub enum Says {
     Absent,
 }
 
+/// The spec with the experiment that was found, where that was not its own.
+fn as_found<'a>(spec: &'a Spec, log: &Log) -> Cow<'a, Spec> {
+    let Some(found) = log.experiment_found(&spec.body.experiment) else {
+        return Cow::Borrowed(spec);
+    };
+    let mut spec = spec.clone();
+    spec.body.experiment = found;
+    Cow::Owned(spec)
+}
+
 /// Passes judgement on a run.
 #[must_use]
 pub fn judge(spec: &Spec, log: &Log) -> Judgement {
+    let spec = &*as_found(spec, log);
     let missed = log.missed().map(|(_, step)| {
         format!(
             "step {} ({}): {}",
@@ -341,6 +354,13 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
     let concluded = conclude(&findings, missed);
     let firings = rules::firings(spec, log);
     let (verdict, account) = rules::weigh(concluded, &firings);
+    let cannot_be_asked = (verdict == Verdict::Vacuous)
+        .then(|| not_asked::why(check, spec, log, &findings))
+        .flatten();
+    let (verdict, account) = match cannot_be_asked {
+        Some(why) => (Verdict::NotApplicable, why),
+        None => (verdict, account),
+    };
     let mut stimuli = findings.stimuli;
     stimuli.extend(firings.into_iter().map(Stimulus::from));
     CheckResult {
@@ -422,6 +442,16 @@ fn conclude(findings: &Findings, missed: Option<&str>) -> (Verdict, String) {
         account = format!("{account}; absent: {}", accounts(Says::Absent));
     }
     (Verdict::Pass, account)
+}
+
+impl Findings {
+    /// Of something that cannot be had of this run's target.
+    fn not_to_be_had(what: &str, why: &str) -> Findings {
+        Findings {
+            stimuli: vec![Stimulus::not_given(what, why.to_owned(), Vec::new())],
+            oracles: Vec::new(),
+        }
+    }
 }
 
 impl Stimulus {

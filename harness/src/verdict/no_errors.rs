@@ -3,7 +3,7 @@
 use super::facts::{SURVIVOR, seq};
 use super::games::barrier_after;
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Fact, Log, PageFact};
+use crate::evidence::{Fact, Log, PageFact, Source};
 use crate::spec::{ExitPath, Experiment};
 
 /// How many errors an account names; the evidence has them all.
@@ -98,7 +98,8 @@ fn target(log: &Log) -> OracleFinding {
         }
     }
     if handled == 0 {
-        return OracleFinding::absent("target", "it was not seen to handle anything");
+        let why = log.lacks(Source::Handlers);
+        return OracleFinding::absent("target", why.unwrap_or("it was not seen to handle anything"));
     }
     if traced > 0 {
         errors.push(format!("its log has {traced} tracebacks"));

@@ -9,7 +9,7 @@ use super::facts::{
     pixels, reachable, seq, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot, Source};
 use crate::spec::{Calm, GameNumber, Spec, Told};
 
 /// Asks about the time from the survivor's exit from a game until the moment `after`; `before` is a
@@ -102,6 +102,9 @@ fn first_put_in<'a>(log: &'a Log, exit: &Event) -> Option<&'a Event> {
 fn told_by_target(spec: &Spec, calm: &Calm, log: &Log, until: Option<&Event>) -> Stimulus {
     let what = "the target by itself told the survivor outside of the GymScene that the partner \
                 had ended this game";
+    if let Some(why) = log.lacks(Source::Handlers) {
+        return Stimulus::not_given(what, why.to_owned(), Vec::new());
+    }
     let exit = left_the_game(log, calm.game);
     let Some((exit, barrier)) = exit.zip(log.barrier(SURVIVOR, &calm.after)) else {
         return Stimulus::new(what, Vec::new());

@@ -4,7 +4,7 @@ use super::departure::{departure, partner_left};
 use super::facts::{PARTNER, SURVIVOR, is_game, seq};
 use super::games::{Game, advance_handled, games_of, text};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Origin, Packet};
+use crate::evidence::{Direction, Event, Fact, Log, Origin, Packet, Source};
 
 /// Events that tell of another player's doings, whether or not they name the game.
 const NEWS_OF_A_PARTNER: [&str; 8] = [
@@ -105,6 +105,9 @@ fn wire(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
 
 /// The target's log: it speaks of notifying nobody in that game any more.
 fn server(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
+    if let Some(why) = log.lacks(Source::Log) {
+        return OracleFinding::absent("target's log", why);
+    }
     let lines: Vec<(u64, &str)> = log
         .events()
         .iter()

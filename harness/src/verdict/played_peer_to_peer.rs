@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::departure::anybody_left;
 use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, same};
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact};
+use crate::evidence::{
+    DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact, Source,
+};
 use crate::spec::{GameNumber, Spec};
 
 /// Columns of an episode's record that must be the same for both players, by how they begin. The
@@ -273,7 +275,11 @@ fn stands_still(seq: u64, awaited: &str) -> OracleFinding {
 /// The records of both players: as long as the episode, the same value by value, and with keys of
 /// both in them.
 fn records(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> OracleFinding {
+    let log = survivor.log;
     let (survivor, partner) = (episodes(survivor), episodes(partner));
+    if let Some(why) = log.lacks(Source::Data) {
+        return OracleFinding::absent("records", why);
+    }
     if survivor.is_empty() || partner.is_empty() {
         return OracleFinding {
             oracle: "records".to_owned(),
@@ -282,12 +288,12 @@ fn records(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> OracleFindin
             evidence: Vec::new(),
         };
     }
-    let steps = spec.body.experiment.steps as usize;
+    let least = spec.body.experiment.least_frames();
     let mut violations = Vec::new();
     let mut values = 0;
     for ((_, one), (_, other)) in survivor.iter().zip(&partner) {
         let (_, number) = episode_of(one);
-        let (differences, compared) = compare(one, other, steps);
+        let (differences, compared) = compare(one, other, least);
         values += compared;
         violations.extend(
             differences
@@ -306,7 +312,7 @@ fn records(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> OracleFindin
         "records",
         violations,
         format!(
-            "at least {steps} frames an episode, {values} values the same in both players' records"
+            "at least {least} frames an episode, {values} values the same in both players' records"
         ),
         survivor
             .iter()
@@ -317,14 +323,14 @@ fn records(spec: &Spec, survivor: &Part<'_>, partner: &Part<'_>) -> OracleFindin
 }
 
 /// What differs between two records of one episode, and how many values were compared.
-fn compare(one: &DataFile, other: &DataFile, steps: usize) -> (Vec<String>, usize) {
+fn compare(one: &DataFile, other: &DataFile, least: usize) -> (Vec<String>, usize) {
     let mut violations = Vec::new();
     let (frames, frames_there) = (frames(one), frames(other));
     for (whose, count) in [(SURVIVOR, frames.len()), (PARTNER, frames_there.len())] {
         // A busy machine plays on for some frames until both know of the end; none may be missing.
-        if count < steps {
+        if count < least {
             violations.push(format!(
-                "the {whose}'s record has {count} frames, not {steps}"
+                "the {whose}'s record has {count} frames, not {least}"
             ));
         }
     }

@@ -6,7 +6,7 @@ use super::departure::{departure, disconnect_handled};
 use super::facts::{PARTNER, SURVIVOR, seq};
 use super::games::{Game, advance_handled, games_of};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Event, Fact, Log, ServerHolds};
+use crate::evidence::{Event, Fact, Log, ServerHolds, Source};
 use crate::spec::GamesLeft;
 
 /// Where a target can hold a game, by the observer's names, and in words. Each has a life of its own:
@@ -26,6 +26,9 @@ type Look<'a> = (&'a Event, &'a ServerHolds);
 
 /// Asks about all games until one of them, at a moment after it.
 pub(super) fn ask(asked: &GamesLeft, log: &Log) -> Findings {
+    if let Some(why) = log.lacks(Source::Handlers) {
+        return Findings::not_to_be_had("what the target holds", why);
+    }
     let barrier = log.barrier(SURVIVOR, &asked.at);
     let by = barrier.map_or(u64::MAX, |barrier| barrier.seq);
     let games = played(log, by);
