@@ -189,6 +189,10 @@ pub struct StepFact {
     /// what. The target did nothing wrong then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_offered: bool,
+    /// For a missed step of an experiment that is not the spec's own: the last errors of the pages, and
+    /// what the target's own log ended with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_words: Vec<String>,
 }
 
 /// How far a step is.

@@ -9,10 +9,12 @@ mod leave;
 use std::time::Duration;
 
 use fantoccini::Client;
+use fantoccini::elements::Element;
 use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::wd::Locator;
 use serde_json::Value;
 use thiserror::Error;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::evidence::{
@@ -279,20 +281,30 @@ impl Player {
 
     async fn click_within(&self, within: Duration, selector: &str) -> Result<(), PlayerError> {
         let enabled = format!("{selector}:not([disabled])");
+        let find = format!("find {selector}, enabled and shown,");
+        // A search that is under way may take longer than there is time.
         let element = self
-            .client
-            .wait()
-            .at_most(within)
-            .every(Duration::from_millis(50))
-            .for_element(Locator::Css(&enabled));
-        let find = format!("find {selector}, enabled,");
-        // The driver looks again and again by itself: it gets longer than that.
-        let element = self
-            .within(within + deadline::COMMAND, &find, element)
+            .within(within + deadline::COMMAND, &find, self.shown(&enabled, within))
             .await?;
         self.act(&format!("click {selector}"), Value::Null);
         self.command(&format!("click {selector}"), element.click())
             .await
+    }
+
+    /// Waits until an element is there and can be seen.
+    async fn shown(&self, selector: &str, within: Duration) -> Result<Element, CmdError> {
+        const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+        let end = Instant::now() + within;
+        while Instant::now() < end {
+            for element in self.client.find_all(Locator::Css(selector)).await? {
+                // The page may have taken it away in the meantime.
+                if element.is_displayed().await.unwrap_or(false) {
+                    return Ok(element);
+                }
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Err(CmdError::WaitTimeout)
     }
 
     /// Says in the evidence what this player does.

@@ -24,6 +24,9 @@ pub(super) fn account(results: &Results, run: &RunRecord, out: &Path) -> String 
     }
     if let Some(missed) = &run.missed {
         let _ = writeln!(text, "  the run ended early at {}", one_line(missed));
+        for line in &run.last_words {
+            let _ = writeln!(text, "    | {}", one_line(line));
+        }
     }
     if run.broken.is_none() {
         let unexpected = |check: &&CheckResult| check.verdict != check.expected;

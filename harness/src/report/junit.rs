@@ -262,6 +262,7 @@ fn details(results: &Results, run: &RunRecord, check: Option<&CheckResult>) -> S
     }
     if let Some(missed) = &run.missed {
         lines.push(format!("the run ended early at {missed}"));
+        lines.extend(run.last_words.iter().map(|line| format!("    | {line}")));
     }
     lines.push(format!("evidence: {}", run.folder.display()));
     lines.push(format!("again: {}", run.again(&results.targets)));

@@ -121,25 +121,33 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
 /// Plays the steps in order, until one cannot be done.
 async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step: &impl Fn(&str)) {
     for (index, step) in spec.body.steps.iter().enumerate() {
-        let say = |phase, detail, not_offered| {
-            recorder.record(Fact::Step(StepFact {
-                index,
-                step: step.to_string(),
-                phase,
-                detail,
-                not_offered,
-            }));
+        let fact = |phase, detail| StepFact {
+            index,
+            step: step.to_string(),
+            phase,
+            detail,
+            not_offered: false,
+            last_words: Vec::new(),
         };
-        let note = |phase, detail| say(phase, detail, false);
+        let note = |fact: StepFact| {
+            recorder.record(Fact::Step(fact));
+        };
         on_step(&step.to_string());
-        note(StepPhase::Begun, None);
+        note(fact(StepPhase::Begun, None));
         match scenario.step(step).await {
-            Ok(()) => note(StepPhase::Done, None),
+            Ok(()) => note(fact(StepPhase::Done, None)),
             Err(PlayerError::Missed(what)) => {
-                let words = scenario.last_words();
-                return note(StepPhase::Missed, Some(format!("{what}{words}")));
+                return note(StepFact {
+                    last_words: scenario.last_words(),
+                    ..fact(StepPhase::Missed, Some(what))
+                });
             }
-            Err(PlayerError::NotOffered(what)) => return say(StepPhase::Missed, Some(what), true),
+            Err(PlayerError::NotOffered(what)) => {
+                return note(StepFact {
+                    not_offered: true,
+                    ..fact(StepPhase::Missed, Some(what))
+                });
+            }
             Err(PlayerError::Broken(broken)) => {
                 // A process that ended by itself is the better explanation. Whoever talked to it
                 // notices first; its watcher still reads its last words.

@@ -10,7 +10,7 @@ const LONGEST: usize = 300;
 
 /// The last errors of the pages (a Python traceback among them), and what the target's own log ends with:
 /// each in lines of its own. Nothing, where nobody said anything.
-pub(super) fn last_words(log: &Log) -> String {
+pub(super) fn last_words(log: &Log) -> Vec<String> {
     let pages = log.events().iter().filter_map(|event| match &event.fact {
         Fact::Page(page) => of_page(&page.what),
         _ => None,
@@ -19,13 +19,12 @@ pub(super) fn last_words(log: &Log) -> String {
         Fact::ServerLog { line } => Some(line.as_str()),
         _ => None,
     });
-    let mut words = String::new();
-    for (who, lines) in [("the pages", last(pages)), ("the server", last(server))] {
-        for line in lines {
-            words = format!("{words}\n{who}: {line}");
-        }
-    }
-    words
+    let said = [("page", last(pages)), ("server", last(server))];
+    let lines = said.iter().flat_map(|(who, lines)| {
+        let line = move |line: &String| format!("{who}: {line}");
+        lines.iter().map(line)
+    });
+    lines.collect()
 }
 
 fn of_page(fact: &PageFact) -> Option<&str> {
@@ -62,8 +61,8 @@ mod tests {
             recorder.record(Fact::ServerLog { line });
         }
         let said = last_words(&recorder.log());
-        assert_eq!(said, "\nthe server: b\nthe server: a\nthe server: c");
-        assert_eq!(last_words(&Log::default()), "");
+        assert_eq!(said, ["server: b", "server: a", "server: c"]);
+        assert!(last_words(&Log::default()).is_empty());
         let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
         let kept = last(many.iter().map(String::as_str));
         assert_eq!(kept.len(), LINES);

@@ -50,6 +50,9 @@ pub struct RunRecord {
     /// The step that the target missed, if it missed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<String>,
+    /// What the pages and the target said last before that, where the experiment is not the spec's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_words: Vec<String>,
     /// The run's folder, below `--out`.
     pub folder: PathBuf,
     /// When it began (the last attempt, if there were several), RFC 3339, UTC.
@@ -85,6 +88,7 @@ pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) ->
         broken_attempts: Vec::new(),
         broken: judgement.broken,
         missed: judgement.missed,
+        last_words: log.missed().map(|(_, step)| step.last_words.clone()).unwrap_or_default(),
         folder,
         started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
@@ -96,16 +100,28 @@ impl RunRecord {
     #[must_use]
     pub fn again(&self, targets: &[TargetFacts]) -> String {
         let (spec, pair) = (&self.spec, &self.pair);
-        let facts = targets.iter().find(|facts| facts.name == self.target);
-        let folder = facts.and_then(|facts| facts.path.as_ref());
-        let target = quoted(folder.unwrap_or(&self.target));
+        let served = self.how_it_was_served(targets);
         if let Some(mutant) = &self.mutant {
             // It names its spec and its repairs.
-            return format!("gymcheck run --mutant {mutant} --target {target} --pairs {pair}");
+            return format!("gymcheck run --mutant {mutant}{served} --pairs {pair}");
         }
         let repairs = self.repairs.iter();
         let repairs: String = repairs.map(|name| format!(" --repair {name}")).collect();
-        format!("gymcheck run {spec} --target {target} --pairs {pair}{repairs}")
+        format!("gymcheck run {spec}{served} --pairs {pair}{repairs}")
+    }
+
+    /// The flags that name its target and its experiment.
+    fn how_it_was_served(&self, targets: &[TargetFacts]) -> String {
+        let facts = targets.iter().find(|facts| facts.name == self.target);
+        let folder = facts.and_then(|facts| facts.path.as_ref());
+        let experiment = facts.and_then(|facts| facts.experiment.as_ref());
+        let target = match experiment {
+            // A user's own command starts a target that has no other name.
+            Some(command) if *command == self.target => String::new(),
+            Some(_) | None => format!(" --target {}", quoted(folder.unwrap_or(&self.target))),
+        };
+        let experiment = experiment.map(|name| format!(" --experiment {}", quoted(name)));
+        target + &experiment.unwrap_or_default()
     }
 
     /// Whether anything about it is not as expected. A broken run decided nothing.

@@ -470,11 +470,11 @@ impl Scenario {
 
     /// What the target and a player's page said last, where the experiment is not the spec's own: whoever
     /// wrote it finds there what is wrong with it.
-    pub(super) fn last_words(&self) -> String {
-        if !self.is_unknown() {
-            return String::new();
+    pub(super) fn last_words(&self) -> Vec<String> {
+        match self.is_unknown() {
+            true => last_words(&self.recorder.log()),
+            false => Vec::new(),
         }
-        last_words(&self.recorder.log())
     }
 }
 

@@ -156,6 +156,9 @@ fn unexpected(results: &Results, order: &[usize]) -> Markup {
                         article.card {
                             h3 { (badge(run.verdict)) " The run ended early" }
                             p { (missed) }
+                            @if !run.last_words.is_empty() {
+                                pre { (run.last_words.join("\n")) }
+                            }
                             (link(index, run))
                         }
                     }

@@ -98,7 +98,10 @@ fn head(record: &RunRecord, results: &Results) -> Markup {
             p.trouble { "Broken (" (broken.component) "): " (broken.reason) }
             @if !broken.last_lines.is_empty() { pre { (broken.last_lines.join("\n")) } }
         }
-        @if let Some(missed) = &record.missed { p.trouble { "The run ended early at " (missed) } }
+        @if let Some(missed) = &record.missed {
+            p.trouble { "The run ended early at " (missed) }
+            @if !record.last_words.is_empty() { pre { (record.last_words.join("\n")) } }
+        }
         @if record.attempts > 1 {
             p.trouble { "Carried out " (record.attempts) " times; before that it was broken: "
                 @for one in &record.broken_attempts { (one.reason) " " } }
