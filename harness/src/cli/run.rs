@@ -134,12 +134,16 @@ impl RunArguments {
         any.map(|spec| spec.name.clone()).collect()
     }
 
+    fn has_own_command(&self) -> bool {
+        matches!(self.experiment, Some(ExperimentName::Command(_)))
+    }
+
     /// A server is started by its own command, or by gymcheck, or it runs already.
     fn check(&self) -> Result<(), String> {
         let is_running = |target: &TargetName| matches!(target, TargetName::Running(_));
         let targets = || self.target.iter().chain(&self.against);
         match &self.experiment {
-            Some(ExperimentName::Command(_)) if targets().next().is_some() => Err(
+            Some(_) if self.has_own_command() && targets().next().is_some() => Err(
                 "a command line given with --experiment starts its own server: leave out --target and \
                  --against"
                     .to_owned(),
@@ -166,7 +170,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         repeat: arguments.repeat,
         against: arguments.against.is_some(),
         pinned: [
-            is_pinned(&arguments.target()),
+            is_pinned(&arguments.target()) && !arguments.has_own_command(),
             arguments.against.as_ref().is_some_and(is_pinned),
         ],
     }

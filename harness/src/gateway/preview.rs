@@ -52,6 +52,12 @@ pub enum PreviewError {
     /// The page cannot be read.
     #[error("the target's page cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It serves pages, and no experiment.
+    #[error(
+        "the target serves a page, but speaks no Socket.IO at /socket.io/: it is no interactive_gym server, \
+         or none at its root"
+    )]
+    NoSocket(#[source] Box<WsError>),
     /// It does not speak Socket.IO as its page expects.
     #[error("the target ends the Socket.IO connection before it has said what its page needs")]
     Ended,
@@ -150,7 +156,8 @@ async fn packages(target: SocketAddr, subject: &str) -> Result<Vec<String>, Prev
     let address = format!("ws://{target}/socket.io/?EIO=4&transport=websocket");
     let stream = TcpStream::connect(target).await?;
     let config = Some(websocket::config());
-    let (mut socket, _) = client_async_with_config(address, stream, config).await?;
+    let opened = client_async_with_config(address, stream, config).await;
+    let (mut socket, _) = opened.map_err(|error| PreviewError::NoSocket(error.into()))?;
     let mut reader = Reader::default();
     while let Some(message) = socket.next().await {
         let read = match message? {

@@ -57,6 +57,9 @@ impl From<StageError> for PlayerError {
     }
 }
 
+/// How Pyodide names an error that Python code raised.
+const PYTHON_ERROR: &str = "PythonError";
+
 /// One of the two people.
 #[derive(Clone)]
 pub struct Player {
@@ -118,7 +121,10 @@ impl Player {
     pub async fn start(&self) -> Result<(), PlayerError> {
         let start = self.recorder.len();
         // It is there once the environment has been loaded.
-        self.click_within(deadline::LOAD, "#startButton").await?;
+        tokio::select! {
+            clicked = self.click_within(deadline::LOAD, "#startButton") => clicked?,
+            failed = self.environment_failed() => return Err(failed),
+        }
         self.wait_to_server(
             start,
             deadline::REACTION,
@@ -130,6 +136,33 @@ impl Player {
         self.wait_to_client(start, deadline::LOAD, "start_game", "the game to start")
             .await?;
         Ok(())
+    }
+
+    /// Ends when the page's Python has raised an error that nobody caught, and says which.
+    async fn environment_failed(&self) -> PlayerError {
+        let what = "an error of the environment";
+        let python = |event: &Event| match self.page_fact(event) {
+            Some(PageFact::Error { message, .. } | PageFact::Rejection { message, .. }) => {
+                message.contains(PYTHON_ERROR)
+            }
+            _ => false,
+        };
+        let raised = self.recorder.wait(0, deadline::LOAD * 2, what, python).await;
+        match raised {
+            Ok(event) => {
+                let said = match self.page_fact(&event) {
+                    Some(PageFact::Error { message, .. } | PageFact::Rejection { message, .. }) => {
+                        message.trim().lines().next_back().unwrap_or_default()
+                    }
+                    _ => "",
+                };
+                PlayerError::Missed(format!(
+                    "the environment failed in the {}'s browser: {said}",
+                    self.name
+                ))
+            }
+            Err(error) => error.into(),
+        }
     }
 
     async fn open(&self) -> Result<(), PlayerError> {

@@ -9,7 +9,7 @@ use super::results::Results;
 use super::timeline::{event_of, when};
 use crate::evidence::{EVIDENCE, Log};
 use crate::run::RunRecord;
-use crate::verdict::{CheckResult, OracleFinding, Says};
+use crate::verdict::{CheckResult, OracleFinding, Says, Verdict};
 
 /// The account of a run whose folder is below `out`.
 pub(super) fn account(results: &Results, run: &RunRecord, out: &Path) -> String {
@@ -30,9 +30,17 @@ pub(super) fn account(results: &Results, run: &RunRecord, out: &Path) -> String 
     }
     if run.broken.is_none() {
         let unexpected = |check: &&CheckResult| check.verdict != check.expected;
-        for check in run.checks.iter().filter(unexpected) {
+        // Why a run that ended early proves nothing is said already.
+        let idle = |check: &CheckResult| run.missed.is_some() && check.verdict == Verdict::Vacuous;
+        let (unproven, other): (Vec<_>, Vec<_>) =
+            run.checks.iter().filter(unexpected).partition(|check| idle(check));
+        for check in other {
             let holds = results.requirements.get(&check.requirement);
             text.push_str(&of_check(check, holds.map(String::as_str), log.as_ref()));
+        }
+        if !unproven.is_empty() {
+            let names: Vec<&str> = unproven.iter().map(|check| check.check.as_str()).collect();
+            let _ = writeln!(text, "  nothing was proven by {}", names.join(", "));
         }
     }
     let _ = writeln!(text, "  evidence: {}", folder.display());

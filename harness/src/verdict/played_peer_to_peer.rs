@@ -56,12 +56,13 @@ pub(super) fn ask(
 ) -> Findings {
     let survivor = Part::of(SURVIVOR, game, log);
     let partner = Part::of(PARTNER, game, log);
+    let mut stimuli = vec![keys(&survivor), keys(&partner)];
+    // Where they cannot be had, pages and wire must do.
+    if log.lacks(Source::Data).is_none() {
+        stimuli.push(records_there(spec, &survivor, &partner));
+    }
     Findings {
-        stimuli: vec![
-            keys(&survivor),
-            keys(&partner),
-            records_there(spec, &survivor, &partner),
-        ],
+        stimuli,
         oracles: vec![
             connection(&survivor),
             connection(&partner),
