@@ -20,9 +20,10 @@ impl Checkout {
         std::fs::create_dir(world.path().join("tmp")).expect("a folder");
         let home = Home::locate().expect("a home");
         let release = TargetName::Release(PINNED_RELEASE);
-        let release = target(&home, &release, Path::new("")).expect("run: gymcheck setup --yes");
+        let release = target(&home, &release, None, Path::new("")).expect("run: gymcheck setup --yes");
+        let code = release.code.expect("it is installed");
         let checkout = Checkout { world };
-        copy(&release.folder, &checkout.file("mug"));
+        copy(&code.folder, &checkout.file("mug"));
         // All checkouts here declare the same: their environment is made once.
         std::fs::write(
             checkout.file("pyproject.toml"),
