@@ -35,7 +35,8 @@ impl Study {
         std::fs::write(folder.path().join("settings.json"), settings).expect("a file");
         let home = Home::locate().expect("a home");
         let release = TargetName::Release(PINNED_RELEASE);
-        let release = target(&home, &release, None, Path::new("")).expect("run: gymcheck setup --yes");
+        let release =
+            target(&home, &release, None, Path::new("")).expect("run: gymcheck setup --yes");
         let Serving::Experiments(serving) = release.serving else {
             panic!("a release is started: {release:?}");
         };
@@ -71,7 +72,14 @@ impl Study {
         let output = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
             .arg("run")
             .args(arguments)
-            .args(["--pairs", "chrome+chrome", "--retry-broken", "2", "--out", "out"])
+            .args([
+                "--pairs",
+                "chrome+chrome",
+                "--retry-broken",
+                "2",
+                "--out",
+                "out",
+            ])
             .current_dir(self.path())
             .env("GYMCHECK_ROOT", find_root())
             .env("TMPDIR", self.path().join("tmp"))
@@ -80,7 +88,9 @@ impl Study {
             .expect("gymcheck starts");
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
         eprintln!("{}", String::from_utf8_lossy(&output.stdout));
-        let left: Vec<_> = std::fs::read_dir(self.path().join("tmp")).expect("a folder").collect();
+        let left: Vec<_> = std::fs::read_dir(self.path().join("tmp"))
+            .expect("a folder")
+            .collect();
         assert!(left.is_empty(), "{left:?}");
         output
     }
@@ -93,7 +103,10 @@ impl Study {
     /// The verdicts of a run's checks, by name.
     fn verdicts(&self) -> Vec<(String, String)> {
         let results = self.results();
-        let checks = results["runs"][0]["checks"].as_array().expect("checks").clone();
+        let checks = results["runs"][0]["checks"]
+            .as_array()
+            .expect("checks")
+            .clone();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         checks
             .iter()
@@ -167,9 +180,16 @@ impl Drop for OwnServer {
 #[test]
 fn an_own_command_that_ends_at_once_is_told_with_its_last_words() {
     let study = Study::new();
-    let output = study.gymcheck(&["--experiment", "echo my database is not there; exit 7 # {port}"]);
+    let output = study.gymcheck(&[
+        "--experiment",
+        "echo my database is not there; exit 7 # {port}",
+    ]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("| my database is not there"), "{}", said(&output));
+    assert!(
+        said(&output).contains("| my database is not there"),
+        "{}",
+        said(&output)
+    );
     assert!(!study.path().join("out").exists(), "no run was begun");
 }
 
@@ -193,7 +213,11 @@ fn an_address_without_an_experiment_is_told() {
     drop(nobody);
     let output = study.gymcheck(&["walk", "--yes", "--target", &address]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("Connection refused"), "{}", said(&output));
+    assert!(
+        said(&output).contains("Connection refused"),
+        "{}",
+        said(&output)
+    );
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
@@ -219,10 +243,14 @@ fn an_environment_that_fails_in_the_browser_is_told_with_its_traceback() {
     let output = study.gymcheck(&["walk", "--experiment", &study.command("{port}")]);
     assert_eq!(output.status.code(), Some(1));
     let said = said(&output);
-    let reason = "the environment failed in the survivor's browser: ValueError: my environment is broken";
+    let reason =
+        "the environment failed in the survivor's browser: ValueError: my environment is broken";
     let partners = reason.replace("survivor", "partner");
     assert!(said.contains(reason) || said.contains(&partners), "{said}");
-    assert!(said.contains("| page: ValueError: my environment is broken"), "{said}");
+    assert!(
+        said.contains("| page: ValueError: my environment is broken"),
+        "{said}"
+    );
     assert!(said.contains("| server: "), "{said}");
     let junit = std::fs::read_to_string(study.path().join("out/junit.xml")).expect("a report");
     assert!(junit.contains("my environment is broken"));
@@ -233,13 +261,19 @@ fn an_own_experiment_is_walked_to_its_end_and_judged() {
     let study = Study::new();
     let output = study.gymcheck(&["walk", "--experiment", &study.command("{port}")]);
     let verdicts = study.verdicts();
-    assert!(verdicts.iter().all(|(_, verdict)| verdict == "pass"), "{verdicts:?}");
+    assert!(
+        verdicts.iter().all(|(_, verdict)| verdict == "pass"),
+        "{verdicts:?}"
+    );
     assert_eq!(verdicts.len(), 6);
     assert_eq!(output.status.code(), Some(0));
     // What the server stores goes where it always does.
     assert!(study.path().join("data/duet/game-2").is_dir());
     let again = said(&output);
-    assert!(!again.contains("--repair"), "it is played as it is: {again}");
+    assert!(
+        !again.contains("--repair"),
+        "it is played as it is: {again}"
+    );
 }
 
 #[test]
@@ -250,10 +284,19 @@ fn a_running_server_is_tested_and_runs_on() {
     let output = study.gymcheck(&[spec, "walk", "--yes", "--target", &server.address()]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let headline = study.verdicts();
-    assert!(headline.iter().all(|(_, verdict)| verdict == "pass"), "{headline:?}");
+    assert!(
+        headline.iter().all(|(_, verdict)| verdict == "pass"),
+        "{headline:?}"
+    );
     let results = study.results();
-    let walk = results["runs"][1]["checks"].as_array().expect("checks").clone();
-    let whole = walk.iter().find(|check| check["check"] == "data-whole").expect("asked");
+    let walk = results["runs"][1]["checks"]
+        .as_array()
+        .expect("checks")
+        .clone();
+    let whole = walk
+        .iter()
+        .find(|check| check["check"] == "data-whole")
+        .expect("asked");
     assert_eq!(whole["verdict"], "not-applicable");
     let account = whole["account"].as_str().expect("a text");
     assert!(account.contains("was running already"), "{account}");

@@ -20,7 +20,8 @@ impl Checkout {
         std::fs::create_dir(world.path().join("tmp")).expect("a folder");
         let home = Home::locate().expect("a home");
         let release = TargetName::Release(PINNED_RELEASE);
-        let release = target(&home, &release, None, Path::new("")).expect("run: gymcheck setup --yes");
+        let release =
+            target(&home, &release, None, Path::new("")).expect("run: gymcheck setup --yes");
         let code = release.code.expect("it is installed");
         let checkout = Checkout { world };
         copy(&code.folder, &checkout.file("mug"));

@@ -55,7 +55,8 @@ impl<'a> Scene<'a> {
     }
 
     fn kind_of_game(&self) -> SceneKind {
-        if self.is("server_authoritative") || self.told.get("run_through_pyodide") == Some(&false.into())
+        if self.is("server_authoritative")
+            || self.told.get("run_through_pyodide") == Some(&false.into())
         {
             return SceneKind::Foreign(
                 "a GymScene that the server plays: nothing of it is peer to peer".into(),
@@ -65,9 +66,9 @@ impl<'a> Scene<'a> {
         let people = policies.map(|all| all.values().filter(|who| **who == "human").count());
         let for_one = self.told.get("pyodide_multiplayer") == Some(&false.into());
         match people {
-            Some(people) if people > 2 => {
-                SceneKind::Foreign(format!("a GymScene for {people}, and there are two players"))
-            }
+            Some(people) if people > 2 => SceneKind::Foreign(format!(
+                "a GymScene for {people}, and there are two players"
+            )),
             _ if for_one => SceneKind::GameForOne,
             Some(_) | None => SceneKind::GameForTwo,
         }
@@ -88,7 +89,10 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn stored_elements(&self) -> Vec<&'a str> {
         let ids = self.told.get("element_ids").and_then(Value::as_array);
-        ids.into_iter().flatten().filter_map(Value::as_str).collect()
+        ids.into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     /// What the experiment turns out to be, by what the target tells of a GymScene of it. What it does not
@@ -106,7 +110,10 @@ impl<'a> Scene<'a> {
             frame_rate: number("fps", asked.frame_rate).max(1),
             load_ms: 0,
             restart_pyodide: self.is("restart_pyodide"),
-            reconnection_timeout_ms: number("reconnection_timeout_ms", asked.reconnection_timeout_ms),
+            reconnection_timeout_ms: number(
+                "reconnection_timeout_ms",
+                asked.reconnection_timeout_ms,
+            ),
             focus_loss_timeout_ms: number("focus_loss_timeout_ms", asked.focus_loss_timeout_ms),
             pause_on_partner_background: self.is("pause_on_partner_background"),
             monitoring: self.is("continuous_monitoring_enabled"),
@@ -173,14 +180,21 @@ mod tests {
     #[test]
     fn what_a_participant_can_do_is_told_by_the_target() {
         assert_eq!(kind(&game(json!({}))), SceneKind::GameForTwo);
-        let alone = json!({"pyodide_multiplayer": false, "policy_mapping": {"a": "human", "b": "bot"}});
+        let alone =
+            json!({"pyodide_multiplayer": false, "policy_mapping": {"a": "human", "b": "bot"}});
         assert_eq!(kind(&game(alone)), SceneKind::GameForOne);
         for (more, why) in [
-            (json!({"policy_mapping": {"a": "human", "b": "human", "c": "human"}}), "for 3"),
+            (
+                json!({"policy_mapping": {"a": "human", "b": "human", "c": "human"}}),
+                "for 3",
+            ),
             (json!({"server_authoritative": true}), "the server plays"),
             (json!({"run_through_pyodide": false}), "the server plays"),
             (json!({"scene_type": "UnityScene"}), "UnityScene"),
-            (json!({"scene_type": "Webgl", "is_unity_scene": true}), "UnityScene"),
+            (
+                json!({"scene_type": "Webgl", "is_unity_scene": true}),
+                "UnityScene",
+            ),
         ] {
             match kind(&game(more)) {
                 SceneKind::Foreign(said) => assert!(said.contains(why), "{said}"),
@@ -201,8 +215,10 @@ mod tests {
             disconnect_message: "asked".into(),
             ..Experiment::default()
         };
-        let told = game(json!({"num_episodes": 3, "fps": 15.0, "restart_pyodide": true,
-            "partner_disconnect_message": null, "action_mapping": {"w": 1, "ArrowUp": 2}}));
+        let told = game(
+            json!({"num_episodes": 3, "fps": 15.0, "restart_pyodide": true,
+            "partner_disconnect_message": null, "action_mapping": {"w": 1, "ArrowUp": 2}}),
+        );
         let scene = Scene::new(&told);
         assert_eq!(scene.keys(), ["ArrowUp", "w"]);
         let found = scene.experiment("mine", &asked);
@@ -211,6 +227,9 @@ mod tests {
             (3, 60, 15, 2)
         );
         assert!(found.restart_pyodide && found.may_end_early && !found.monitoring);
-        assert_eq!((found.name.as_str(), found.disconnect_message.as_str()), ("mine", ""));
+        assert_eq!(
+            (found.name.as_str(), found.disconnect_message.as_str()),
+            ("mine", "")
+        );
     }
 }

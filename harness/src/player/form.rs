@@ -25,7 +25,8 @@ const SCALES: &str = "#sceneBody input[type=range]";
 const BOXES: &str = "#sceneBody .option-box";
 const CHOICES: &str = "#sceneBody input[type=radio], #sceneBody input[type=checkbox]";
 const LISTS: &str = "#sceneBody select";
-const TEXTS: &str = "#sceneBody textarea, #sceneBody input[type=text], #sceneBody input:not([type])";
+const TEXTS: &str =
+    "#sceneBody textarea, #sceneBody input[type=text], #sceneBody input:not([type])";
 const NUMBERS: &str = "#sceneBody input[type=number]";
 
 /// What an element of a form holds, as the target's client reads it when the scene is left.
@@ -128,7 +129,8 @@ impl Player {
                 continue;
             };
             self.act(&format!("choose in {id}"), Value::Null);
-            self.command(&format!("choose in {id}"), last.click()).await?;
+            self.command(&format!("choose in {id}"), last.click())
+                .await?;
         }
         Ok(lists.len())
     }
@@ -141,7 +143,8 @@ impl Player {
     ) -> Result<(), PlayerError> {
         for element in self.controls(selector).await? {
             let id = self.id_of(&element).await?;
-            self.command(&format!("click {id}"), element.click()).await?;
+            self.command(&format!("click {id}"), element.click())
+                .await?;
             self.command(&format!("type into {id}"), element.send_keys(text))
                 .await?;
             let value = self.value_of(&element).await?;
@@ -156,7 +159,8 @@ impl Player {
 
     async fn click_on(&self, what: &str, element: &Element) -> Result<(), PlayerError> {
         self.act(&format!("click {what}"), Value::Null);
-        self.command(&format!("click {what}"), element.click()).await
+        self.command(&format!("click {what}"), element.click())
+            .await
     }
 
     /// What elements of the page hold, by their ids.
@@ -188,7 +192,11 @@ impl Player {
         let mut usable = Vec::new();
         for element in found {
             let shown = self.command("look at a control", element.is_displayed());
-            if shown.await? && self.command("look at a control", element.is_enabled()).await? {
+            if shown.await?
+                && self
+                    .command("look at a control", element.is_enabled())
+                    .await?
+            {
                 usable.push(element);
             }
         }

@@ -78,7 +78,10 @@ impl Player {
 /// The keys in the order in which they are pressed, again and again: each once, the last one twice, so
 /// that what they do does not cancel out.
 fn melody(names: &[String]) -> Vec<(&str, char)> {
-    let keys: Vec<(&str, char)> = names.iter().filter_map(|name| Some((name.as_str(), key(name)?))).collect();
+    let keys: Vec<(&str, char)> = names
+        .iter()
+        .filter_map(|name| Some((name.as_str(), key(name)?)))
+        .collect();
     let last = keys.last().copied();
     keys.into_iter().chain(last).collect()
 }
@@ -119,7 +122,10 @@ mod tests {
         let names = ["ArrowLeft", "ArrowUp,ArrowLeft", "w", "Space"].map(str::to_owned);
         let left: char = Key::Left.into();
         let space = ("Space", ' ');
-        assert_eq!(melody(&names), [("ArrowLeft", left), ("w", 'w'), space, space]);
+        assert_eq!(
+            melody(&names),
+            [("ArrowLeft", left), ("w", 'w'), space, space]
+        );
         assert!(melody(&[]).is_empty());
     }
 }

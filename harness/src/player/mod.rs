@@ -147,7 +147,10 @@ impl Player {
             }
             _ => false,
         };
-        let raised = self.recorder.wait(0, deadline::LOAD * 2, what, python).await;
+        let raised = self
+            .recorder
+            .wait(0, deadline::LOAD * 2, what, python)
+            .await;
         match raised {
             Ok(event) => {
                 let said = match self.page_fact(&event) {
@@ -317,7 +320,11 @@ impl Player {
         let find = format!("find {selector}, enabled and shown,");
         // A search that is under way may take longer than there is time.
         let element = self
-            .within(within + deadline::COMMAND, &find, self.shown(&enabled, within))
+            .within(
+                within + deadline::COMMAND,
+                &find,
+                self.shown(&enabled, within),
+            )
             .await?;
         self.act(&format!("click {selector}"), Value::Null);
         self.command(&format!("click {selector}"), element.click())

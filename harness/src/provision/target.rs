@@ -7,8 +7,8 @@ use super::home::Home;
 use super::setup::usable_python;
 use super::{checkout, release};
 use crate::target::{
-    Checkout, Code, ExperimentName, Experiments, OwnCommand, PINNED_RELEASE, PORT, Release, Serving,
-    Target, TargetError, TargetFacts, TargetName,
+    Checkout, Code, ExperimentName, Experiments, OwnCommand, PINNED_RELEASE, PORT, Release,
+    Serving, Target, TargetError, TargetFacts, TargetName,
 };
 
 /// A target, ready to be started; `experiments` is the folder with what it is to serve, and `instead`

@@ -32,8 +32,11 @@ pub(super) fn account(results: &Results, run: &RunRecord, out: &Path) -> String 
         let unexpected = |check: &&CheckResult| check.verdict != check.expected;
         // Why a run that ended early proves nothing is said already.
         let idle = |check: &CheckResult| run.missed.is_some() && check.verdict == Verdict::Vacuous;
-        let (unproven, other): (Vec<_>, Vec<_>) =
-            run.checks.iter().filter(unexpected).partition(|check| idle(check));
+        let (unproven, other): (Vec<_>, Vec<_>) = run
+            .checks
+            .iter()
+            .filter(unexpected)
+            .partition(|check| idle(check));
         for check in other {
             let holds = results.requirements.get(&check.requirement);
             text.push_str(&of_check(check, holds.map(String::as_str), log.as_ref()));

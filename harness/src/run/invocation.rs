@@ -124,7 +124,9 @@ impl Invocation {
         let mut seen: Vec<&str> = Vec::new();
         for experiment in experiments {
             // One that is served instead of each spec's own is the same for all.
-            if seen.contains(&experiment.name.as_str()) || (self.target.served().is_some() && !seen.is_empty()) {
+            if seen.contains(&experiment.name.as_str())
+                || (self.target.served().is_some() && !seen.is_empty())
+            {
                 continue;
             }
             seen.push(&experiment.name);

@@ -88,7 +88,10 @@ pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) ->
         broken_attempts: Vec::new(),
         broken: judgement.broken,
         missed: judgement.missed,
-        last_words: log.missed().map(|(_, step)| step.last_words.clone()).unwrap_or_default(),
+        last_words: log
+            .missed()
+            .map(|(_, step)| step.last_words.clone())
+            .unwrap_or_default(),
         folder,
         started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::data;
 use super::forge::Draft;
+use super::last_words::last_words;
 use super::pixels::Screens;
 use crate::evidence::{
     ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
     comes_after,
 };
-use super::last_words::last_words;
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
     ExitPath, Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
@@ -174,7 +174,10 @@ impl Scenario {
     /// How a player plays the game where it stands.
     pub(super) fn hands(&self, name: PlayerName) -> Hands {
         let log = self.recorder.log();
-        let keys = log.scenes(name.as_str()).next_back().map(|(_, scene)| scene.keys());
+        let keys = log
+            .scenes(name.as_str())
+            .next_back()
+            .map(|(_, scene)| scene.keys());
         Hands {
             keys: keys.into_iter().flatten().map(str::to_owned).collect(),
             rest_from: self.experiment.steps * 2 / 3,
@@ -422,7 +425,11 @@ impl Scenario {
         let file_name = format!("{subject}.csv");
         let tables = self.stage.data_folder();
         let tables = tables.map(|below| data::tables(below, |file| file == file_name));
-        for file in tables.into_iter().flatten().filter(|file| file.is_in(&scene)) {
+        for file in tables
+            .into_iter()
+            .flatten()
+            .filter(|file| file.is_in(&scene))
+        {
             self.recorder
                 .record_for(name.as_str(), Fact::DataFile(data::answers(file)));
         }
@@ -456,7 +463,9 @@ impl Scenario {
     fn form_of(&self, name: PlayerName) -> Result<(String, Vec<String>), PlayerError> {
         let log = self.recorder.log();
         let Some((_, scene)) = log.scenes(name.as_str()).next_back() else {
-            return Err(PlayerError::Missed(format!("the {name} stands on no scene")));
+            return Err(PlayerError::Missed(format!(
+                "the {name} stands on no scene"
+            )));
         };
         if self.is_unknown() && scene.kind() != SceneKind::Static {
             return Err(PlayerError::NotOffered(format!(
@@ -465,7 +474,10 @@ impl Scenario {
             )));
         }
         let stored = scene.stored_elements();
-        Ok((scene.id().to_owned(), stored.into_iter().map(str::to_owned).collect()))
+        Ok((
+            scene.id().to_owned(),
+            stored.into_iter().map(str::to_owned).collect(),
+        ))
     }
 
     /// What the target and a player's page said last, where the experiment is not the spec's own: whoever

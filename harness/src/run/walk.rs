@@ -148,7 +148,8 @@ impl Scenario {
         for name in names.iter().filter(|_| self.is_unknown()) {
             let (id, kind) = self.stands_on(*name)?;
             if kind != SceneKind::GameForOne {
-                let why = format!("the experiment has no game for one here: the {name} stands on `{id}`");
+                let why =
+                    format!("the experiment has no game for one here: the {name} stands on `{id}`");
                 return Err(PlayerError::NotOffered(why));
             }
         }
@@ -195,7 +196,8 @@ impl Scenario {
                 SceneKind::Static => self.pass(name, &id).await?,
                 SceneKind::End => return Ok(()),
                 SceneKind::GameForOne | SceneKind::GameForTwo => {
-                    let why = format!("another game, `{id}`, comes before the end of the experiment");
+                    let why =
+                        format!("another game, `{id}`, comes before the end of the experiment");
                     return Err(PlayerError::NotOffered(why));
                 }
                 SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
@@ -307,7 +309,9 @@ fn foreign(id: &str, what: &str) -> PlayerError {
 }
 
 fn endless() -> PlayerError {
-    PlayerError::Missed(format!("{MOST_SCENES} scenes came, and no end of the experiment"))
+    PlayerError::Missed(format!(
+        "{MOST_SCENES} scenes came, and no end of the experiment"
+    ))
 }
 
 /// Counts what has come to a player's page since its game started.

@@ -20,7 +20,8 @@ impl Experiment {
             ),
             (
                 self.load_ms > 0,
-                "needs an environment that loads slowly, and nobody can tell this one to".to_owned(),
+                "needs an environment that loads slowly, and nobody can tell this one to"
+                    .to_owned(),
             ),
             (
                 self.restart_pyodide && !found.restart_pyodide,
@@ -59,7 +60,10 @@ mod tests {
         assert_eq!(asked(|one| one.episodes = 2), None);
         assert_eq!(asked(|one| one.steps = 4000), None);
         let unmet: [(fn(&mut Experiment), &str); 5] = [
-            (|one| one.episodes = 3, "needs 3 episodes in a game, this one has 2"),
+            (
+                |one| one.episodes = 3,
+                "needs 3 episodes in a game, this one has 2",
+            ),
             (|one| one.load_ms = 1, "loads slowly"),
             (|one| one.restart_pyodide = true, "Python runtime anew"),
             (|one| one.pause_on_partner_background = true, "pause"),

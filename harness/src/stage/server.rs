@@ -167,7 +167,9 @@ async fn answers(port: u16) {
 fn search_path(observer: PathBuf, serve: &ServerCommand) -> Result<OsString, StageError> {
     let users = std::env::var_os("PYTHONPATH").filter(|_| serve.is_own);
     let users: Vec<PathBuf> = users.iter().flat_map(std::env::split_paths).collect();
-    let folders = std::iter::once(&observer).chain(&serve.search_path).chain(&users);
+    let folders = std::iter::once(&observer)
+        .chain(&serve.search_path)
+        .chain(&users);
     std::env::join_paths(folders).map_err(|source| StageError::Start {
         what: "the target: its folder has a colon in its path, which Python's search path cannot \
                say; move the checkout"

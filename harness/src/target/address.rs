@@ -29,7 +29,8 @@ impl FromStr for Address {
             text: text.to_owned(),
             advice: advice.to_owned(),
         };
-        let url = Url::parse(text).map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
+        let url =
+            Url::parse(text).map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
         if url.scheme() != "http" {
             return Err(wrong(
                 "only plain http can be passed on; reach the server behind what speaks TLS for it, or \

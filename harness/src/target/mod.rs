@@ -124,7 +124,9 @@ impl Target {
     #[must_use]
     pub fn lacks(&self) -> BTreeMap<Source, String> {
         let why = match &self.serving {
-            Serving::Running(_) => "the server was running already, and is not gymcheck's to look into",
+            Serving::Running(_) => {
+                "the server was running already, and is not gymcheck's to look into"
+            }
             Serving::Command(own) if !own.is_observed => {
                 "what the command starts runs in no Python that could be looked into"
             }

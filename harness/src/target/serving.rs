@@ -162,7 +162,10 @@ mod tests {
         };
         assert!(!target.takes_one_run_at_a_time());
         let stage = Path::new("/stage");
-        let served = target.serve(&Experiment::default(), stage, 4711).unwrap().unwrap();
+        let served = target
+            .serve(&Experiment::default(), stage, 4711)
+            .unwrap()
+            .unwrap();
         assert_eq!(served.arguments[1], "python study.py --port 4711");
         assert_eq!(served.folder, Path::new("/study"));
         assert_eq!(served.data, Path::new("/study/data"));

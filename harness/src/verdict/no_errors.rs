@@ -99,7 +99,10 @@ fn target(log: &Log) -> OracleFinding {
     }
     if handled == 0 {
         let why = log.lacks(Source::Handlers);
-        return OracleFinding::absent("target", why.unwrap_or("it was not seen to handle anything"));
+        return OracleFinding::absent(
+            "target",
+            why.unwrap_or("it was not seen to handle anything"),
+        );
     }
     if traced > 0 {
         errors.push(format!("its log has {traced} tracebacks"));

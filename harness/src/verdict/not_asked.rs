@@ -21,7 +21,8 @@ fn not_offered(check: &CheckSpec, spec: &Spec, log: &Log) -> Option<String> {
     let played = spec.body.steps.iter().take(step.index);
     let never_played = !played.clone().any(|step| matches!(step, Step::Play(_)));
     let later = |moment: &str| {
-        let observed = |step: &Step| matches!(step, Step::Observe(observe) if observe.label == moment);
+        let observed =
+            |step: &Step| matches!(step, Step::Observe(observe) if observe.label == moment);
         rest.iter().any(observed) || log.snapshot("survivor", moment).is_none()
     };
     let games = log.games("survivor").len();
@@ -40,7 +41,10 @@ fn not_offered(check: &CheckSpec, spec: &Spec, log: &Log) -> Option<String> {
 fn lacking(log: &Log, findings: &Findings) -> Option<String> {
     let lacks = &log.run()?.lacks;
     let all_seen = findings.stimuli.iter().all(|stimulus| stimulus.seen);
-    let mut absent = findings.oracles.iter().filter(|one| one.says == Says::Absent);
+    let mut absent = findings
+        .oracles
+        .iter()
+        .filter(|one| one.says == Says::Absent);
     let for_that = absent.find(|one| lacks.values().any(|why| *why == one.account))?;
     all_seen.then(|| {
         format!(

@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::departure::anybody_left;
 use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, same};
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{
-    DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact, Source,
-};
+use crate::evidence::{DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact, Source};
 use crate::spec::{GameNumber, Spec};
 
 /// Columns of an episode's record that must be the same for both players, by how they begin. The
