@@ -180,6 +180,17 @@ async fn a_failing_run_is_told_from_disk(kind: Kind) {
         "the evidence is listed: {listed}"
     );
 
+    let left = run(
+        &browser,
+        "[...document.querySelectorAll('details.run[open] .tools button')]
+           .find(one => one.textContent === 'Nothing lit').click();
+         return [document.querySelectorAll('.timeline .lit').length,
+                 document.querySelectorAll('[aria-pressed=true]').length,
+                 document.querySelectorAll('.lit-item').length]",
+    );
+    let left = left.await;
+    assert_eq!(left, serde_json::json!([0, 0, 0]), "nothing is lit or pressed");
+
     for width in [1280, 400] {
         resize(&browser, width, 900).await;
         let sizes = "return [innerWidth, document.documentElement.scrollWidth]";
@@ -305,10 +316,10 @@ fn a_trace_has_the_tracks_of_both_players() {
     }
 }
 
-/// A thousand runs make a page that still opens: `cargo test --test report -- --ignored`.
-#[test]
+/// A thousand runs make a page that still opens: `cargo test --release --test report -- --ignored`.
+#[tokio::test]
 #[ignore = "it takes a minute"]
-fn a_thousand_runs_stay_below_30_megabytes() {
+async fn a_thousand_runs_stay_below_30_megabytes_and_open() {
     let out = tempfile::tempdir().expect("a folder");
     let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
     let mut results = Results::new(vec![TargetFacts::from(&PINNED_RELEASE)]);
@@ -336,4 +347,22 @@ fn a_thousand_runs_stay_below_30_megabytes() {
         began.elapsed()
     );
     assert!(size < 30_000_000, "{size} bytes");
+    let browser = Browser::start(Kind::Chrome).await;
+    let began = std::time::Instant::now();
+    open(&browser, out.path()).await;
+    let shown = run(&browser, "return document.getElementById('shown').textContent").await;
+    eprintln!("open after {:?}: {shown}", began.elapsed());
+    assert_eq!(shown, "100 of 1000 shown");
+    run(
+        &browser,
+        "const last = [...document.querySelectorAll('details.run')].at(-1);
+         last.hidden = false;
+         last.open = true;
+         last.dataset.last = 'yes';",
+    )
+    .await;
+    let drawn = fantoccini::Locator::Css("[data-last] .timeline svg .item");
+    let last = browser.client.wait().for_element(drawn).await;
+    last.expect("the last run opens");
+    browser.close().await;
 }

@@ -67,7 +67,10 @@ class Timeline {
       const first = Math.min(...this.departures), last = Math.max(...this.departures);
       button("Departure", "where a player went away", () => this.show(first - 1000, last + 1000));
     }
-    button("Nothing lit", "light up nothing", () => this.light(null, null));
+    button("Nothing lit", "light up nothing", () => {
+      this.light(null, null);
+      this.place.dispatchEvent(new Event("unlit"));
+    });
     this.range = element("span", { class: "range" });
     tools.append(this.range);
     this.svg = shape("svg", { role: "img", "aria-label": "timeline of the run", tabindex: "0" });
@@ -330,12 +333,16 @@ async function openRun(run) {
   const failure = place.dataset.failure === undefined ? null : Number(place.dataset.failure);
   const timeline = new Timeline(place, details.timeline, failure);
   run.timeline = timeline;
+  const release = () => {
+    for (const one of body.querySelectorAll(".show")) one.setAttribute("aria-pressed", "false");
+    for (const one of body.querySelectorAll(".lit-item")) one.classList.remove("lit-item");
+  };
+  place.addEventListener("unlit", release);
   body.addEventListener("click", (event) => {
     const show = event.target.closest(".show");
     if (!show) return;
     const again = show.getAttribute("aria-pressed") === "true";
-    for (const one of body.querySelectorAll(".show")) one.setAttribute("aria-pressed", "false");
-    for (const one of body.querySelectorAll(".lit-item")) one.classList.remove("lit-item");
+    release();
     if (again) return timeline.light(null);
     show.setAttribute("aria-pressed", "true");
     const events = numbers(show.dataset.events);
