@@ -181,10 +181,18 @@ impl Selection<'_> {
         repetition: u32,
         items: &mut Vec<Item<'a>>,
     ) -> Result<(), SpecError> {
-        let wanted = select(catalogue, self.specs, self.pairs)?;
-        for mutant in select_mutants(catalogue, self.mutants)? {
+        // A mutant says which specs must find it. A user's own may name the checkout's.
+        let wanted = match self.specs {
+            [] => None,
+            named => Some(select(catalogue, named, self.pairs)?),
+        };
+        let is_wanted = |spec: &Spec| {
+            let wanted = wanted.as_ref();
+            wanted.is_none_or(|runs| runs.iter().any(|run| run.spec.name == spec.name))
+        };
+        for mutant in select_mutants(catalogue, self.mutants, self.specs)? {
             let spec = catalogue.spec(&mutant.spec)?;
-            if !wanted.iter().any(|run| run.spec.name == spec.name) {
+            if !is_wanted(spec) {
                 continue;
             }
             let default = &spec.body.pairs[..1];

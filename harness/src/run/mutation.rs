@@ -142,10 +142,12 @@ fn changed<'a>(base: &[RunRecord], mutated: &'a [RunRecord]) -> Vec<(&'a str, &'
 /// Whether a check may fail with the mutant: it is the one that must, or the file gives a reason.
 fn is_excused(mutant: &Mutant, spec: &str, check: &str) -> bool {
     let own = spec == mutant.spec && check == mutant.check;
-    own || mutant
-        .also
-        .iter()
-        .any(|also| also.check == check && also.spec.as_deref().unwrap_or(&mutant.spec) == spec)
+    let stranger = mutant.strangers.contains(spec);
+    own || stranger
+        || mutant
+            .also
+            .iter()
+            .any(|also| also.check == check && also.spec.as_deref().unwrap_or(&mutant.spec) == spec)
 }
 
 fn decide(
@@ -193,16 +195,23 @@ pub fn names_all(names: &[String]) -> bool {
 }
 
 /// The mutants that a call names, `all` for all of them but those proven equivalent; each on every
-/// spec that must find it.
+/// spec that must find it. With a user's own folder, and no spec named, all are those of that folder.
 ///
 /// # Errors
 /// A name that no mutant has, or one that is proven equivalent.
 pub fn select_mutants<'a>(
     catalogue: &'a Catalogue,
     names: &[String],
+    specs: &[String],
 ) -> Result<Vec<&'a Mutant>, SpecError> {
     if names_all(names) {
-        return Ok(catalogue.mutants.iter().collect());
+        let mutants = catalogue.mutants.iter();
+        return Ok(match &catalogue.own {
+            Some(own) if specs.is_empty() => mutants
+                .filter(|mutant| own.mutants.contains(&mutant.name))
+                .collect(),
+            Some(_) | None => mutants.collect(),
+        });
     }
     let named = names.iter().map(|name| catalogue.mutant(name));
     let named = named.collect::<Result<Vec<_>, _>>()?;

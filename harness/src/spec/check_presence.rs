@@ -12,10 +12,14 @@ struct Presence {
     hidden: BTreeSet<PlayerName>,
 }
 
-/// The first step that asks something of a player who cannot do it: the player, and what is wrong.
-pub(super) fn mistake(steps: &[Step]) -> Option<(PlayerName, String)> {
+/// The first step that asks something of a player who cannot do it: its number from 0, the player, and
+/// what is wrong.
+pub(super) fn mistake(steps: &[Step]) -> Option<(usize, PlayerName, String)> {
     let mut presence = Presence::default();
-    steps.iter().find_map(|step| presence.take(step))
+    steps.iter().enumerate().find_map(|(index, step)| {
+        let (player, message) = presence.take(step)?;
+        Some((index, player, message))
+    })
 }
 
 impl Presence {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::catalogue::Catalogue;
 use super::mutant::Mutant;
-use super::read::{Catalogue, Requirement};
+use super::read::Requirement;
 
 /// What one requirement is held by.
 #[derive(Debug)]

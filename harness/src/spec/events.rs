@@ -1,6 +1,6 @@
 //! The Socket.IO events of the target, by the way that they travel.
 
-use super::error::nearest;
+use super::nearest::nearest;
 use crate::evidence::Direction;
 
 /// What a target sends to a page, or what a page listens for: in the release 0.1.3, and in the
@@ -141,9 +141,16 @@ pub(super) fn mistake(name: &str, direction: Direction) -> Option<String> {
             "the event `{name}` travels {other}, never {direction}"
         ))
     } else {
-        let nearest = nearest(name, known_events(direction).iter().copied());
-        Some(format!(
-            "unknown event `{name}` ({direction}), did you mean `{nearest}`?"
-        ))
+        let known = known_events(direction);
+        Some(match nearest(name, known.iter().copied()) {
+            Some(nearest) => format!(
+                "unknown event `{name}`, expected one that travels {direction}; did you mean \
+                 `{nearest}`?"
+            ),
+            None => format!(
+                "unknown event `{name}`, expected one that travels {direction}: {}",
+                known.join(", ")
+            ),
+        })
     }
 }

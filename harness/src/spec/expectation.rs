@@ -47,6 +47,20 @@ pub(super) struct ExpectationFile {
 }
 
 impl Expectation {
+    /// In words, the pair on which another expectation speaks of the same check, if one does.
+    pub(super) fn clash(&self, other: &Expectation) -> Option<String> {
+        let same = (&self.spec, &self.check) == (&other.spec, &other.check);
+        let shared = match (self.pairs.as_slice(), other.pairs.as_slice()) {
+            ([], []) => Some("all pairs".to_owned()),
+            ([], pairs) | (pairs, []) => pairs.first().map(Pair::to_string),
+            (one, other) => {
+                let shared = one.iter().find(|pair| other.contains(pair));
+                shared.map(Pair::to_string)
+            }
+        };
+        shared.filter(|_| same && self.mended_by == other.mended_by)
+    }
+
     /// Whether it speaks of this check on this pair, with these repairs applied.
     #[must_use]
     pub fn is_of(&self, spec: &str, check: &str, pair: Pair, repairs: &[&str]) -> bool {

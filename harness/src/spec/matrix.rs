@@ -1,8 +1,8 @@
 //! The runs that specs expand to.
 
+use super::catalogue::Catalogue;
 use super::error::SpecError;
 use super::model::{Pair, Spec};
-use super::read::Catalogue;
 
 /// One run that is to be carried out.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct PlannedRun<'a> {
     pub pair: Pair,
 }
 
-/// The runs of the named specs (all, if none is named) on these pairs (each spec's own, if `None`).
+/// The runs of the named specs (if none is named: those of the user's own folder, or all) on these pairs (each spec's own, if `None`).
 ///
 /// A name may also be a folder of specs, as `scene-exit`.
 ///
@@ -26,7 +26,7 @@ pub fn select<'a>(
 ) -> Result<Vec<PlannedRun<'a>>, SpecError> {
     let mut specs: Vec<&Spec> = Vec::new();
     if names.is_empty() {
-        specs.extend(catalogue.specs.values());
+        specs.extend(catalogue.default_specs()?);
     }
     for name in names {
         let folder = format!("{}/", name.trim_end_matches('/'));

@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches a network, a clock or a process.
 
+mod catalogue;
 mod check_faults;
 mod check_presence;
 mod coverage;
@@ -10,6 +11,7 @@ mod error;
 mod events;
 mod expectation;
 mod fault;
+mod folders;
 mod game;
 mod leave;
 mod matrix;
@@ -18,15 +20,19 @@ mod moment;
 mod mutant;
 mod named;
 mod needs;
+mod nearest;
 mod read;
 mod repair;
 mod server_event;
+mod source;
 
+pub use catalogue::{Catalogue, OwnFolder};
 pub use coverage::Coverage;
 pub use error::SpecError;
 pub use events::known_events;
 pub use expectation::{Expectation, KnownVerdict};
 pub use fault::*;
+pub use folders::RESERVED;
 pub use game::GameNumber;
 pub use leave::{Background, Leave, WayToHide, WayToLeave};
 pub use matrix::{PlannedRun, select};
@@ -34,6 +40,7 @@ pub use model::*;
 pub use moment::{GameEvent, LAST_FRAMES, Moment};
 pub use mutant::{Edit, ExcusedCheck, Mutant};
 pub use named::Named;
-pub use read::{Catalogue, Requirement};
+pub use nearest::nearest;
+pub use read::{Reading, Requirement};
 pub use repair::Repair;
 pub use server_event::{Reason, ServerEvent};

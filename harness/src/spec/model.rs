@@ -1,6 +1,7 @@
 //! The parts of a spec, as its file has them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{CutRule, DelayRule, EventRule, HoldRule, InjectRule, OvertakeRule};
 use super::game::GameNumber;
 use super::named::Named;
+use super::nearest::nearest;
 use super::server_event::ServerEvent;
 use super::{Background, Leave};
 
@@ -16,6 +18,8 @@ use super::{Background, Leave};
 pub struct Spec {
     /// Its path-like name, as `scene-exit/partner-dies-on-survey`.
     pub name: String,
+    /// Its file.
+    pub path: PathBuf,
     /// What the file says; steps and experiment are those of the spec whose run it judges.
     pub body: SpecBody,
 }
@@ -142,9 +146,23 @@ impl FromStr for Pair {
             Some((survivor, partner)) => Ok(Pair { survivor, partner }),
             None => Err(format!(
                 "`{text}` is no pair of browsers, expected the survivor's and the partner's, as \
-                 `chrome+firefox` (known: chrome, firefox)"
+                 `chrome+firefox` (known: chrome, firefox){}",
+                nearest_pair(text)
             )),
         }
+    }
+}
+
+/// The pair that a wrong one was probably meant to be.
+fn nearest_pair(text: &str) -> String {
+    let known = BrowserKind::ALL.map(|kind| kind.to_string());
+    let browser = |name: &str| nearest(name.trim(), known.iter().map(String::as_str));
+    let (survivor, partner) = text
+        .split_once(['+', ',', '/', ' '])
+        .unwrap_or((text, text));
+    match (browser(survivor), browser(partner)) {
+        (Some(survivor), Some(partner)) => format!("; did you mean `{survivor}+{partner}`?"),
+        _ => String::new(),
     }
 }
 

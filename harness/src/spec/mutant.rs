@@ -1,5 +1,7 @@
 //! Mutants: named changes to what the target serves.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// A named change to what the target serves: one file under `fixtures/mutants/`.
@@ -12,6 +14,10 @@ pub struct Mutant {
     /// Its name: the file's, without its ending.
     #[serde(skip)]
     pub name: String,
+    /// Specs that its file cannot know, since they stand in a user's own folder: what they say with
+    /// it does not count against it.
+    #[serde(skip)]
+    pub strangers: BTreeSet<String>,
     /// What it breaks, in one sentence.
     pub breaks: String,
     /// The requirement that it breaks.
@@ -55,6 +61,12 @@ pub struct Elsewhere {
 }
 
 impl Mutant {
+    /// The specs that must find it.
+    pub(super) fn specs(&self) -> impl Iterator<Item = &str> {
+        let elsewhere = self.elsewhere.iter().map(|place| place.spec.as_str());
+        std::iter::once(self.spec.as_str()).chain(elsewhere)
+    }
+
     /// The same change, tried on each spec that must find it: the first is its own.
     ///
     /// `requirement_of` gives the requirement that a spec's check is tied to.

@@ -1,23 +1,22 @@
-//! Reading a checkout's specs, mutants and requirements, strictly.
+//! Reading specs, mutants, repairs, expectations and requirements, strictly: those of a checkout, and
+//! those of a user's own folder beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use super::catalogue::{Catalogue, OwnFolder};
 use super::check_faults;
 use super::check_presence;
 use super::error::SpecError;
 use super::expectation::{Expectation, ExpectationFile};
+use super::folders::{Folders, has_toml_files, sorted_entries, stem, toml_files};
 use super::game::GameNumber;
 use super::model::{CheckSpec, Question, Spec, SpecBody, Step, Told};
 use super::mutant::{Edit, ExcusedCheck, Mutant};
 use super::repair::Repair;
-
-/// Where expectations stand, in one file for each target.
-const EXPECTATIONS: &str = "specs/expectations";
+use super::source::{Place, Source};
 
 /// One requirement of `specs/requirements.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,316 +30,595 @@ pub struct Requirement {
     pub source: String,
 }
 
-/// All that a checkout says must hold: its specs, mutants and requirements.
-#[derive(Debug, Clone)]
-pub struct Catalogue {
-    /// The checkout's folder.
-    pub root: PathBuf,
-    /// The specs, by name.
-    pub specs: BTreeMap<String, Spec>,
-    /// The mutants that can be tried, by name; each once for every spec that must find it, its own
-    /// first.
-    pub mutants: Vec<Mutant>,
-    /// The mutants that are proven equivalent, by name.
-    pub equivalents: Vec<Mutant>,
-    /// The repairs, by name.
-    pub repairs: BTreeMap<String, Repair>,
-    /// What is known of targets and is not `pass`, by the target's name.
-    pub expectations: BTreeMap<String, Vec<Expectation>>,
-    /// The requirements, by id.
-    pub requirements: BTreeMap<String, Requirement>,
+/// What could be read, and all that is wrong.
+#[derive(Debug)]
+pub struct Reading {
+    /// All files without a mistake.
+    pub catalogue: Catalogue,
+    /// The mistakes, in the order in which the files were read.
+    pub mistakes: Vec<SpecError>,
 }
 
-impl Catalogue {
-    /// Reads everything below a checkout's folder.
+impl Reading {
+    /// Reads everything below a checkout's folder, and below a user's own one.
     ///
     /// # Errors
-    /// A file cannot be read, or says something that it must not.
-    pub fn read(root: &Path) -> Result<Catalogue, SpecError> {
-        let requirements: BTreeMap<String, Requirement> =
-            read_toml(&root.join("specs/requirements.toml"))?;
-        let repairs = read_repairs(&root.join("fixtures/repairs"), &requirements)?;
-        let specs = read_specs(&root.join("specs"), &requirements, &repairs)?;
-        let known = Known {
-            requirements: &requirements,
-            specs: &specs,
-            repairs: &repairs,
-        };
-        let mutants = read_mutants(&root.join("fixtures/mutants"), &known)?;
-        let (equivalents, mutants) = mutants
-            .into_iter()
-            .partition(|mutant| mutant.equivalent.is_some());
-        let expectations = read_expectations(&root.join(EXPECTATIONS), &known)?;
-        Ok(Catalogue {
-            root: root.to_owned(),
-            specs,
-            mutants,
-            equivalents,
-            repairs,
-            expectations,
-            requirements,
-        })
-    }
-
-    /// The spec of this name.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn spec(&self, name: &str) -> Result<&Spec, SpecError> {
-        self.specs
-            .get(name)
-            .ok_or_else(|| SpecError::unknown("spec", name, self.specs.keys().map(String::as_str)))
-    }
-
-    /// The specs that judge the run of this scenario, by name.
-    pub fn judging<'a>(&'a self, scenario: &'a str) -> impl Iterator<Item = &'a Spec> {
-        let specs = self.specs.values();
-        specs.filter(move |spec| spec.scenario() == scenario)
-    }
-
-    /// The repair of this name.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn repair(&self, name: &str) -> Result<&Repair, SpecError> {
-        self.repairs.get(name).ok_or_else(|| {
-            SpecError::unknown("repair", name, self.repairs.keys().map(String::as_str))
-        })
-    }
-
-    /// The mutant of this name, to be tried: on each spec that must find it.
-    ///
-    /// # Errors
-    /// There is none, or it is proven equivalent.
-    pub fn mutant(&self, name: &str) -> Result<Vec<&Mutant>, SpecError> {
-        let named = |mutant: &&Mutant| mutant.name == name;
-        if let Some(proven) = self.equivalents.iter().find(named) {
-            return Err(SpecError::Equivalent {
-                name: name.to_owned(),
-                proof: proven.equivalent.clone().unwrap_or_default(),
+    /// One of the folders is not there at all.
+    pub fn of(root: &Path, own: Option<&Path>) -> Result<Reading, SpecError> {
+        let checkout = Folders::of_checkout(root);
+        if !checkout.requirements.is_file() {
+            return Err(SpecError::NoCheckout {
+                path: root.to_owned(),
             });
         }
-        let trials: Vec<&Mutant> = self.mutants.iter().filter(named).collect();
-        if trials.is_empty() {
-            let known: BTreeSet<&str> = self.mutants.iter().map(|one| one.name.as_str()).collect();
-            return Err(SpecError::unknown("mutant", name, known.into_iter()));
+        let mut origins = vec![checkout];
+        if let Some(folder) = own {
+            if !folder.is_dir() {
+                return Err(SpecError::NoFolder {
+                    path: folder.to_owned(),
+                });
+            }
+            origins.push(Folders::of_own(folder));
         }
-        Ok(trials)
-    }
-}
-
-/// What files may refer to.
-struct Known<'a> {
-    requirements: &'a BTreeMap<String, Requirement>,
-    specs: &'a BTreeMap<String, Spec>,
-    repairs: &'a BTreeMap<String, Repair>,
-}
-
-/// A file with its text, to say where in it something is wrong.
-struct Source {
-    path: PathBuf,
-    text: String,
-}
-
-impl Source {
-    fn read(path: &Path) -> Result<Source, SpecError> {
-        Ok(Source {
-            path: path.to_owned(),
-            text: read_text(path)?,
+        let mut reader = Reader::new(root, own);
+        reader.read(&origins);
+        Ok(Reading {
+            catalogue: reader.catalogue,
+            mistakes: reader.mistakes,
         })
     }
+}
 
-    fn parse<T: DeserializeOwned>(&self) -> Result<T, SpecError> {
-        parse(&self.path, &self.text)
+/// Reads file by file, and goes on after a mistake.
+struct Reader {
+    catalogue: Catalogue,
+    mistakes: Vec<SpecError>,
+    /// Whether a file of requirements could not be read: then none is unknown.
+    requirements_unread: bool,
+    /// What is there and could not be read. A name of it is no unknown one.
+    specs_unread: BTreeSet<String>,
+    repairs_unread: BTreeSet<String>,
+}
+
+impl Reader {
+    fn new(root: &Path, own: Option<&Path>) -> Reader {
+        Reader {
+            catalogue: Catalogue {
+                root: root.to_owned(),
+                own: own.map(OwnFolder::new),
+                specs: BTreeMap::new(),
+                mutants: Vec::new(),
+                equivalents: Vec::new(),
+                repairs: BTreeMap::new(),
+                expectations: BTreeMap::new(),
+                requirements: BTreeMap::new(),
+            },
+            mistakes: Vec::new(),
+            requirements_unread: false,
+            specs_unread: BTreeSet::new(),
+            repairs_unread: BTreeSet::new(),
+        }
     }
 
-    /// Something is wrong where `name` stands.
-    fn wrong(&self, name: &str, message: String) -> SpecError {
-        self.wrong_at(place_of(&self.text, name), message)
+    fn read(&mut self, origins: &[Folders]) {
+        for origin in origins {
+            self.read_requirements(origin);
+        }
+        for origin in origins {
+            self.read_repairs(origin);
+        }
+        self.read_specs(origins);
+        for origin in origins {
+            self.read_mutants(origin);
+        }
+        self.catalogue
+            .mutants
+            .sort_by(|one, other| one.name.cmp(&other.name));
+        for origin in origins {
+            self.read_expectations(origin);
+        }
     }
 
-    /// Something is wrong with the file as a whole.
-    fn wrong_as_a_whole(&self, message: String) -> SpecError {
-        self.wrong_at(None, message)
+    /// The value, if there is no mistake; a mistake is noted.
+    fn keep<T>(&mut self, result: Result<T, SpecError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(SpecError::Several { mistakes }) => {
+                self.mistakes.extend(mistakes);
+                None
+            }
+            Err(mistake) => {
+                self.mistakes.push(mistake);
+                None
+            }
+        }
     }
 
-    fn wrong_at(&self, span: Option<Range<usize>>, message: String) -> SpecError {
-        SpecError::at(&self.path, &self.text, span, message)
+    /// Notes all mistakes of a file. Says whether there are none.
+    fn none_of(&mut self, mistakes: Vec<SpecError>) -> bool {
+        let none = mistakes.is_empty();
+        self.mistakes.extend(mistakes);
+        none
     }
 
-    /// A name of this kind must be one of the known ones.
-    fn known<'a>(
+    fn files_of(&mut self, folder: &Path) -> Vec<PathBuf> {
+        match folder.is_dir() {
+            true => self.keep(toml_files(folder)).unwrap_or_default(),
+            false => Vec::new(),
+        }
+    }
+
+    fn read_requirements(&mut self, origin: &Folders) {
+        if !origin.requirements.is_file() {
+            return;
+        }
+        let Some(source) = self.keep(Source::read(&origin.requirements)) else {
+            self.requirements_unread = true;
+            return;
+        };
+        let Some(read) = self.keep(source.parse::<BTreeMap<String, Requirement>>()) else {
+            self.requirements_unread = true;
+            return;
+        };
+        for (id, requirement) in read {
+            if self.catalogue.requirements.contains_key(&id) {
+                self.mistakes.push(taken(&source, "requirement", &id));
+            } else {
+                self.catalogue.requirements.insert(id, requirement);
+            }
+        }
+    }
+
+    fn read_repairs(&mut self, origin: &Folders) {
+        for path in self.files_of(&origin.repairs) {
+            let name = stem(&path);
+            let Some(source) = self.keep(Source::read(&path)) else {
+                self.repairs_unread.insert(name);
+                continue;
+            };
+            if self.catalogue.repairs.contains_key(&name) {
+                self.mistakes.push(taken(&source, "repair", &name));
+                continue;
+            }
+            let read = self.repair(&source, &name);
+            match self.keep(read) {
+                Some(repair) => {
+                    self.catalogue.repairs.insert(name, repair);
+                }
+                None => {
+                    self.repairs_unread.insert(name);
+                }
+            }
+        }
+    }
+
+    fn repair(&self, source: &Source, name: &str) -> Result<Repair, SpecError> {
+        let mut repair: Repair = source.parse()?;
+        repair.name = name.to_owned();
+        if let Some(message) = self.unknown_requirement(&repair.requirement) {
+            return Err(source.wrong(&repair.requirement, message));
+        }
+        not_empty(source, "repair", &repair.edits)?;
+        Ok(repair)
+    }
+
+    fn read_specs(&mut self, origins: &[Folders]) {
+        let mut read: BTreeMap<String, (Source, SpecBody)> = BTreeMap::new();
+        for origin in origins {
+            for (name, path) in self.spec_files(origin) {
+                let Some(source) = self.keep(Source::read(&path)) else {
+                    self.specs_unread.insert(name);
+                    continue;
+                };
+                if read.contains_key(&name) || self.specs_unread.contains(&name) {
+                    self.mistakes.push(taken(&source, "spec", &name));
+                    continue;
+                }
+                match self.keep(source.parse_spec()) {
+                    Some(body) => {
+                        if let (true, Some(own)) = (origin.is_own, &mut self.catalogue.own) {
+                            own.specs.insert(name.clone());
+                        }
+                        read.insert(name, (source, body));
+                    }
+                    None => {
+                        self.specs_unread.insert(name);
+                    }
+                }
+            }
+        }
+        let names: Vec<String> = read.keys().cloned().collect();
+        for name in names {
+            let mistakes = match self.spec(&name, &read) {
+                Ok(Some(spec)) => {
+                    let mistakes = self.mistakes_of(&read[&name].0, &spec.body);
+                    self.catalogue.specs.insert(name.clone(), spec);
+                    mistakes
+                }
+                // It plays a spec that could not be read, which is told already.
+                Ok(None) => Vec::new(),
+                Err(mistake) => vec![mistake],
+            };
+            if !self.none_of(mistakes) || !self.catalogue.specs.contains_key(&name) {
+                self.catalogue.specs.remove(&name);
+                self.specs_unread.insert(name);
+            }
+        }
+        if self.catalogue.specs.is_empty() && self.specs_unread.is_empty() {
+            self.mistakes.push(SpecError::Nothing {
+                path: origins[0].specs.clone(),
+                kind: "spec",
+            });
+        }
+    }
+
+    /// The files of specs, each with the spec's name. What stands where no spec is looked for is a
+    /// mistake: it would never run.
+    fn spec_files(&mut self, origin: &Folders) -> Vec<(String, PathBuf)> {
+        let Some(entries) = self.keep(sorted_entries(&origin.specs)) else {
+            return Vec::new();
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            if origin.is_concern(&entry) {
+                for path in self.files_of(&entry) {
+                    files.push((format!("{}/{}", stem(&entry), stem(&path)), path));
+                }
+                let inside = self.keep(sorted_entries(&entry)).unwrap_or_default();
+                let deeper = inside.into_iter().filter(|path| has_toml_files(path));
+                self.mistakes
+                    .extend(deeper.map(|path| misplaced(&path, origin)));
+            } else if origin.is_misplaced_spec(&entry) {
+                self.mistakes.push(misplaced(&entry, origin));
+            }
+        }
+        files
+    }
+
+    /// A spec with the steps and the experiment of the one that it plays; none, if that one could not
+    /// be read.
+    fn spec(
         &self,
-        kind: &str,
         name: &str,
-        known: impl Iterator<Item = &'a str>,
-    ) -> Result<(), SpecError> {
-        let known: Vec<&str> = known.collect();
-        if known.contains(&name) {
-            return Ok(());
-        }
-        let expected = join(known.iter());
-        Err(self.wrong(
-            name,
-            format!("unknown {kind} `{name}`, expected one of: {expected}"),
-        ))
-    }
-}
-
-fn read_specs(
-    folder: &Path,
-    requirements: &BTreeMap<String, Requirement>,
-    repairs: &BTreeMap<String, Repair>,
-) -> Result<BTreeMap<String, Spec>, SpecError> {
-    let mut sources = Vec::new();
-    let mut bodies: BTreeMap<String, SpecBody> = BTreeMap::new();
-    let is_concern = |path: &PathBuf| path.is_dir() && !path.ends_with("expectations");
-    for concern in sorted_entries(folder)?.into_iter().filter(is_concern) {
-        for path in toml_files(&concern)? {
-            let name = format!("{}/{}", stem(&concern), stem(&path));
-            let source = Source::read(&path)?;
-            bodies.insert(name.clone(), source.parse()?);
-            sources.push((name, source));
-        }
-    }
-    let mut specs = BTreeMap::new();
-    for (name, source) in sources {
-        let body = with_steps(&name, &source, &bodies)?;
-        check_names(&source, &body, requirements)?;
-        for repair in &body.repairs {
-            source.known("repair", repair, repairs.keys().map(String::as_str))?;
-        }
-        specs.insert(name.clone(), Spec { name, body });
-    }
-    if specs.is_empty() {
-        return Err(SpecError::Nothing {
-            path: folder.to_owned(),
-            kind: "spec",
-        });
-    }
-    Ok(specs)
-}
-
-/// What a spec says, with the steps and the experiment of the one that it plays.
-fn with_steps(
-    name: &str,
-    source: &Source,
-    bodies: &BTreeMap<String, SpecBody>,
-) -> Result<SpecBody, SpecError> {
-    let mut body = bodies[name].clone();
-    let Some(plays) = body.plays.clone() else {
-        if body.steps.is_empty() {
+        read: &BTreeMap<String, (Source, SpecBody)>,
+    ) -> Result<Option<Spec>, SpecError> {
+        let (source, own) = &read[name];
+        let mut body = own.clone();
+        if let Some(plays) = &own.plays {
+            if self.specs_unread.contains(plays) && !read.contains_key(plays) {
+                return Ok(None);
+            }
+            let playable = read.iter().filter(|(_, (_, body))| body.plays.is_none());
+            source.known("spec", plays, playable.map(|(name, _)| name.as_str()))?;
+            let has_experiment = source.parse::<toml::Table>()?.contains_key("experiment");
+            if !body.steps.is_empty() || has_experiment || !body.repairs.is_empty() {
+                return Err(source.wrong(
+                    "plays",
+                    format!(
+                        "a spec that plays `{plays}` takes its steps, its experiment and its \
+                         repairs: expected none of its own"
+                    ),
+                ));
+            }
+            let played = &read[plays].1;
+            body.steps.clone_from(&played.steps);
+            body.experiment.clone_from(&played.experiment);
+            body.repairs.clone_from(&played.repairs);
+        } else if body.steps.is_empty() {
             let message =
                 "expected [[steps]], or `plays` with the name of a spec whose run it judges";
             return Err(source.wrong_as_a_whole(message.to_owned()));
         }
-        return Ok(body);
-    };
-    let own = |body: &&SpecBody| body.plays.is_none();
-    let playable = bodies.iter().filter(|(_, body)| own(body));
-    source.known("spec", &plays, playable.map(|(name, _)| name.as_str()))?;
-    let has_experiment = source.parse::<toml::Table>()?.contains_key("experiment");
-    if !body.steps.is_empty() || has_experiment || !body.repairs.is_empty() {
-        return Err(source.wrong(
-            "plays",
-            format!(
-                "a spec that plays `{plays}` takes its steps, its experiment and its repairs: \
-                 expected none of its own"
-            ),
-        ));
+        Ok(Some(Spec {
+            name: name.to_owned(),
+            path: source.path.clone(),
+            body,
+        }))
     }
-    let played = &bodies[&plays];
-    body.steps.clone_from(&played.steps);
-    body.experiment.clone_from(&played.experiment);
-    body.repairs.clone_from(&played.repairs);
-    Ok(body)
-}
 
-fn read_repairs(
-    folder: &Path,
-    requirements: &BTreeMap<String, Requirement>,
-) -> Result<BTreeMap<String, Repair>, SpecError> {
-    let mut repairs = BTreeMap::new();
-    for path in toml_files_if_any(folder)? {
-        let source = Source::read(&path)?;
-        let mut repair: Repair = source.parse()?;
-        repair.name = stem(&path);
-        let known = requirements.keys().map(String::as_str);
-        source.known("requirement", &repair.requirement, known)?;
-        not_empty(&source, "repair", &repair.edits)?;
-        repairs.insert(repair.name.clone(), repair);
-    }
-    Ok(repairs)
-}
-
-fn read_mutants(folder: &Path, known: &Known<'_>) -> Result<Vec<Mutant>, SpecError> {
-    let requirement_of = |spec: &str, check: &str| {
-        let checks = &known.specs[spec].body.checks;
-        let check = checks.iter().find(|one| one.name() == check);
-        check.map(|one| one.requirement.clone()).unwrap_or_default()
-    };
-    let mut mutants = Vec::new();
-    for path in toml_files(folder)? {
-        let source = Source::read(&path)?;
-        let mut mutant: Mutant = source.parse()?;
-        mutant.name = stem(&path);
-        check_mutant(&source, &mutant, known)?;
-        mutants.extend(mutant.on_each_spec(requirement_of));
-    }
-    Ok(mutants)
-}
-
-fn check_mutant(source: &Source, mutant: &Mutant, known: &Known<'_>) -> Result<(), SpecError> {
-    let requirements = known.requirements.keys().map(String::as_str);
-    source.known("requirement", &mutant.requirement, requirements)?;
-    check_place(source, &mutant.spec, &mutant.check, &mutant.also, known)?;
-    let elsewhere = mutant.elsewhere.iter();
-    for place in elsewhere.clone() {
-        check_place(source, &place.spec, &place.check, &place.also, known)?;
-    }
-    // What one run decides is decided once: another check that fails in it stands under [[also]].
-    let scenario = |spec: &str| known.specs[spec].scenario();
-    let mut played = BTreeSet::from([scenario(&mutant.spec)]);
-    for place in elsewhere.clone() {
-        if !played.insert(scenario(&place.spec)) {
-            return Err(source.wrong(
-                &place.spec,
-                format!(
-                    "`{}` judges a run on which the mutant is tried already: expected a spec \
-                     whose steps are others",
-                    place.spec
+    /// All that is wrong with a spec whose parts can be read: names that nothing has, and what cannot
+    /// be.
+    fn mistakes_of(&self, source: &Source, body: &SpecBody) -> Vec<SpecError> {
+        let mut mistakes = Vec::new();
+        if body.plays.is_none() {
+            mistakes.extend(body.repairs.iter().filter_map(|repair| {
+                let message = self.unknown_repair(repair)?;
+                Some(source.wrong(repair, message))
+            }));
+        }
+        let (rules, moments) = check_steps(source, body, &mut mistakes);
+        self.check_checks(source, body, &rules, moments, &mut mistakes);
+        if body.checks.is_empty() {
+            mistakes.push(
+                source.wrong_as_a_whole(
+                    "a spec without a check proves nothing: expected at least one table [[checks]]"
+                        .to_owned(),
                 ),
-            ));
+            );
+        }
+        if body.pairs.is_empty() {
+            let message = "expected at least one pair of browsers";
+            mistakes.push(source.wrong("pairs", message.to_owned()));
+        }
+        mistakes
+    }
+
+    /// Checks the names by which the checks of a spec refer to its other parts.
+    fn check_checks(
+        &self,
+        source: &Source,
+        body: &SpecBody,
+        rules: &BTreeSet<&str>,
+        observed: BTreeSet<&str>,
+        mistakes: &mut Vec<SpecError>,
+    ) {
+        let automatic = moments_of_games(body);
+        let automatic = automatic.iter().map(String::as_str);
+        let moments: BTreeSet<&str> = observed.into_iter().chain(automatic).collect();
+        let mut checks = BTreeSet::new();
+        for (index, check) in body.checks.iter().enumerate() {
+            let place = Place::new("checks", index);
+            let name = check.name();
+            if !checks.insert(name) {
+                let message = format!(
+                    "two checks are named `{name}`, expected `as = \"…\"` with another name for one"
+                );
+                mistakes.push(source.wrong_in(place, name, message));
+            }
+            if let Some(message) = self.unknown_requirement(&check.requirement) {
+                mistakes.push(source.wrong_in(place, &check.requirement, message));
+            }
+            for moment in check.ask.moments() {
+                let known = moments.iter().copied();
+                mistakes.extend(source.known_in(place, "moment", moment, known).err());
+            }
+            for rule in check.ask.rules() {
+                let known = rules.iter().copied();
+                mistakes.extend(source.known_in(place, "rule", rule, known).err());
+            }
+            if let Some(message) = half_alone(check, body) {
+                mistakes.push(source.wrong_in(place, "by-target", message));
+            }
+            if let Some(game) = missing_game(check, body) {
+                let games = body.experiment.games;
+                let message =
+                    format!("the experiment has no game {game}: its setting `games` is {games}");
+                mistakes.push(source.wrong_in(place, "game", message));
+            }
         }
     }
-    let theirs = elsewhere.filter_map(|place| place.repairs.as_ref());
-    for repair in theirs.flatten().chain(&mutant.repairs) {
-        let repairs = known.repairs.keys().map(String::as_str);
-        source.known("repair", repair, repairs)?;
+
+    fn read_mutants(&mut self, origin: &Folders) {
+        for path in self.files_of(&origin.mutants) {
+            let Some(source) = self.keep(Source::read(&path)) else {
+                continue;
+            };
+            let Some(mut mutant) = self.keep(source.parse::<Mutant>()) else {
+                continue;
+            };
+            mutant.name = stem(&path);
+            let others = self.catalogue.mutants.iter();
+            let others = others.chain(&self.catalogue.equivalents);
+            if others.into_iter().any(|other| other.name == mutant.name) {
+                self.mistakes.push(taken(&source, "mutant", &mutant.name));
+                continue;
+            }
+            let mistakes = self.mistakes_of_mutant(&source, &mutant);
+            if !self.none_of(mistakes) {
+                continue;
+            }
+            // What could not be read is told already; without it the mutant cannot be tried.
+            if !mutant
+                .specs()
+                .all(|spec| self.catalogue.specs.contains_key(spec))
+            {
+                continue;
+            }
+            self.add_mutant(mutant, origin);
+        }
     }
-    check_proof(source, mutant)?;
-    not_empty(source, "mutant", &mutant.edits)
+
+    fn add_mutant(&mut self, mut mutant: Mutant, origin: &Folders) {
+        if let Some(own) = &mut self.catalogue.own {
+            match origin.is_own {
+                true => {
+                    own.mutants.insert(mutant.name.clone());
+                }
+                // Its file cannot know them.
+                false => mutant.strangers.clone_from(&own.specs),
+            }
+        }
+        if mutant.equivalent.is_some() {
+            self.catalogue.equivalents.push(mutant);
+            return;
+        }
+        let specs = &self.catalogue.specs;
+        let requirement_of = |spec: &str, check: &str| {
+            let mut checks = specs[spec].body.checks.iter();
+            let check = checks.find(|one| one.name() == check);
+            check.map(|one| one.requirement.clone()).unwrap_or_default()
+        };
+        let trials = mutant.on_each_spec(requirement_of);
+        self.catalogue.mutants.extend(trials);
+    }
+
+    fn mistakes_of_mutant(&self, source: &Source, mutant: &Mutant) -> Vec<SpecError> {
+        let mut mistakes = Vec::new();
+        if let Some(message) = self.unknown_requirement(&mutant.requirement) {
+            mistakes.push(source.wrong(&mutant.requirement, message));
+        }
+        let own = (mutant.spec.as_str(), mutant.check.as_str());
+        self.check_place(source, None, own, &mutant.also, &mut mistakes);
+        for (index, place) in mutant.elsewhere.iter().enumerate() {
+            let names = (place.spec.as_str(), place.check.as_str());
+            let at = Some(Place::new("elsewhere", index));
+            self.check_place(source, at, names, &place.also, &mut mistakes);
+        }
+        self.check_each_run_once(source, mutant, &mut mistakes);
+        let theirs = mutant.elsewhere.iter();
+        let theirs = theirs.filter_map(|place| place.repairs.as_ref()).flatten();
+        for repair in theirs.chain(&mutant.repairs) {
+            if let Some(message) = self.unknown_repair(repair) {
+                mistakes.push(source.wrong(repair, message));
+            }
+        }
+        mistakes.extend(check_proof(source, mutant).err());
+        mistakes.extend(not_empty(source, "mutant", &mutant.edits).err());
+        mistakes
+    }
+
+    /// What one run decides is decided once: another check that fails in it stands under [[also]].
+    fn check_each_run_once(&self, source: &Source, mutant: &Mutant, mistakes: &mut Vec<SpecError>) {
+        let scenario = |spec: &str| Some(self.catalogue.specs.get(spec)?.scenario().to_owned());
+        let mut played: BTreeSet<String> = scenario(&mutant.spec).into_iter().collect();
+        for (index, place) in mutant.elsewhere.iter().enumerate() {
+            let Some(scenario) = scenario(&place.spec) else {
+                continue;
+            };
+            if !played.insert(scenario) {
+                let message = format!(
+                    "`{}` judges a run on which the mutant is tried already: expected a spec whose \
+                     steps are others",
+                    place.spec
+                );
+                let at = Place::new("elsewhere", index);
+                mistakes.push(source.wrong_in(at, &place.spec, message));
+            }
+        }
+    }
+
+    /// A spec that must find a mutant, its check, and the checks that may fail there too.
+    fn check_place(
+        &self,
+        source: &Source,
+        place: Option<Place>,
+        (spec, check): (&str, &str),
+        also: &[ExcusedCheck],
+        mistakes: &mut Vec<SpecError>,
+    ) {
+        let wrong = |name: &str, message: String| match place {
+            Some(place) => source.wrong_in(place, name, message),
+            None => source.wrong(name, message),
+        };
+        if let Some(message) = self.unknown_spec(spec) {
+            mistakes.push(wrong(spec, message));
+        }
+        let Some(own) = self.catalogue.specs.get(spec) else {
+            return;
+        };
+        if let Some(message) = super::source::unknown("check", check, checks_of(own)) {
+            mistakes.push(wrong(check, message));
+        }
+        for also in also {
+            let name = also.spec.as_deref().unwrap_or(spec);
+            if self.specs_unread.contains(name) {
+                continue;
+            }
+            let judging = self.catalogue.judging(own.scenario());
+            let judging = judging.map(|spec| spec.name.as_str());
+            if let Some(message) = super::source::unknown("spec", name, judging) {
+                mistakes.push(wrong(name, message));
+                continue;
+            }
+            let known = checks_of(&self.catalogue.specs[name]);
+            if let Some(message) = super::source::unknown("check", &also.check, known) {
+                mistakes.push(wrong(&also.check, message));
+            }
+        }
+    }
+
+    fn read_expectations(&mut self, origin: &Folders) {
+        for path in self.files_of(&origin.expectations) {
+            let Some(source) = self.keep(Source::read(&path)) else {
+                continue;
+            };
+            let Some(file) = self.keep(source.parse::<ExpectationFile>()) else {
+                continue;
+            };
+            let target = stem(&path);
+            for (index, known) in file.known.into_iter().enumerate() {
+                let place = Place::new("known", index);
+                let mistakes = self.mistakes_of_expectation(&source, place, &target, &known);
+                if self.none_of(mistakes) {
+                    let all = self.catalogue.expectations.entry(target.clone());
+                    all.or_default().push(known);
+                }
+            }
+        }
+    }
+
+    fn mistakes_of_expectation(
+        &self,
+        source: &Source,
+        place: Place,
+        target: &str,
+        known: &Expectation,
+    ) -> Vec<SpecError> {
+        let mut mistakes = Vec::new();
+        if let Some(message) = self.unknown_spec(&known.spec) {
+            mistakes.push(source.wrong_in(place, &known.spec, message));
+        }
+        if let Some(spec) = self.catalogue.specs.get(&known.spec) {
+            let checks = checks_of(spec);
+            mistakes.extend(source.known_in(place, "check", &known.check, checks).err());
+        }
+        for repair in &known.mended_by {
+            if let Some(message) = self.unknown_repair(repair) {
+                mistakes.push(source.wrong_in(place, repair, message));
+            }
+        }
+        let others = self
+            .catalogue
+            .expectations
+            .get(target)
+            .into_iter()
+            .flatten();
+        if let Some(pair) = others.into_iter().find_map(|other| other.clash(known)) {
+            let message = format!(
+                "the verdict of `{}` of {} on {pair} is known already, expected one [[known]] for it",
+                known.check, known.spec
+            );
+            mistakes.push(source.wrong_in(place, &known.check, message));
+        }
+        mistakes
+    }
+
+    fn unknown_requirement(&self, id: &str) -> Option<String> {
+        if self.requirements_unread {
+            return None;
+        }
+        let known = self.catalogue.requirements.keys().map(String::as_str);
+        super::source::unknown("requirement", id, known)
+    }
+
+    fn unknown_repair(&self, name: &str) -> Option<String> {
+        let known = self.catalogue.repairs.keys().chain(&self.repairs_unread);
+        super::source::unknown("repair", name, known.map(String::as_str))
+    }
+
+    fn unknown_spec(&self, name: &str) -> Option<String> {
+        let known = self.catalogue.specs.keys().chain(&self.specs_unread);
+        super::source::unknown("spec", name, known.map(String::as_str))
+    }
 }
 
-/// A spec that must find a mutant, its check, and the checks that may fail there too.
-fn check_place(
-    source: &Source,
-    spec: &str,
-    check: &str,
-    also: &[ExcusedCheck],
-    known: &Known<'_>,
-) -> Result<(), SpecError> {
-    source.known("spec", spec, known.specs.keys().map(String::as_str))?;
-    let own = &known.specs[spec];
-    source.known("check", check, checks_of(own))?;
-    for also in also {
-        let name = also.spec.as_deref().unwrap_or(spec);
-        let judging = known.specs.values();
-        let judging = judging.filter(|spec| spec.scenario() == own.scenario());
-        source.known("spec", name, judging.map(|spec| spec.name.as_str()))?;
-        source.known("check", &also.check, checks_of(&known.specs[name]))?;
-    }
-    Ok(())
+/// A user's file has a name that is taken.
+fn taken(source: &Source, kind: &str, name: &str) -> SpecError {
+    source.wrong(
+        name,
+        format!("there is a {kind} `{name}` already, expected another name for one of the two"),
+    )
+}
+
+/// A spec stands where none is looked for.
+fn misplaced(path: &Path, origin: &Folders) -> SpecError {
+    let folder = origin.specs.display();
+    SpecError::at(
+        path,
+        "",
+        None,
+        format!("no spec is looked for here, expected {folder}/CONCERN/NAME.toml"),
+    )
 }
 
 /// A mutant that is proven equivalent has a proof, and makes no check fail.
@@ -377,113 +655,50 @@ fn not_empty(source: &Source, kind: &str, edits: &[Edit]) -> Result<(), SpecErro
     Ok(())
 }
 
-fn read_expectations(
-    folder: &Path,
-    known: &Known<'_>,
-) -> Result<BTreeMap<String, Vec<Expectation>>, SpecError> {
-    let mut expectations = BTreeMap::new();
-    for path in toml_files_if_any(folder)? {
-        let source = Source::read(&path)?;
-        let file: ExpectationFile = source.parse()?;
-        for one in &file.known {
-            source.known("spec", &one.spec, known.specs.keys().map(String::as_str))?;
-            source.known("check", &one.check, checks_of(&known.specs[&one.spec]))?;
-            for repair in &one.mended_by {
-                let repairs = known.repairs.keys().map(String::as_str);
-                source.known("repair", repair, repairs)?;
-            }
-        }
-        expectations.insert(stem(&path), file.known);
-    }
-    Ok(expectations)
-}
-
-/// Checks the names by which the parts of a spec refer to each other.
-fn check_names(
-    source: &Source,
-    body: &SpecBody,
-    requirements: &BTreeMap<String, Requirement>,
-) -> Result<(), SpecError> {
-    let (rules, mut moments) = check_steps(source, body)?;
-    let automatic = moments_of_games(body);
-    moments.extend(automatic.iter().map(String::as_str));
-    let mut checks = BTreeSet::new();
-    for check in &body.checks {
-        let name = check.name();
-        if !checks.insert(name) {
-            return Err(source.wrong(
-                name,
-                format!(
-                    "two checks are named `{name}`, expected `as = \"…\"` with another name for one"
-                ),
-            ));
-        }
-        let known = requirements.keys().map(String::as_str);
-        source.known("requirement", &check.requirement, known)?;
-        for moment in check.ask.moments() {
-            source.known("moment", moment, moments.iter().copied())?;
-        }
-        for rule in check.ask.rules() {
-            source.known("rule", rule, rules.iter().copied())?;
-        }
-        if let Some(message) = half_alone(check, body) {
-            return Err(source.wrong("by-target", message));
-        }
-        if let Some(game) = missing_game(check, body) {
-            let games = body.experiment.games;
-            return Err(source.wrong(
-                &format!("game = {game}"),
-                format!("the experiment has no game {game}: its setting `games` is {games}"),
-            ));
-        }
-    }
-    if body.checks.is_empty() {
-        return Err(source.wrong_as_a_whole(
-            "a spec without a check proves nothing: expected at least one table [[checks]]"
-                .to_owned(),
-        ));
-    }
-    if body.pairs.is_empty() {
-        let message = "expected at least one pair of browsers";
-        return Err(source.wrong("pairs", message.to_owned()));
-    }
-    Ok(())
-}
-
 /// Checks the steps of a spec. Gives the names of the rules that they set, and of the moments that
 /// they observe.
 fn check_steps<'a>(
     source: &Source,
     body: &'a SpecBody,
-) -> Result<(BTreeSet<&'a str>, BTreeSet<&'a str>), SpecError> {
+    mistakes: &mut Vec<SpecError>,
+) -> (BTreeSet<&'a str>, BTreeSet<&'a str>) {
     let mut rules = BTreeSet::new();
     let mut moments = BTreeSet::new();
-    for step in &body.steps {
+    // What another spec's steps do wrong is told there.
+    let mut own = Vec::new();
+    for (index, step) in body.steps.iter().enumerate() {
+        let place = Place::new("steps", index);
         if let Some(rule) = step.rule() {
             if let Some(mistake) = check_faults::mistake(step, &body.experiment) {
-                return Err(source.wrong_at(Some(mistake.span), mistake.message));
+                own.push(source.wrong_at(Some(mistake.span), mistake.message));
             }
             if !rules.insert(rule.as_str()) {
                 let message =
                     format!("two rules are named `{rule}`, expected another name for each");
-                return Err(source.wrong_at(Some(rule.span()), message));
+                own.push(source.wrong_at(Some(rule.span()), message));
             }
         }
         match step {
-            Step::Release(rule) => source.known("rule", rule, rules.iter().copied())?,
+            Step::Release(rule) => {
+                let known = rules.iter().copied();
+                own.extend(source.known_in(place, "rule", rule, known).err());
+            }
             Step::Observe(observe) if !moments.insert(observe.label.as_str()) => {
                 let label = &observe.label;
                 let message =
                     format!("two steps observe `{label}`, expected another name for each");
-                return Err(source.wrong(label, message));
+                own.push(source.wrong_in(place, label, message));
             }
             _ => {}
         }
     }
-    match check_presence::mistake(&body.steps) {
-        Some((player, message)) => Err(source.wrong(player.as_str(), message)),
-        None => Ok((rules, moments)),
+    if let Some((index, player, message)) = check_presence::mistake(&body.steps) {
+        own.push(source.wrong_in(Place::new("steps", index), player.as_str(), message));
     }
+    if body.plays.is_none() {
+        mistakes.extend(own);
+    }
+    (rules, moments)
 }
 
 /// What is taken down of each game without being asked for.
@@ -520,83 +735,6 @@ fn missing_game(check: &CheckSpec, body: &SpecBody) -> Option<GameNumber> {
     check.ask.game().filter(|game| game.index() >= games)
 }
 
-/// Where a name stands in a text, as a quoted string if possible.
-fn place_of(text: &str, name: &str) -> Option<Range<usize>> {
-    // The last place: a name is defined before it is used, and the use is what is wrong.
-    text.rfind(&format!("\"{name}\""))
-        .map(|start| start + 1)
-        .or_else(|| text.rfind(name))
-        .map(|start| start..start + name.len())
-}
-
-fn join<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {
-    let names: Vec<String> = names.map(|name| name.as_ref().to_owned()).collect();
-    if names.is_empty() {
-        "(there are none)".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-fn read_text(path: &Path) -> Result<String, SpecError> {
-    std::fs::read_to_string(path).map_err(|source| SpecError::Io {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, SpecError> {
-    let text = read_text(path)?;
-    parse(path, &text)
-}
-
-fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, SpecError> {
-    toml::from_str(text).map_err(|error| {
-        SpecError::at(
-            path,
-            text,
-            error.span(),
-            error.message().replace('\n', "; "),
-        )
-    })
-}
-
-fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    let io = |source| SpecError::Io {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut entries = std::fs::read_dir(folder)
-        .map_err(io)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io)?;
-    entries.sort();
-    Ok(entries)
-}
-
-/// Those of a folder that need not be there.
-fn toml_files_if_any(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    if folder.is_dir() {
-        toml_files(folder)
-    } else {
-        Ok(Vec::new())
-    }
-}
-
-fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    Ok(sorted_entries(folder)?
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -629,6 +767,11 @@ replace = "b"
 
     /// Reads a spec and mutants, each with its name.
     fn read_with(spec: &str, mutants: &[(&str, &str)]) -> Result<Catalogue, SpecError> {
+        Catalogue::read(checkout(spec, mutants).path())
+    }
+
+    /// A checkout with a spec and mutants.
+    fn checkout(spec: &str, mutants: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");
         for folder in ["specs/concern", "fixtures/mutants"] {
             std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
@@ -644,12 +787,23 @@ replace = "b"
         for (name, text) in mutants {
             write(&format!("fixtures/mutants/{name}.toml"), text);
         }
-        Catalogue::read(root.path())
+        root
+    }
+
+    /// A mistake, without the folder of the test.
+    fn placed(mistake: &SpecError) -> String {
+        let text = mistake.to_string();
+        let (_, place) = text
+            .split_once("/concern/")
+            .or_else(|| text.split_once("/mutants/"))
+            .unwrap_or(("", &text));
+        place.to_owned()
     }
 
     fn error(spec: &str) -> String {
-        let text = read(spec).expect_err("a mistake").to_string();
-        text.rsplit_once('/').expect("a path").1.to_owned()
+        let error = read(spec).expect_err("a mistake");
+        let mistakes: Vec<String> = error.each().into_iter().map(placed).collect();
+        mistakes.join("\n")
     }
 
     #[test]
@@ -935,17 +1089,15 @@ replace = "b"
         ];
         let mistakes = mistakes.map(|text| {
             let error = read_with(GOOD, &[("m", &text)]).expect_err("a mistake");
-            let text = error.to_string();
-            let (_, place) = text.split_once("/fixtures/mutants/").expect("a path");
-            place.to_owned()
+            placed(error.each()[0])
         });
         insta::assert_snapshot!(mistakes.join("\n"), @r"
         m.toml:6:1: expected the proof from the code that nobody can tell the mutant from the original
         m.toml:6:14: invalid type: boolean `true`, expected a string
         m.toml:7:1: a mutant that is proven equivalent makes no check fail: expected no [[also]] and no [[elsewhere]]
-        m.toml:5:10: unknown check `connections-shut`, expected one of: connections-closed
-        m.toml:7:9: unknown spec `concern/other`, expected one of: concern/name
-        m.toml:8:10: unknown check `connections-shut`, expected one of: connections-closed
+        m.toml:5:10: unknown check `connections-shut`, expected one of: connections-closed; did you mean `connections-closed`?
+        m.toml:7:9: unknown spec `concern/other`, expected one of: concern/name; did you mean `concern/name`?
+        m.toml:8:10: unknown check `connections-shut`, expected one of: connections-closed; did you mean `connections-closed`?
         m.toml:7:9: `concern/name` judges a run on which the mutant is tried already: expected a spec whose steps are others
         ");
     }
@@ -957,5 +1109,150 @@ replace = "b"
         std::fs::write(root.path().join("specs/requirements.toml"), "").expect("a file");
         let error = Catalogue::read(root.path()).expect_err("nothing to run");
         assert!(error.to_string().contains("holds no spec"), "{error}");
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_each_at_its_own_place() {
+        let parts = GOOD
+            .replace("join = {}", "jion = {}")
+            .replace("ask = {", "aks = {")
+            .replace("title =", "titel =");
+        insta::assert_snapshot!(error(&parts).lines().map(|line| {
+            line.split(", expected").next().unwrap_or(line).to_owned()
+        }).collect::<Vec<_>>().join("\n"), @r"
+        name.toml:2:1: unknown field `titel`
+        name.toml:4:1: unknown variant `jion`
+        name.toml:9:1: unknown field `aks`
+        ");
+        let twice = "[[checks]]\nas = \"b\"\nrequirement = \"P2P-98\"\n\
+                     ask = { connections-closed = { at = \"later\" } }\n";
+        let names = GOOD.replace("\"P2P-01\"", "\"P2P-98\"") + twice;
+        insta::assert_snapshot!(error(&names), @r"
+        name.toml:8:16: unknown requirement `P2P-98`, expected one of: P2P-01; did you mean `P2P-01`?
+        name.toml:12:16: unknown requirement `P2P-98`, expected one of: P2P-01; did you mean `P2P-01`?
+        name.toml:13:38: unknown moment `later`, expected one of: before-game, in-game
+        ");
+        let grammar = GOOD
+            .replace("[[checks]]", "[[checks]")
+            .replace("= \"A spec\"", "= A spec");
+        assert_eq!(error(&grammar).lines().count(), 2, "{}", error(&grammar));
+    }
+
+    #[test]
+    fn what_hangs_on_a_file_with_a_mistake_is_not_told_to_be_wrong_as_well() {
+        let bad = GOOD.replace("join = {}", "jion = {}");
+        let error = read_with(&bad, &[("m", MUTANT)]).expect_err("a mistake");
+        assert_eq!(error.each().len(), 1, "{error}");
+        let unknown = MUTANT.replace("concern/name", "concern/nam");
+        let error = read_with(&bad, &[("m", &unknown)]).expect_err("mistakes");
+        assert_eq!(error.each().len(), 2, "{error}");
+        assert!(
+            error.to_string().contains("did you mean `concern/name`?"),
+            "{error}"
+        );
+    }
+
+    /// A checkout with the good spec, and a user's own folder with these files.
+    fn read_own(files: &[(&str, &str)]) -> Result<Catalogue, SpecError> {
+        let root = checkout(GOOD, &[("m", MUTANT)]);
+        let own = tempfile::tempdir().expect("a folder");
+        for (path, text) in files {
+            let path = own.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        }
+        Catalogue::read_with(root.path(), Some(own.path()))
+    }
+
+    #[test]
+    fn a_users_own_folder_stands_beside_the_checkout() {
+        let plays = "title = \"Mine\"\nplays = \"concern/name\"\n[[checks]]\n\
+                     requirement = \"OWN-01\"\nask = { played-peer-to-peer = {} }\n";
+        let known = "[[known]]\nspec = \"mine/plays\"\ncheck = \"played-peer-to-peer\"\n\
+                     verdict = \"fail\"\nreason = \"r\"\n";
+        let catalogue = read_own(&[
+            ("requirements.toml", "[OWN-01]\nholds = \"x\"\nwhy = \"y\"\nsource = \"z\"\n"),
+            ("mine/plays.toml", plays),
+            ("mutants/own.toml", MUTANT),
+            ("repairs/mend.toml", "mends = \"It.\"\nrequirement = \"P2P-01\"\nedits = [{ file = \"f\", find = \"a\", replace = \"b\" }]\n"),
+            ("expectations/mug@0.1.3.toml", known),
+            (".taplo.toml", "not = for us"),
+            (".hidden/a.toml", "not = for us"),
+        ])
+        .expect("all is good");
+        let own = catalogue.own.as_ref().expect("a folder");
+        assert!(own.folder.is_absolute());
+        assert_eq!(own.specs, BTreeSet::from(["mine/plays".to_owned()]));
+        assert_eq!(own.mutants, BTreeSet::from(["own".to_owned()]));
+        assert_eq!(catalogue.specs.len(), 2);
+        assert_eq!(catalogue.specs["mine/plays"].scenario(), "concern/name");
+        let defaults = catalogue.default_specs().expect("own specs");
+        assert_eq!(defaults.len(), 1, "the specs of the folder only");
+        assert_eq!(catalogue.requirements.len(), 2);
+        assert!(catalogue.repair("mend").is_ok());
+        assert_eq!(catalogue.expectations["mug@0.1.3"].len(), 1);
+        // The checkout's mutants cannot know a user's specs; the user's own can.
+        let strangers = |name: &str| catalogue.mutant(name).expect("a mutant")[0].strangers.len();
+        assert_eq!((strangers("m"), strangers("own")), (1, 0));
+    }
+
+    #[test]
+    fn a_name_that_the_checkout_has_is_a_mistake_in_a_users_own_folder() {
+        let requirement = "[P2P-01]\nholds = \"x\"\nwhy = \"y\"\nsource = \"z\"\n";
+        for (path, text, taken) in [
+            ("concern/name.toml", GOOD, "a spec `concern/name`"),
+            ("mutants/m.toml", MUTANT, "a mutant `m`"),
+            ("requirements.toml", requirement, "a requirement `P2P-01`"),
+        ] {
+            let error = read_own(&[(path, text)]).expect_err("it is taken");
+            let text = error.to_string();
+            assert!(text.contains(&format!("{path}:")), "{text}");
+            assert!(
+                text.contains(&format!("there is {taken} already")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_would_never_run_is_a_mistake() {
+        for path in ["name.toml", "concern/deeper/name.toml"] {
+            let error = read_own(&[(path, GOOD)]).expect_err("nobody looks there");
+            let text = error.to_string();
+            assert!(
+                text.contains("expected ") && text.contains("/CONCERN/NAME.toml"),
+                "{text}"
+            );
+        }
+        let empty = read_own(&[]).expect("nothing is wrong with it");
+        let error = empty.default_specs().expect_err("nothing to run");
+        assert!(
+            error.to_string().contains("holds no spec of your own"),
+            "{error}"
+        );
+        let root = checkout(GOOD, &[]);
+        let error = Catalogue::read_with(root.path(), Some(Path::new("/no/such/folder")));
+        let text = error.expect_err("no folder").to_string();
+        assert!(
+            text.contains("gymcheck new CONCERN/NAME --specs /no/such/folder"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_verdict_is_known_once() {
+        let known = "[[known]]\nspec = \"concern/name\"\ncheck = \"connections-closed\"\n\
+                     verdict = \"fail\"\nreason = \"r\"\n";
+        let on = |pair: &str| format!("{known}pairs = [\"{pair}\"]\n");
+        let file = |text: &str| read_own(&[("expectations/t.toml", text)]);
+        file(&(on("chrome+chrome") + &on("firefox+firefox"))).expect("two pairs");
+        let error = file(&(on("chrome+chrome") + known))
+            .expect_err("twice")
+            .to_string();
+        assert!(error.contains("t.toml:9:10: the verdict of"), "{error}");
+        assert!(
+            error.contains("on chrome+chrome is known already"),
+            "{error}"
+        );
     }
 }

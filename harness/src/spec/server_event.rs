@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::error::nearest;
 use super::events::known_events;
+use super::nearest::did_you_mean;
 use crate::evidence::Direction;
 
 /// An event of the target that puts up, changes or takes away an overlay, a banner or a notice in
@@ -139,12 +139,12 @@ impl<'de> Deserialize<'de> for ServerEvent {
 /// What is wrong with a name that no event has which can be injected.
 fn no_such(name: &str) -> String {
     let names = ServerEvent::ALL.map(ServerEvent::name);
+    let expected = names.join("`, `");
     if known_events(Direction::ToClient).contains(&name) {
-        let names = names.join("`, `");
-        format!("the event `{name}` cannot be injected, expected one of `{names}`")
+        format!("the event `{name}` cannot be injected, expected one of `{expected}`")
     } else {
-        let nearest = nearest(name, names.into_iter());
-        format!("unknown event `{name}` to inject, did you mean `{nearest}`?")
+        let nearest = did_you_mean(name, names.into_iter());
+        format!("unknown event `{name}` to inject, expected one of `{expected}`{nearest}")
     }
 }
 
