@@ -7,10 +7,8 @@ use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{
     Loudness, Results, defects, judge_again, logs_below, tested, width_of_verdicts, write_reports,
 };
-use gymcheck::run::find_root;
-use gymcheck::spec::Catalogue;
 
-use super::Outcome;
+use super::{Outcome, OwnSpecs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -27,10 +25,12 @@ pub(super) struct JudgeArguments {
     /// Write the reports of what was judged into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    own: OwnSpecs,
 }
 
 pub(super) fn judge_logs(arguments: &JudgeArguments, loudness: Loudness) -> Outcome {
-    let catalogue = Catalogue::read(&find_root())?;
+    let catalogue = arguments.own.catalogue()?;
     let mut results = Results::new(Vec::new());
     let mut targets = Vec::new();
     for place in &arguments.logs {

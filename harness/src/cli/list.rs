@@ -1,23 +1,30 @@
-//! What the checkout holds: specs, requirements, checks, mutants.
+//! What there is: specs, requirements, checks, mutants.
 
 use gymcheck::report::ExitStatus;
-use gymcheck::run::{equivalents, find_root};
-use gymcheck::spec::{Catalogue, Pair, SpecError};
+use gymcheck::run::equivalents;
+use gymcheck::spec::{Catalogue, Pair, Spec, SpecError};
 use gymcheck::verdict::{EXPLANATIONS, Explanation, explain};
 
-use super::Outcome;
+use super::{Outcome, OwnSpecs};
 
-pub(super) fn list() -> Outcome {
-    let catalogue = Catalogue::read(&find_root())?;
-    for spec in catalogue.specs.values() {
-        anstream::println!("{}\n    {}", spec.name, spec.body.title);
-        for check in &spec.body.checks {
-            anstream::println!("    {:<10} {}", check.requirement, check.name());
-        }
-        let pairs: Vec<String> = spec.body.pairs.iter().map(Pair::to_string).collect();
-        anstream::println!("    runs on {}", pairs.join(", "));
+pub(super) fn list(own: &OwnSpecs) -> Outcome {
+    let catalogue = own.catalogue()?;
+    for spec in catalogue
+        .specs
+        .values()
+        .filter(|spec| is_meant(&catalogue, spec))
+    {
+        print_spec(spec);
     }
-    for mutant in catalogue.mutants.iter() {
+    let of_own = |name: &str| {
+        let own = catalogue.own.as_ref();
+        own.is_none_or(|own| own.mutants.contains(name))
+    };
+    for mutant in catalogue
+        .mutants
+        .iter()
+        .filter(|mutant| of_own(&mutant.name))
+    {
         anstream::println!(
             "mutant {}\n    {}\n    {:<10} {} of {}",
             mutant.name,
@@ -27,7 +34,10 @@ pub(super) fn list() -> Outcome {
             mutant.spec
         );
     }
-    for mutant in equivalents(&catalogue) {
+    for mutant in equivalents(&catalogue)
+        .iter()
+        .filter(|mutant| of_own(&mutant.mutant))
+    {
         anstream::println!(
             "equivalent mutant {}\n    {}\n    {:<10} {}",
             mutant.mutant,
@@ -39,8 +49,23 @@ pub(super) fn list() -> Outcome {
     Ok(ExitStatus::AsExpected)
 }
 
-pub(super) fn list_requirements() -> Outcome {
-    let catalogue = Catalogue::read(&find_root())?;
+/// Whether a call means this spec that names none.
+fn is_meant(catalogue: &Catalogue, spec: &Spec) -> bool {
+    let own = catalogue.own.as_ref();
+    own.is_none_or(|own| own.specs.contains(&spec.name))
+}
+
+fn print_spec(spec: &Spec) {
+    anstream::println!("{}\n    {}", spec.name, spec.body.title);
+    for check in &spec.body.checks {
+        anstream::println!("    {:<10} {}", check.requirement, check.name());
+    }
+    let pairs: Vec<String> = spec.body.pairs.iter().map(Pair::to_string).collect();
+    anstream::println!("    runs on {}", pairs.join(", "));
+}
+
+pub(super) fn list_requirements(own: &OwnSpecs) -> Outcome {
+    let catalogue = own.catalogue()?;
     for covered in catalogue.coverage() {
         anstream::println!("{}\n    {}", covered.id, covered.requirement.holds);
         for (spec, check) in &covered.checks {
@@ -59,8 +84,8 @@ pub(super) fn list_requirements() -> Outcome {
     Ok(ExitStatus::AsExpected)
 }
 
-pub(super) fn explain_checks(check: Option<&str>) -> Outcome {
-    let catalogue = Catalogue::read(&find_root())?;
+pub(super) fn explain_checks(check: Option<&str>, own: &OwnSpecs) -> Outcome {
+    let catalogue = own.catalogue()?;
     let wanted: Vec<&Explanation> = match check {
         None => EXPLANATIONS.iter().collect(),
         Some(name) => {

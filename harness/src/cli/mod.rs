@@ -1,7 +1,10 @@
 //! The command line: what is asked for, and how it ends.
 
+mod check;
 mod judge;
 mod list;
+mod new;
+mod own;
 mod own_ground;
 mod provide;
 mod report;
@@ -15,7 +18,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gymcheck::provision::ProvisionError;
 use gymcheck::report::{ExitStatus, Loudness};
 use gymcheck::run::PrepareError;
+use gymcheck::spec::SpecError;
 use gymcheck::target::TargetName;
+
+use own::OwnSpecs;
 
 /// Drive two real browsers through a peer-to-peer game on a real interactive_gym server, make one
 /// partner go away, and prove what the survivor sees.
@@ -73,12 +79,20 @@ enum Command {
     Setup(provide::SetupArguments),
     /// Say what is here, what is missing and how to mend it
     Doctor,
-    /// List the specs, their checks and the runs they expand to
+    /// List the specs, their checks and the runs they expand to; with --specs those of its folder
     List {
         /// List the requirements instead, each with its specs, checks and mutants
         #[arg(long)]
         requirements: bool,
+        #[command(flatten)]
+        own: OwnSpecs,
     },
+    /// Read specs, mutants, repairs and expectations without running them, and tell all mistakes
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArguments),
+    /// Write a new spec, with comments, that can be run at once
+    #[command(after_help = new::EXAMPLES)]
+    New(new::NewArguments),
     /// Run specs (all by default) and pass judgement on what happened
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunArguments),
@@ -88,6 +102,8 @@ enum Command {
         /// The check, as specs write it; all of them, if none is named
         #[arg(value_name = "CHECK")]
         check: Option<String>,
+        #[command(flatten)]
+        own: OwnSpecs,
     },
     /// Judge recorded evidence again, without a browser
     #[command(after_help = judge::EXAMPLES)]
@@ -115,10 +131,16 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor => provide::doctor(),
         Command::List {
             requirements: false,
-        } => list::list(),
-        Command::List { requirements: true } => list::list_requirements(),
+            own,
+        } => list::list(&own),
+        Command::List {
+            requirements: true,
+            own,
+        } => list::list_requirements(&own),
+        Command::Check(arguments) => check::check(&arguments, loudness),
+        Command::New(arguments) => new::new(&arguments),
         Command::Run(arguments) => run::run(&arguments, loudness),
-        Command::Explain { check } => list::explain_checks(check.as_deref()),
+        Command::Explain { check, own } => list::explain_checks(check.as_deref(), &own),
         Command::Judge(arguments) => judge::judge_logs(&arguments, loudness),
         Command::Share(arguments) => share::share_runs(&arguments),
         Command::Report(arguments) => report::report(&arguments, loudness),
@@ -158,12 +180,27 @@ fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
 
 type Outcome = Result<ExitStatus, Box<dyn std::error::Error>>;
 
-fn tell(error: &dyn std::error::Error) {
+fn tell(error: &(dyn std::error::Error + 'static)) {
+    if let Some(error) = error.downcast_ref::<SpecError>() {
+        error.each().into_iter().for_each(tell_mistake);
+        return;
+    }
     anstream::eprintln!("gymcheck: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         anstream::eprintln!("  because: {error}");
         cause = error.source();
+    }
+}
+
+/// A mistake in what users write, with the lines around it.
+fn tell_mistake(mistake: &SpecError) {
+    anstream::eprintln!("gymcheck: {mistake}");
+    if let Some(cause) = std::error::Error::source(mistake) {
+        anstream::eprintln!("  because: {cause}");
+    }
+    if let Some(frame) = mistake.frame() {
+        anstream::eprintln!("{frame}");
     }
 }
 

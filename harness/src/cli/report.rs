@@ -7,10 +7,8 @@ use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{
     Loudness, RUNS, Results, print_results, read_results, results_again, write_reports,
 };
-use gymcheck::run::find_root;
-use gymcheck::spec::Catalogue;
 
-use super::Outcome;
+use super::{Outcome, OwnSpecs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +24,8 @@ pub(super) struct ReportArguments {
     /// Judge the evidence again instead of reading results.json, as is done where there is none
     #[arg(long)]
     judge: bool,
+    #[command(flatten)]
+    own: OwnSpecs,
 }
 
 pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome {
@@ -39,16 +39,16 @@ pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome
         // The evidence of the run that was going on is there as well.
         Some(_) => Results {
             unfinished: true,
-            ..judged_again(out)?
+            ..judged_again(out, &arguments.own)?
         },
-        None => judged_again(out)?,
+        None => judged_again(out, &arguments.own)?,
     };
     let reports = write_reports(&results, out)?;
     print_results(&results, &reports, out, loudness);
     Ok(results.exit_status())
 }
 
-fn judged_again(out: &Path) -> Result<Results, Box<dyn std::error::Error>> {
+fn judged_again(out: &Path, own: &OwnSpecs) -> Result<Results, Box<dyn std::error::Error>> {
     if !out.join(RUNS).is_dir() {
         return Err(format!(
             "{} holds no runs: give the folder that `gymcheck run --out` wrote, with results.json or \
@@ -57,7 +57,7 @@ fn judged_again(out: &Path) -> Result<Results, Box<dyn std::error::Error>> {
         )
         .into());
     }
-    let catalogue = Catalogue::read(&find_root())?;
+    let catalogue = own.catalogue()?;
     let (results, troubles) = results_again(&catalogue, out)?;
     for trouble in troubles {
         anstream::eprintln!("gymcheck: {trouble}; it is left out");

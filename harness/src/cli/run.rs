@@ -11,13 +11,13 @@ use gymcheck::report::{
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
-    default_jobs, equivalents, fate_of, find_root, names_all,
+    default_jobs, equivalents, fate_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
-use super::{Outcome, own_ground, parse_target, tell};
+use super::{Outcome, OwnSpecs, own_ground, parse_target, tell};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +29,8 @@ Examples:
       does the right check catch each mutant?
   gymcheck run scene-exit/partner-dies-on-survey --repeat 5 --out results
       the same run five times, its evidence and results.json in the folder `results`
+  gymcheck run --specs my-specs
+      the specs of a folder of your own, beside those of the checkout
   gymcheck run --target ../mug
       every spec on a checkout beside this one, of the package mug or interactive_gym
   gymcheck run --experiment \"python -m my_study --port {port}\"
@@ -45,9 +47,12 @@ that the run could not be carried out: neither is a pass.";
 
 #[derive(Args)]
 pub(super) struct RunArguments {
-    /// Specs by name, as `scene-exit/partner-dies-on-survey`, or by folder, as `scene-exit`
+    /// Specs by name, as `scene-exit/partner-dies-on-survey`, or by folder, as `scene-exit`; with
+    /// --specs and none named, those of its folder
     #[arg(value_name = "SPEC")]
     specs: Vec<String>,
+    #[command(flatten)]
+    own: OwnSpecs,
     /// What is tested: a release, the path of a checkout, or the address of a server that already runs,
     /// as http://localhost:8000 [default: mug@0.1.3]
     #[arg(long, value_name = "TARGET", value_parser = parse_target)]
@@ -123,9 +128,10 @@ impl RunArguments {
         self.experiment.is_none() && !runs(&self.target())
     }
 
-    /// The specs to run. Without names, those that can be asked of what is served.
+    /// The specs to run. Without names, those that can be asked of what is served; those of a user's own
+    /// folder were written for it.
     fn specs(&self, catalogue: &Catalogue) -> Vec<String> {
-        let named = !self.specs.is_empty() || !self.mutant.is_empty();
+        let named = !self.specs.is_empty() || !self.mutant.is_empty() || catalogue.own.is_some();
         if named || self.is_of_the_specs() {
             return self.specs.clone();
         }
@@ -160,8 +166,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     arguments.check()?;
     // The runs notice the signal by themselves, and end what they started.
     on_signal(|_| {})?;
-    let root = find_root();
-    let catalogue = Catalogue::read(&root)?;
+    let catalogue = arguments.own.catalogue()?;
     let items = Selection {
         specs: &arguments.specs(&catalogue),
         pairs: arguments.pairs.as_deref(),

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gymcheck::report::{ExitStatus, Shown, share};
-use gymcheck::run::find_root;
-use gymcheck::spec::Catalogue;
 
-use super::Outcome;
+use super::{Outcome, OwnSpecs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -35,10 +33,12 @@ pub(super) struct ShareArguments {
     /// Leave in the screenshots: answers may be seen on them
     #[arg(long)]
     with_pictures: bool,
+    #[command(flatten)]
+    own: OwnSpecs,
 }
 
 pub(super) fn share_runs(arguments: &ShareArguments) -> Outcome {
-    let catalogue = Catalogue::read(&find_root())?;
+    let catalogue = arguments.own.catalogue()?;
     let shown = Shown {
         answers: arguments.with_answers,
         subjects: arguments.with_subjects,

@@ -213,7 +213,7 @@ fn tail(mut file: File, begin: u64) -> std::io::Result<String> {
 }
 
 /// A word of a command line, quoted where a shell would need it.
-pub(crate) fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_=./@:+,~%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -30,7 +30,7 @@ mod target;
 
 pub use assets::{Asset, assets, python_packages};
 pub use browsers::{Browser, find_browser};
-pub(crate) use command::quoted;
+pub use command::quoted;
 pub use doctor::{Finding, State, doctor};
 pub use error::{Outcome, ProvisionError};
 pub use home::Home;

@@ -19,7 +19,7 @@ pub enum RejudgeError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// Its spec is not there any more.
-    #[error("{} cannot be judged again: {source}", .path.display())]
+    #[error("{} cannot be judged again: {source} (a spec of your own needs its folder, --specs DIR)", .path.display())]
     Spec {
         /// The evidence.
         path: PathBuf,
@@ -61,9 +61,13 @@ pub fn judge_again(catalogue: &Catalogue, path: &Path) -> Result<Judged, Rejudge
     let known = catalogue.expectations.get(&run.target);
     let known = known.map_or(&[][..], Vec::as_slice);
     let specs = catalogue.judging(&run.spec);
+    let own = catalogue.own.as_ref().map(|own| &own.folder);
     Ok(Judged {
         records: specs
-            .map(|spec| record(spec, &log, known, path.to_owned()))
+            .map(|spec| RunRecord {
+                specs: own.cloned(),
+                ..record(spec, &log, known, path.to_owned())
+            })
             .collect(),
         target: run.target_facts.clone(),
     })

@@ -14,6 +14,7 @@ use thiserror::Error;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::defects::defects;
 use super::files::{ReportError, SIDES, write_reports};
 use super::rejudge::{RejudgeError, logs_below, results_again};
 use crate::evidence::EVIDENCE;
@@ -119,8 +120,12 @@ pub fn share(
         };
         pictures_left_out += masks.copy_run(run, &masked.path().join(place))?;
     }
-    let (results, not_judged) =
+    let (mut results, not_judged) =
         results_again(catalogue, masked.path()).map_err(at(masked.path()))?;
+    for specs in results.runs.iter_mut().filter_map(|run| run.specs.as_mut()) {
+        *specs = "<specs>".into();
+    }
+    results.defects = defects(&results.runs, &results.targets);
     write_reports(&results, masked.path())?;
     pack(masked.path(), to)?;
     Ok(Packed {

@@ -32,6 +32,8 @@ pub struct Invocation {
     out: PathBuf,
     /// Below `out`, for runs alone.
     runs: PathBuf,
+    /// The user's own folder of specs, if the call names one.
+    specs: Option<PathBuf>,
     /// What is known of the target and is not `pass`.
     expectations: Vec<Expectation>,
     /// What was made on the way, until the call ends.
@@ -82,6 +84,7 @@ impl Invocation {
         }
         let expectations = wanted.catalogue.expectations.get(target.name());
         Ok(Invocation {
+            specs: wanted.catalogue.own.as_ref().map(|own| own.folder.clone()),
             expectations: expectations.cloned().unwrap_or_default(),
             target,
             is_known: wanted.target == TargetName::Release(PINNED_RELEASE)
@@ -286,6 +289,7 @@ impl Invocation {
     fn record(&self, item: &Item<'_>, spec: &Spec, log: &Log, folder: &Path) -> RunRecord {
         let mut record = record(spec, log, &self.expectations, folder.to_owned());
         record.repetition = item.repetition;
+        record.specs.clone_from(&self.specs);
         record
     }
 }

@@ -33,4 +33,4 @@ pub use mutation::{
 };
 pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
-pub use root::find_root;
+pub use root::{checkout_around_here, find_root};

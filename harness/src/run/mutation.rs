@@ -254,6 +254,7 @@ mod tests {
             broken_attempts: Vec::new(),
             broken: None,
             missed: None,
+            specs: None,
             folder: PathBuf::new(),
             started_at: None,
             seconds: 0.0,

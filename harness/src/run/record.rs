@@ -53,6 +53,9 @@ pub struct RunRecord {
     /// What the pages and the target said last before that, where the experiment is not the spec's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_words: Vec<String>,
+    /// The user's own folder of specs that the call named with `--specs`, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specs: Option<PathBuf>,
     /// The run's folder, below `--out`.
     pub folder: PathBuf,
     /// When it began (the last attempt, if there were several), RFC 3339, UTC.
@@ -92,6 +95,7 @@ pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) ->
             .missed()
             .map(|(_, step)| step.last_words.clone())
             .unwrap_or_default(),
+        specs: None,
         folder,
         started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
@@ -103,7 +107,11 @@ impl RunRecord {
     #[must_use]
     pub fn again(&self, targets: &[TargetFacts]) -> String {
         let (spec, pair) = (&self.spec, &self.pair);
-        let served = self.how_it_was_served(targets);
+        let own = self.specs.as_ref();
+        let own = own.map_or_else(String::new, |own| {
+            format!(" --specs {}", quoted(&own.display().to_string()))
+        });
+        let served = own + &self.how_it_was_served(targets);
         if let Some(mutant) = &self.mutant {
             // It names its spec and its repairs.
             return format!("gymcheck run --mutant {mutant}{served} --pairs {pair}");

@@ -1,5 +1,6 @@
 //! Expectations: what is known of a target and is not `pass`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::Pair;
@@ -7,7 +8,7 @@ use super::model::Pair;
 /// A known verdict of a target that is not `pass`: one table `[[known]]` of
 /// `specs/expectations/<target>.toml`. Each is a defect of the target, or something that cannot be
 /// asked of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expectation {
     /// The spec.
@@ -27,7 +28,7 @@ pub struct Expectation {
 }
 
 /// A verdict that can be expected besides `pass`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KnownVerdict {
     /// The target is wrong.
@@ -39,7 +40,7 @@ pub enum KnownVerdict {
 }
 
 /// The file of one target.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExpectationFile {
     #[serde(default)]

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::model::PlayerName;
 use super::named::Named;
+use super::schema::event_name;
 use super::server_event::{Reason, ServerEvent};
 use crate::evidence::Direction;
 
 /// A rule that holds back the next such event, and all behind it but Engine.IO's ping and pong:
 /// until a `release`, or until another event has passed since the step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HoldRule {
     /// Its name, for the step that releases it and for the evidence.
@@ -23,13 +25,14 @@ pub struct HoldRule {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
+    #[schemars(schema_with = "event_name")]
     pub event: Named,
     /// The other event, on either player's connection.
     pub until: Option<OtherEvent>,
 }
 
 /// An event that a rule waits for besides its own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtherEvent {
     /// Whose connection.
@@ -37,11 +40,12 @@ pub struct OtherEvent {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
+    #[schemars(schema_with = "event_name")]
     pub event: Named,
 }
 
 /// A rule that makes the next such event wait, and all behind it but Engine.IO's ping and pong.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DelayRule {
     /// Its name, for the evidence.
@@ -52,6 +56,7 @@ pub struct DelayRule {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
+    #[schemars(schema_with = "event_name")]
     pub event: Named,
     /// How long it waits, in milliseconds.
     pub by_ms: NonZeroU64,
@@ -61,7 +66,7 @@ pub struct DelayRule {
 ///
 /// The game is the one that the player was last assigned to when the step is carried out; if there
 /// is none yet, when the event is sent. An earlier game is the one before that.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InjectRule {
     /// Its name, for the evidence.
@@ -89,20 +94,20 @@ fn once() -> NonZeroU32 {
 }
 
 /// A moment in what the target says to a player.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// At once.
     #[default]
     Now,
     /// Right before the next such event of the target is passed on to the player.
-    Before(Named),
+    Before(#[schemars(schema_with = "event_name")] Named),
     /// Right after it.
-    After(Named),
+    After(#[schemars(schema_with = "event_name")] Named),
 }
 
 /// Whose game an injected event names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhoseGame {
     /// The player's own.
@@ -116,7 +121,7 @@ pub enum WhoseGame {
 
 /// A rule that ends a player's WebSocket for both of its ends, as when a network breaks: now, or
 /// when an event is about to be passed on, which is then not delivered.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CutRule {
     /// Its name, for the evidence.
@@ -127,11 +132,12 @@ pub struct CutRule {
     /// Which way the event travels.
     pub direction: Option<Direction>,
     /// The Socket.IO event.
+    #[schemars(schema_with = "event_name")]
     pub event: Option<Named>,
 }
 
 /// A rule about the next such event, and nothing else.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventRule {
     /// Its name, for the evidence.
@@ -142,12 +148,13 @@ pub struct EventRule {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
+    #[schemars(schema_with = "event_name")]
     pub event: Named,
 }
 
 /// A rule by which an event is delivered before an earlier one: the earlier one waits, alone, until
 /// the later one has passed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OvertakeRule {
     /// Its name, for the evidence.
@@ -158,8 +165,10 @@ pub struct OvertakeRule {
     /// Which way.
     pub direction: Direction,
     /// The event that comes later and is delivered first.
+    #[schemars(schema_with = "event_name")]
     pub event: Named,
     /// The event that comes earlier and is delivered last.
+    #[schemars(schema_with = "event_name")]
     pub before: Named,
 }
 

@@ -10,8 +10,49 @@ const REPAIRS: &str = "repairs";
 const EXPECTATIONS: &str = "expectations";
 const REQUIREMENTS: &str = "requirements.toml";
 
+/// The folders of a checkout whose files say what must hold.
+#[must_use]
+pub fn checkout_folders(root: &Path) -> [PathBuf; 3] {
+    let folders = Folders::of_checkout(root);
+    [folders.specs, folders.mutants, folders.repairs]
+}
+
+/// The user's own folder that a file or folder of it belongs to.
+#[must_use]
+pub fn own_folder_of(path: &Path) -> PathBuf {
+    let up = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    };
+    let is_requirements = |path: &Path| path.file_name().is_some_and(|name| name == REQUIREMENTS);
+    if path.is_file() {
+        return match is_requirements(path) {
+            true => up(path),
+            false => up(&std::path::absolute(up(path)).unwrap_or_else(|_| up(path))),
+        };
+    }
+    let files = toml_files(path).unwrap_or_default();
+    match files.iter().any(|file| !is_requirements(file)) {
+        true => up(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+        false => path.to_owned(),
+    }
+}
+
+/// The TOML files at or below a place.
+#[must_use]
+pub fn files_below(place: &Path) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let folders = sorted_entries(place).unwrap_or_default().into_iter();
+    let folders = folders.filter(|path| path.is_dir() && !is_hidden(path));
+    let mut files = toml_files(place).unwrap_or_default();
+    files.extend(folders.flat_map(|folder| files_below(&folder)));
+    files
+}
+
 /// Names that no concern can have: folders of something else.
-pub const RESERVED: [&str; 3] = [EXPECTATIONS, MUTANTS, REPAIRS];
+pub(super) const RESERVED: [&str; 3] = [EXPECTATIONS, MUTANTS, REPAIRS];
 
 /// Where the files of one origin stand: of a checkout, or of a user's own folder.
 pub(super) struct Folders {
@@ -49,16 +90,18 @@ impl Folders {
     /// Whether this is a folder of specs. Hidden folders belong to other programs.
     pub(super) fn is_concern(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        path.is_dir() && !name.starts_with('.') && !RESERVED.contains(&&*name)
+        path.is_dir() && !is_hidden(path) && !RESERVED.contains(&&*name)
     }
 
     /// Whether this is a file beside the folders of the concerns that looks like a spec.
     pub(super) fn is_misplaced_spec(&self, path: &Path) -> bool {
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        path.is_file() && is_toml(path) && !hidden && *path != self.requirements
+        path.is_file() && is_toml(path) && !is_hidden(path) && *path != self.requirements
     }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn is_toml(path: &Path) -> bool {
@@ -91,13 +134,9 @@ pub(super) fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
 
 /// The TOML files right in a folder. Hidden files belong to other programs, as `.taplo.toml` does.
 pub(super) fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    let hidden = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'))
-    };
     Ok(sorted_entries(folder)?
         .into_iter()
-        .filter(|path| path.is_file() && is_toml(path) && !hidden(path))
+        .filter(|path| path.is_file() && is_toml(path) && !is_hidden(path))
         .collect())
 }
 

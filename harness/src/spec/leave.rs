@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, PlayerName};
 
 /// How a player goes away.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Leave {
     /// Who.
@@ -19,7 +20,7 @@ pub struct Leave {
 }
 
 /// A way to go away. After each of them the page where the player played is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WayToLeave {
     /// SIGKILL to the browser and all of its processes.
@@ -47,7 +48,7 @@ impl fmt::Display for WayToLeave {
 }
 
 /// Whose page goes into the background.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Background {
     /// Who.
@@ -58,7 +59,7 @@ pub struct Background {
 }
 
 /// A way to put a page into the background: both hide it in every browser, headless ones included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WayToHide {
     /// Another tab comes in front.

@@ -1,9 +1,11 @@
 //! The parts of a spec, as its file has them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{CutRule, DelayRule, EventRule, HoldRule, InjectRule, OvertakeRule};
@@ -33,7 +35,7 @@ impl Spec {
 }
 
 /// What a spec file says.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SpecBody {
     /// The scenario in one sentence.
@@ -86,7 +88,9 @@ fn default_pairs() -> Vec<Pair> {
 }
 
 /// A family of browsers that share a driver, by the name that users write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum BrowserKind {
     /// Chromium or Google Chrome, driven by chromedriver.
@@ -174,6 +178,23 @@ impl TryFrom<String> for Pair {
     }
 }
 
+impl JsonSchema for Pair {
+    fn schema_name() -> Cow<'static, str> {
+        "Pair".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let with = |survivor| BrowserKind::ALL.map(|partner| Pair { survivor, partner });
+        let pairs = BrowserKind::ALL.into_iter().flat_map(with);
+        let names: Vec<String> = pairs.map(|pair| pair.to_string()).collect();
+        json_schema!({
+            "description": "Which browser each player uses, survivor first.",
+            "type": "string",
+            "enum": names,
+        })
+    }
+}
+
 impl From<Pair> for String {
     fn from(pair: Pair) -> String {
         pair.to_string()
@@ -187,7 +208,9 @@ impl fmt::Display for Pair {
 }
 
 /// One of the two players of a spec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlayerName {
     /// The one who stays.
@@ -226,7 +249,7 @@ impl fmt::Display for PlayerName {
 }
 
 /// The scenes that the target serves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Experiment {
     /// A folder under `fixtures/experiments/`.
@@ -307,7 +330,7 @@ impl Default for Experiment {
 }
 
 /// One thing that happens in a spec.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Step {
     /// Open the page, pass the start scene, press Start, and be matched into a running game.
@@ -361,7 +384,7 @@ pub enum Step {
 }
 
 /// Players that do a step together.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Players {
     /// Who.
@@ -378,7 +401,7 @@ fn both() -> Vec<PlayerName> {
 }
 
 /// The player of a step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnePlayer {
     /// Who.
@@ -386,7 +409,7 @@ pub struct OnePlayer {
 }
 
 /// How long a game is played.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Play {
     /// Until when.
@@ -394,7 +417,7 @@ pub struct Play {
 }
 
 /// A moment of a game.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlayUntil {
     /// About a third of the first episode's inputs have come, over the data channel or by the target's
@@ -409,7 +432,7 @@ pub enum PlayUntil {
 }
 
 /// Where a player comes to stand.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arrive {
     /// Who.
@@ -419,7 +442,7 @@ pub struct Arrive {
 }
 
 /// A scene by its role, so that specs work on experiments with other names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SceneRole {
     /// The scene that follows the first game for two.
@@ -431,7 +454,7 @@ pub enum SceneRole {
 }
 
 /// A moment at which everything is taken down.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Observe {
     /// The moment's name, for checks.
@@ -444,7 +467,7 @@ pub struct Observe {
 }
 
 /// An event that a player must have received.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provoke {
     /// Who receives it.
@@ -454,7 +477,7 @@ pub struct Provoke {
 }
 
 /// Whom to watch, for how long.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Watch {
     /// Who.
@@ -464,7 +487,7 @@ pub struct Watch {
 }
 
 /// The end of a watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WatchUntil {
     /// The time of all episodes and of the "Done!" countdown has passed since the game began.
@@ -474,7 +497,7 @@ pub enum WatchUntil {
 }
 
 /// One question to the evidence.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckSpec {
     /// Its name, where the question's own would not tell it from another check of the spec.
@@ -495,7 +518,7 @@ impl CheckSpec {
 }
 
 /// A question that can be asked of the evidence.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Question {
     /// Is every connection closed that the GymScene opened, at this moment?
@@ -614,7 +637,7 @@ impl Question {
 }
 
 /// A question about what a game leaves running.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Equipment {
     /// The label of the `observe` step after the exit.
@@ -636,7 +659,7 @@ fn in_game() -> String {
 }
 
 /// A question about one game at a moment in it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GameAtMoment {
     /// Which game for two.
@@ -646,7 +669,7 @@ pub struct GameAtMoment {
 }
 
 /// A question about two games, each at a moment in it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwoMoments {
     /// A moment in the earlier game.
@@ -662,7 +685,7 @@ fn in_second_game() -> String {
 }
 
 /// A question about the time until a moment.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AfterMoment {
     /// The label of the `observe` step after the partner's departure.
@@ -670,7 +693,7 @@ pub struct AfterMoment {
 }
 
 /// A question about all games until one of them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GamesLeft {
     /// The last game for two that everybody has left.
@@ -681,7 +704,7 @@ pub struct GamesLeft {
 }
 
 /// A question about several moments.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AtMoments {
     /// The labels of `observe` steps, each on the scene after another game.
@@ -696,7 +719,7 @@ fn everything() -> Vec<Counted> {
 }
 
 /// What can pile up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
     /// What the target's client has: listeners of its socket, workers, intervals, connections.
@@ -706,7 +729,7 @@ pub enum Counted {
 }
 
 /// A question about ways out of a game that overlap.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExitPaths {
     /// The paths that must have been taken, in this order.
@@ -722,7 +745,7 @@ fn end_of_the_scene() -> Vec<ExitPath> {
 ///
 /// A way may be closed, since another one was taken before. What would have led to it then is `…-due`:
 /// the page must stand it, whether or not it acts on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitPath {
     /// The target said that the partner was excluded.
@@ -748,12 +771,12 @@ pub enum ExitPath {
 }
 
 /// A question without parameters, written `{}`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
 /// A question about one game.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfGame {
     /// Which game for two.
@@ -762,7 +785,7 @@ pub struct OfGame {
 }
 
 /// A question about the connections at one moment.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionsAt {
     /// The label of an `observe` step.
@@ -777,7 +800,7 @@ pub struct ConnectionsAt {
 }
 
 /// A question about the scene after a game.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calm {
     /// The label of an `observe` step on that scene.
@@ -801,7 +824,7 @@ pub struct Calm {
 }
 
 /// Who brings the survivor the news that the partner has gone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Told {
     /// The target, or the gateway in its name.
@@ -813,7 +836,7 @@ pub enum Told {
 }
 
 /// A question about the time between two moments.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BetweenMoments {
     /// The label of the `observe` step before the partner's departure.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PlayerName;
@@ -10,7 +11,7 @@ use super::PlayerName;
 pub const LAST_FRAMES: u32 = 10;
 
 /// An instant of a run: an event of the evidence, and how long after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Moment {
     /// The event.
@@ -42,7 +43,7 @@ impl Moment {
 /// Something that happens once to each player in each of its games, in this order but for the last
 /// three: what the target sends after it has been asked to advance, and when it has finished with
 /// that, is the target's own affair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GameEvent {
     /// The target started the game.

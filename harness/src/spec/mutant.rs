@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A named change to what the target serves: one file under `fixtures/mutants/`.
 ///
 /// It is `killed` when its named check, which passed without it in the same invocation, says
 /// `fail`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mutant {
     /// Its name: the file's, without its ending.
@@ -45,7 +46,7 @@ pub struct Mutant {
 }
 
 /// Another spec that must find a mutant, in a run of its own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Elsewhere {
     /// The spec.
@@ -92,7 +93,7 @@ impl Mutant {
 }
 
 /// A check that may fail under a mutant although it is not the one that must.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExcusedCheck {
     /// The spec that asks it, of those that judge the same run; the mutant's own if none is named.
@@ -105,7 +106,7 @@ pub struct ExcusedCheck {
 }
 
 /// An edit of one served file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// The end of the file's path, as `static/js/index.js`.

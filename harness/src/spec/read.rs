@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::catalogue::{Catalogue, OwnFolder};
@@ -19,7 +20,7 @@ use super::repair::Repair;
 use super::source::{Place, Source};
 
 /// One requirement of `specs/requirements.toml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// What must hold.

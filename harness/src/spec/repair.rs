@@ -1,12 +1,13 @@
 //! Repairs: named edits that mend known defects of a release.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::mutant::Edit;
 
 /// A named edit that mends a known defect of a release, so that mutants can be tried on a green
 /// base: one file under `fixtures/repairs/`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repair {
     /// Its name: the file's, without its ending.

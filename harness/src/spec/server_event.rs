@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 use super::events::known_events;
@@ -13,7 +14,8 @@ use crate::evidence::Direction;
 ///
 /// Left out are those that only ever answer what the same page has asked a moment before (as
 /// `join_game_error`), since they cannot come unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum ServerEvent {
     /// The game is over, since the partner has gone or has come to its end.
     P2pGameEnded,
@@ -40,7 +42,7 @@ pub enum ServerEvent {
 }
 
 /// Why a target sends an event, where it has several reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The partner has gone (`p2p_game_ended`).

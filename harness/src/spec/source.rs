@@ -68,7 +68,9 @@ impl Source {
 
     /// What the reader of the file's format says.
     fn said(&self, error: &Error) -> SpecError {
-        let message = with_nearest(&error.message().replace('\n', "; "));
+        // What serde calls a variant is a name in a file.
+        let message = error.message().replace('\n', "; ");
+        let message = with_nearest(&message).replace("unknown variant", "unknown name");
         self.wrong_at(error.span(), message)
     }
 
