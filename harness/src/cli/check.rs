@@ -83,7 +83,7 @@ fn own_folder(arguments: &CheckArguments, root: &Path) -> Result<Option<PathBuf>
     });
     // A folder of the working folder may have the name of a concern.
     let elsewhere = elsewhere.filter(|path| !is_name_of_checkout(path, root));
-    Ok(elsewhere.map(|path| own_folder_of(path)))
+    Ok(elsewhere.map(own_folder_of))
 }
 
 fn is_name_of_checkout(name: &Path, root: &Path) -> bool {

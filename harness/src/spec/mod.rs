@@ -27,6 +27,7 @@ mod schema;
 mod server_event;
 mod source;
 mod template;
+mod words;
 
 pub use catalogue::{Catalogue, OwnFolder};
 pub use coverage::Coverage;

@@ -1,6 +1,7 @@
 //! Reading specs, mutants, repairs, expectations and requirements, strictly: those of a checkout, and
 //! those of a user's own folder beside them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -162,10 +163,14 @@ impl Reader {
             return;
         };
         for (id, requirement) in read {
-            if self.catalogue.requirements.contains_key(&id) {
-                self.mistakes.push(taken(&source, "requirement", &id));
-            } else {
-                self.catalogue.requirements.insert(id, requirement);
+            match self.catalogue.requirements.entry(id) {
+                Entry::Vacant(free) => {
+                    free.insert(requirement);
+                }
+                Entry::Occupied(there) => {
+                    let mistake = taken(&source, "requirement", there.key());
+                    self.mistakes.push(mistake);
+                }
             }
         }
     }
@@ -326,6 +331,11 @@ impl Reader {
                 let message = self.unknown_repair(repair)?;
                 Some(source.wrong(repair, message))
             }));
+        }
+        if body.plays.is_none()
+            && let Some(message) = self.unknown_experiment(&body.experiment.name)
+        {
+            mistakes.push(source.wrong(&body.experiment.name, message));
         }
         let (rules, moments) = check_steps(source, body, &mut mistakes);
         self.check_checks(source, body, &rules, moments, &mut mistakes);
@@ -582,6 +592,17 @@ impl Reader {
             mistakes.push(source.wrong_in(place, &known.check, message));
         }
         mistakes
+    }
+
+    /// What is wrong with the name of an experiment that the checkout does not have.
+    fn unknown_experiment(&self, name: &str) -> Option<String> {
+        let folder = self.catalogue.root.join("fixtures/experiments");
+        let there = sorted_entries(&folder).ok()?;
+        let experiments = there
+            .iter()
+            .filter(|path| path.join("experiment.py").is_file());
+        let known: Vec<String> = experiments.map(|path| stem(path)).collect();
+        super::source::unknown("experiment", name, known.iter().map(String::as_str))
     }
 
     fn unknown_requirement(&self, id: &str) -> Option<String> {

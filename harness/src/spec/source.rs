@@ -10,7 +10,8 @@ use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 use super::error::SpecError;
 use super::model::{CheckSpec, SpecBody, Step};
-use super::nearest::{did_you_mean, with_nearest};
+use super::nearest::did_you_mean;
+use super::words::in_plain_words;
 
 /// A file with its text.
 pub(super) struct Source {
@@ -68,10 +69,7 @@ impl Source {
 
     /// What the reader of the file's format says.
     fn said(&self, error: &Error) -> SpecError {
-        // What serde calls a variant is a name in a file.
-        let message = error.message().replace('\n', "; ");
-        let message = with_nearest(&message).replace("unknown variant", "unknown name");
-        self.wrong_at(error.span(), message)
+        self.wrong_at(error.span(), in_plain_words(error.message()))
     }
 
     /// Something is wrong where `name` stands.
