@@ -43,6 +43,7 @@ pub enum KnownVerdict {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExpectationFile {
+    /// What is known, check by check.
     #[serde(default)]
     pub(super) known: Vec<Expectation>,
 }

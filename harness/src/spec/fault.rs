@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::model::PlayerName;
 use super::named::Named;
-use super::schema::event_name;
+use super::schema::EventName;
 use super::server_event::{Reason, ServerEvent};
 use crate::evidence::Direction;
 
@@ -25,7 +25,7 @@ pub struct HoldRule {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "EventName")]
     pub event: Named,
     /// The other event, on either player's connection.
     pub until: Option<OtherEvent>,
@@ -40,7 +40,7 @@ pub struct OtherEvent {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "EventName")]
     pub event: Named,
 }
 
@@ -56,7 +56,7 @@ pub struct DelayRule {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "EventName")]
     pub event: Named,
     /// How long it waits, in milliseconds.
     pub by_ms: NonZeroU64,
@@ -101,9 +101,9 @@ pub enum Place {
     #[default]
     Now,
     /// Right before the next such event of the target is passed on to the player.
-    Before(#[schemars(schema_with = "event_name")] Named),
+    Before(#[schemars(with = "EventName")] Named),
     /// Right after it.
-    After(#[schemars(schema_with = "event_name")] Named),
+    After(#[schemars(with = "EventName")] Named),
 }
 
 /// Whose game an injected event names.
@@ -132,7 +132,7 @@ pub struct CutRule {
     /// Which way the event travels.
     pub direction: Option<Direction>,
     /// The Socket.IO event.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "Option<EventName>")]
     pub event: Option<Named>,
 }
 
@@ -148,7 +148,7 @@ pub struct EventRule {
     /// Which way.
     pub direction: Direction,
     /// The Socket.IO event.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "EventName")]
     pub event: Named,
 }
 
@@ -165,10 +165,10 @@ pub struct OvertakeRule {
     /// Which way.
     pub direction: Direction,
     /// The event that comes later and is delivered first.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "EventName")]
     pub event: Named,
     /// The event that comes earlier and is delivered last.
-    #[schemars(schema_with = "event_name")]
+    #[schemars(with = "EventName")]
     pub before: Named,
 }
 

@@ -1,6 +1,7 @@
 //! JSON Schemas of the files that users write, made from the very types that read them: editors complete
 //! names by them, say what each is for, and underline what is wrong.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
@@ -51,13 +52,25 @@ fn text<T: JsonSchema>(title: &str) -> String {
 }
 
 /// The name of a Socket.IO event of the target, whichever way it travels.
-pub(super) fn event_name(_: &mut SchemaGenerator) -> Schema {
-    let mut names: Vec<&str> = [Direction::ToClient, Direction::ToServer]
-        .into_iter()
-        .flat_map(known_events)
-        .copied()
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    json_schema!({ "type": "string", "enum": names })
+pub(super) struct EventName;
+
+impl JsonSchema for EventName {
+    fn schema_name() -> Cow<'static, str> {
+        "EventName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut names: Vec<&str> = [Direction::ToClient, Direction::ToServer]
+            .into_iter()
+            .flat_map(known_events)
+            .copied()
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        json_schema!({
+            "description": "A Socket.IO event of the target.",
+            "type": "string",
+            "enum": names,
+        })
+    }
 }
