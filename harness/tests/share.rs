@@ -249,3 +249,27 @@ fn what_is_asked_for_stays() {
             .any(|(name, _)| name.ends_with("survivor-picture.png"))
     );
 }
+
+#[test]
+fn the_folder_of_ones_own_specs_is_masked_too() {
+    let own = tempfile::tempdir().expect("a folder");
+    let spec = "title = \"Mine\"\nplays = \"scene-exit/partner-dies-on-survey\"\n[[checks]]\n\
+                requirement = \"PLAY-01\"\nask = { played-peer-to-peer = {} }\n";
+    std::fs::create_dir(own.path().join("mine")).expect("a folder");
+    std::fs::write(own.path().join("mine/plays.toml"), spec).expect("written");
+    let catalogue = Catalogue::read_with(&find_root(), Some(own.path())).expect("it is good");
+    let out = tempfile::tempdir().expect("a folder");
+    recorded(out.path(), "good");
+    let archive = out.path().join("shared.zip");
+    share(&catalogue, out.path(), &archive, Shown::default()).expect("packed");
+    let content = content(&archive);
+    let (_, results) = content
+        .iter()
+        .find(|(name, _)| name.ends_with("/results.json"))
+        .expect("the results");
+    assert!(holds(results, "mine/plays") && holds(results, "<specs>"));
+    let path = own.path().to_str().expect("a path");
+    for (name, bytes) in &content {
+        assert!(!holds(bytes, path), "{name}");
+    }
+}

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gymcheck::run::find_root;
+use gymcheck::report::judge_again;
+use gymcheck::run::{Fate, Selection, fate_of, find_root};
 use gymcheck::spec::{
     Background, Catalogue, CheckSpec, ExitPath, GameEvent, Leave, Reading, ServerEvent, Step,
     files_below, schema_files, template,
 };
+use gymcheck::verdict::Verdict;
 use jsonschema::Validator;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -303,6 +305,94 @@ fn the_guide_names_every_event_moment_path_and_setting() {
             "{name} is not in the guide"
         );
     }
+}
+
+fn own_catalogue(folder: &Path) -> Catalogue {
+    Catalogue::read_with(&find_root(), Some(folder)).expect("the guide's files are right")
+}
+
+fn selected(catalogue: &Catalogue, specs: &[&str], mutants: &[&str]) -> Vec<String> {
+    let owned = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+    let selection = Selection {
+        specs: &owned(specs),
+        pairs: None,
+        repairs: &[],
+        mutants: &owned(mutants),
+        repeat: 1,
+        against: false,
+        pinned: [true, false],
+    };
+    let items = selection.items(catalogue).expect("known names");
+    let said = items.iter().map(|item| {
+        let judging: Vec<&str> = item.specs.iter().map(|spec| spec.name.as_str()).collect();
+        format!("{}: {}", item.title(), judging.join(", "))
+    });
+    said.collect()
+}
+
+#[test]
+fn a_folder_of_ones_own_runs_alone_unless_specs_are_named() {
+    let folder = guide::folder();
+    let catalogue = own_catalogue(folder.path());
+    let both = "first/closed-on-the-survey, first/partner-leaves";
+    let base = format!("first/partner-leaves chrome+chrome: {both}");
+    let mutated = format!("first/partner-leaves chrome+chrome ~ news-not-guarded: {both}");
+    assert_eq!(selected(&catalogue, &[], &[]), [base.as_str()]);
+    assert_eq!(
+        selected(&catalogue, &[], &["all"]),
+        [base.as_str(), &mutated]
+    );
+    assert_eq!(
+        selected(&catalogue, &[], &["news-not-guarded"]),
+        [base.as_str(), &mutated]
+    );
+    let named = selected(&catalogue, &["race/late-end"], &[]);
+    assert_eq!(named, ["race/late-end chrome+chrome: race/late-end"]);
+    // A mutant of the checkout is tried where its file says, with and without a folder of one's own.
+    assert_eq!(selected(&catalogue, &[], &["advance-twice"]).len(), 4);
+    assert!(selected(&catalogue, &["first"], &["advance-twice"]).is_empty());
+    assert!(selected(&catalogue, &["scene-exit"], &["all"]).len() > 5);
+}
+
+#[test]
+fn a_recorded_run_is_judged_by_ones_own_specs_as_well() {
+    let own = tempfile::tempdir().expect("a folder");
+    let spec = "title = \"Mine\"\nplays = \"scene-exit/partner-dies-on-survey\"\n[[checks]]\n\
+                requirement = \"PLAY-01\"\nask = { played-peer-to-peer = {} }\n";
+    guide::write(&own.path().join("mine/plays.toml"), spec);
+    let catalogue = own_catalogue(own.path());
+    let log = find_root().join("fixtures/evidence/good.jsonl");
+    let judged = judge_again(&catalogue, &log).expect("a recorded log");
+    let mine = judged.records.iter().find(|run| run.spec == "mine/plays");
+    let mine = mine.expect("it plays the same");
+    assert_eq!(mine.verdict, Verdict::Pass);
+    let folder = own.path().display().to_string();
+    assert!(
+        mine.again(&[]).contains(&format!("--specs {folder}")),
+        "{}",
+        mine.again(&[])
+    );
+    // A mutant of the checkout cannot excuse what it does not know.
+    let log = find_root().join("fixtures/evidence/late-end-not-guarded.jsonl");
+    let strict = spec.replace("played-peer-to-peer = {}", "form-answered = {}");
+    guide::write(&own.path().join("mine/plays.toml"), &strict);
+    let catalogue = own_catalogue(own.path());
+    let base = judge_again(
+        &catalogue,
+        &find_root().join("fixtures/evidence/good.jsonl"),
+    );
+    let base = base.expect("a recorded log").records;
+    let mutated = judge_again(&catalogue, &log)
+        .expect("a recorded log")
+        .records;
+    let mutant = catalogue.mutant("late-end-not-guarded").expect("a mutant")[0];
+    let decided = fate_of(mutant, &base, &mutated);
+    assert!(
+        decided.changed.contains_key("mine/plays form-answered"),
+        "{:?}",
+        decided.changed
+    );
+    assert_eq!(decided.fate, Fate::Killed, "{}", decided.account);
 }
 
 fn gymcheck(folder: &Path, arguments: &[&str]) -> Output {

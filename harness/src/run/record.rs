@@ -146,3 +146,28 @@ impl RunRecord {
         self.verdict != Verdict::Broken && (self.verdict != self.expected || of_checks())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_plays_it_again_names_the_users_own_folder() {
+        let run = |mutant: Option<&str>| -> RunRecord {
+            serde_json::from_value(serde_json::json!({
+                "spec": "a/b", "pair": "chrome+chrome", "target": "mug@1", "verdict": "pass",
+                "expected": "pass", "attempts": 1, "folder": "f", "seconds": 1.0, "checks": [],
+                "mutant": mutant, "specs": "/home/me/my specs",
+            }))
+            .expect("a record")
+        };
+        assert_eq!(
+            run(None).again(&[]),
+            "gymcheck run a/b --specs '/home/me/my specs' --target mug@1 --pairs chrome+chrome"
+        );
+        assert_eq!(
+            run(Some("m")).again(&[]),
+            "gymcheck run --mutant m --specs '/home/me/my specs' --target mug@1 --pairs chrome+chrome"
+        );
+    }
+}
