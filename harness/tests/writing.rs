@@ -85,6 +85,7 @@ fn every_file_of_the_checkout_is_valid() {
 fn what_cannot_be_read_is_not_valid() {
     let spec = validator("spec.schema.json");
     let good = template("s");
+    assert!(good.starts_with("#:schema s\n"));
     assert!(spec.is_valid(&value(&good)));
     for (right, wrong) in [
         ("title =", "titel ="),

@@ -1143,7 +1143,7 @@ replace = "b"
             line.split(", expected").next().unwrap_or(line).to_owned()
         }).collect::<Vec<_>>().join("\n"), @r"
         name.toml:2:1: unknown field `titel`
-        name.toml:4:1: unknown variant `jion`
+        name.toml:4:1: unknown name `jion`
         name.toml:9:1: unknown field `aks`
         ");
         let twice = "[[checks]]\nas = \"b\"\nrequirement = \"P2P-98\"\n\

@@ -65,10 +65,13 @@ impl fmt::Display for SpecName {
     }
 }
 
+/// Where the schema is, seen from the template itself.
+const OWN_SCHEMA: &str = "../../../schema/spec.schema.json";
+
 /// The text of a new spec. An editor finds its schema at this path, seen from the spec's folder.
 #[must_use]
 pub fn template(schema: &str) -> String {
-    include_str!("template.toml").replace("{schema}", schema)
+    include_str!("template.toml").replace(OWN_SCHEMA, schema)
 }
 
 #[cfg(test)]

@@ -45,3 +45,42 @@ pub(super) fn in_plain_words(message: &str) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::spec::{CheckSpec, SpecBody, Step};
+
+    fn said<T: DeserializeOwned>(text: &str) -> String {
+        let error = toml::from_str::<T>(text).err().expect("a mistake");
+        in_plain_words(error.message())
+    }
+
+    #[test]
+    fn no_word_of_the_program_is_in_what_a_user_is_told() {
+        let mistakes = [
+            said::<Step>("join = \"x\""),
+            said::<Step>("join = {}\nplay = { until = \"mid-game\" }"),
+            said::<Step>("arrive = { player = [\"survivor\"], at = \"end\" }"),
+            said::<Step>(
+                "inject = { as = \"r\", player = \"survivor\", event = \"p2p_pause\", times = 0 }",
+            ),
+            said::<CheckSpec>("requirement = \"r\"\nask = \"form-answered\""),
+            said::<SpecBody>("title = \"t\"\nchecks = []\nexperiment = { steps = \"60\" }"),
+            said::<SpecBody>("title = \"t\"\nchecks = []\npairs = \"chrome+chrome\""),
+            said::<SpecBody>("title = \"t\"\nchecks = []\nexperiment = 3"),
+        ];
+        insta::assert_snapshot!(mistakes.join("\n"), @r#"
+        invalid type: string "x", expected a table, as { … }
+        expected one name here with what belongs to it, found several: each step is a table [[steps]] of its own
+        expected a name, or a table with a name as its key
+        invalid value: integer `0`, expected a whole number, 1 or more
+        expected a table with this name as its key, as { name = {} }
+        invalid type: string "60", expected a whole number, 0 or more
+        invalid type: string "chrome+chrome", expected a list, as ["…"]
+        invalid type: integer `3`, expected a table, as { … }
+        "#);
+    }
+}
