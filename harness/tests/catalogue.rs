@@ -15,6 +15,7 @@ fn release(catalogue: &Catalogue) -> Invocation {
     let wanted = Wanted {
         catalogue,
         target: TargetName::Release(PINNED_RELEASE),
+        experiment: None,
         browsers: Vec::new(),
         out: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catalogue"),
         runs: "runs".into(),

@@ -98,6 +98,7 @@ impl Suite {
                 Invocation::prepare(Wanted {
                     catalogue: &self.catalogue,
                     target: TargetName::Release(PINNED_RELEASE),
+                    experiment: None,
                     browsers,
                     out: out(),
                     runs: RUNS.into(),

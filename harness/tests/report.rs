@@ -189,7 +189,11 @@ async fn a_failing_run_is_told_from_disk(kind: Kind) {
                  document.querySelectorAll('.lit-item').length]",
     );
     let left = left.await;
-    assert_eq!(left, serde_json::json!([0, 0, 0]), "nothing is lit or pressed");
+    assert_eq!(
+        left,
+        serde_json::json!([0, 0, 0]),
+        "nothing is lit or pressed"
+    );
 
     for width in [1280, 400] {
         resize(&browser, width, 900).await;
@@ -350,7 +354,11 @@ async fn a_thousand_runs_stay_below_30_megabytes_and_open() {
     let browser = Browser::start(Kind::Chrome).await;
     let began = std::time::Instant::now();
     open(&browser, out.path()).await;
-    let shown = run(&browser, "return document.getElementById('shown').textContent").await;
+    let shown = run(
+        &browser,
+        "return document.getElementById('shown').textContent",
+    )
+    .await;
     eprintln!("open after {:?}: {shown}", began.elapsed());
     assert_eq!(shown, "100 of 1000 shown");
     run(

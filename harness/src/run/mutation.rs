@@ -254,6 +254,7 @@ mod tests {
             broken_attempts: Vec::new(),
             broken: None,
             missed: None,
+            last_words: Vec::new(),
             specs: None,
             folder: PathBuf::new(),
             started_at: None,
