@@ -220,18 +220,6 @@ mod tests {
 
     use super::*;
 
-    /// The words of a line as a shell splits it; quotes stand around whole words.
-    fn words(line: &str) -> Vec<String> {
-        let mut words = Vec::new();
-        for (index, part) in line.split('\'').enumerate() {
-            match index % 2 {
-                0 => words.extend(part.split_whitespace().map(str::to_owned)),
-                _ => words.push(part.to_owned()),
-            }
-        }
-        words
-    }
-
     /// The calls of gymcheck in the shell blocks of a document.
     fn calls_in(document: &str) -> Vec<String> {
         let text = std::fs::read_to_string(find_root().join(document)).expect("a document");
@@ -260,7 +248,8 @@ mod tests {
             let calls = calls_in(document);
             assert!(calls.len() >= least, "{document}: {calls:?}");
             for call in calls {
-                let words = std::iter::once("gymcheck".to_owned()).chain(words(&call));
+                let words = shell_words::split(&call).expect("words");
+                let words = std::iter::once("gymcheck".to_owned()).chain(words);
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("{document}: {call}: {error}");
                 }

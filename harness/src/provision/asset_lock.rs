@@ -414,7 +414,7 @@ imports = ["packaging"]
     fn the_embedded_lock_is_sound() {
         let lock = AssetLock::embedded().unwrap();
         let items = lock.items().unwrap();
-        assert_eq!(items.len(), 20);
+        assert_eq!(items.len(), 25);
         assert!(items.iter().all(|item| item.size > 0));
         let wasm = items.iter().filter(|item| item.url.ends_with(".wasm"));
         assert!(wasm.clone().count() >= 1);

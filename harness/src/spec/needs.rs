@@ -59,7 +59,8 @@ mod tests {
         assert_eq!(asked(|_| ()), None);
         assert_eq!(asked(|one| one.episodes = 2), None);
         assert_eq!(asked(|one| one.steps = 4000), None);
-        let unmet: [(fn(&mut Experiment), &str); 5] = [
+        type Change = fn(&mut Experiment);
+        let unmet: [(Change, &str); 5] = [
             (
                 |one| one.episodes = 3,
                 "needs 3 episodes in a game, this one has 2",
