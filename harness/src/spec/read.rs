@@ -1165,6 +1165,11 @@ replace = "b"
         let bad = GOOD.replace("join = {}", "jion = {}");
         let error = read_with(&bad, &[("m", MUTANT)]).expect_err("a mistake");
         assert_eq!(error.each().len(), 1, "{error}");
+        let plays = "title = \"Mine\"\nplays = \"mine/bad\"\n[[checks]]\n\
+                     requirement = \"P2P-01\"\nask = { played-peer-to-peer = {} }\n";
+        let error = read_own(&[("mine/bad.toml", &bad), ("mine/plays.toml", plays)]);
+        let error = error.expect_err("a mistake");
+        assert_eq!(error.each().len(), 1, "{error}");
         let unknown = MUTANT.replace("concern/name", "concern/nam");
         let error = read_with(&bad, &[("m", &unknown)]).expect_err("mistakes");
         assert_eq!(error.each().len(), 2, "{error}");
