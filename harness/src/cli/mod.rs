@@ -1,6 +1,7 @@
 //! The command line: what is asked for, and how it ends.
 
 mod check;
+mod clean;
 mod judge;
 mod list;
 mod new;
@@ -19,6 +20,7 @@ use gymcheck::provision::ProvisionError;
 use gymcheck::report::{ExitStatus, Loudness};
 use gymcheck::run::PrepareError;
 use gymcheck::spec::SpecError;
+use gymcheck::stage::LeftStageError;
 use gymcheck::target::TargetName;
 
 use own::OwnSpecs;
@@ -79,6 +81,9 @@ enum Command {
     Setup(provide::SetupArguments),
     /// Say what is here, what is missing and how to mend it
     Doctor,
+    /// Say what is kept on this machine, or remove it
+    #[command(after_help = clean::EXAMPLES)]
+    Clean(clean::CleanArguments),
     /// List the specs, their checks and the runs they expand to; with --specs those of its folder
     List {
         /// List the requirements instead, each with its specs, checks and mutants
@@ -129,6 +134,7 @@ pub(crate) fn main() -> ExitCode {
     let status = match cli.command {
         Command::Setup(arguments) => provide::set_up(&arguments),
         Command::Doctor => provide::doctor(),
+        Command::Clean(arguments) => clean::clean(&arguments),
         Command::List {
             requirements: false,
             own,
@@ -169,7 +175,7 @@ fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
         (Some(error), _) => !error.is_mistake(),
         (None, Some(ProvisionError::Target(_))) => false,
         (None, Some(_)) => true,
-        (None, None) => error.is::<std::io::Error>(),
+        (None, None) => error.is::<std::io::Error>() || error.is::<LeftStageError>(),
     };
     if missing {
         ExitStatus::Broken

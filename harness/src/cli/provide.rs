@@ -6,6 +6,7 @@ use gymcheck::report::ExitStatus;
 use gymcheck::spec::BrowserKind;
 use gymcheck::target::TargetName;
 
+use super::run::OUT;
 use super::{Outcome, parse_target};
 
 #[derive(Args)]
@@ -32,7 +33,8 @@ pub(super) fn set_up(arguments: &SetupArguments) -> Outcome {
 
 pub(super) fn doctor() -> Outcome {
     let home = Home::locate()?;
-    let findings = provision::doctor(&home);
+    let results = std::path::absolute(OUT)?;
+    let findings = provision::doctor(&home, &results);
     for finding in &findings {
         let state = match finding.state {
             State::Ok => "ok",

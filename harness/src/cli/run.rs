@@ -45,6 +45,9 @@ Examples:
 A run takes about 40 seconds on a small machine. `vacuous` means that nothing was proven, `broken`
 that the run could not be carried out: neither is a pass.";
 
+/// Where results go, unless the call says otherwise.
+pub(super) const OUT: &str = "target/gymcheck";
+
 #[derive(Args)]
 pub(super) struct RunArguments {
     /// Specs by name, as `scene-exit/partner-dies-on-survey`, or by folder, as `scene-exit`; with
@@ -103,7 +106,7 @@ pub(super) struct RunArguments {
     #[arg(long)]
     keep: bool,
     /// Where the reports go, and the evidence, logs and pictures of the runs
-    #[arg(long, default_value = "target/gymcheck", value_name = "DIR")]
+    #[arg(long, default_value = OUT, value_name = "DIR")]
     out: PathBuf,
 }
 

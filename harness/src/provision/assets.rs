@@ -110,7 +110,7 @@ pub(super) fn verify(home: &Home) -> Result<Vec<Asset>, ProvisionError> {
 }
 
 /// The file that says of which lock the assets are a whole set.
-fn stamp(home: &Home) -> PathBuf {
+pub(super) fn stamp(home: &Home) -> PathBuf {
     home.assets().join("complete.sha256")
 }
 

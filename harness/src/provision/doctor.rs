@@ -1,8 +1,13 @@
 //! What is here, what is missing and how to mend it.
 
 use std::fmt;
+use std::path::Path;
+
+use indicatif::BinaryBytes;
 
 use super::browsers;
+use super::cache::{CachePart, cache};
+use super::disk::{self, Disk};
 use super::error::ProvisionError;
 use super::home::Home;
 use super::python::{host_python, missing_python};
@@ -53,10 +58,12 @@ impl fmt::Display for State {
 }
 
 /// Looks at every part that runs or `setup` need; changes nothing. Reads all third-party assets.
+/// `results` is where runs are going to leave theirs.
 #[must_use]
-pub fn doctor(home: &Home) -> Vec<Finding> {
+pub fn doctor(home: &Home, results: &Path) -> Vec<Finding> {
     let target = target(home);
     let assets = assets_found(home);
+    let is_set_up = target.state == State::Ok && assets.state == State::Ok;
     let mut findings = vec![
         Finding::ok("home", home.root().display()),
         // With the target and the assets there, nothing asks for these two any more.
@@ -67,6 +74,7 @@ pub fn doctor(home: &Home) -> Vec<Finding> {
     ];
     findings.extend(BrowserKind::ALL.map(|kind| browser(home, kind)));
     findings.push(route());
+    findings.push(room(home, results, is_set_up));
     findings
 }
 
@@ -185,6 +193,40 @@ fn browser(home: &Home, kind: BrowserKind) -> Finding {
             finding
         }
         (Err(error), _) => Finding::failed(&part, &error, None),
+    }
+}
+
+/// What the cache takes, and what is free where something is going to be written.
+fn room(home: &Home, results: &Path, is_set_up: bool) -> Finding {
+    let cache = match cache(home) {
+        Ok(cache) => cache,
+        Err(error) => return Finding::failed("disk", &error, None),
+    };
+    let parts = CachePart::ALL.map(|part| {
+        let bytes = cache.of(part).map(|holding| holding.bytes).sum();
+        (bytes > 0).then(|| format!("{part} {}", BinaryBytes(bytes)))
+    });
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let parts = match parts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", parts.join(", ")),
+    };
+    let disks = disk::disks(&disk::places(home.root(), results, is_set_up));
+    let free: Vec<String> = disks.iter().map(ToString::to_string).collect();
+    let what = format!(
+        "the cache takes {}{parts}; {}",
+        BinaryBytes(cache.bytes()),
+        free.join("; ")
+    );
+    let scarce: Vec<String> = disks.iter().filter_map(Disk::advice).collect();
+    Finding {
+        state: if scarce.is_empty() {
+            State::Ok
+        } else {
+            State::Warning
+        },
+        mend: (!scarce.is_empty()).then(|| scarce.join("\n")),
+        ..Finding::ok("disk", what)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::command::{Tool, is_program};
 use super::error::ProvisionError;
@@ -12,6 +12,11 @@ use super::home::{Home, HomeLock};
 /// How long making an empty environment, and filling it, may take.
 const VENV_DEADLINE: Duration = Duration::from_secs(3 * 60);
 const INSTALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// The file in an environment that says from what it was made, whole; and the one whose time says
+/// when a run last asked for it.
+pub(super) const STAMP: &str = "complete.sha256";
+pub(super) const LAST_USED: &str = "last-used";
 
 /// A Python environment in the home. It is either whole or does not count.
 #[derive(Debug)]
@@ -42,6 +47,13 @@ impl Environment {
         let guard = home.lock()?;
         // Who held the lock may have made it, and is using it by now.
         self.python().map_or_else(|| install(&guard), Ok)
+    }
+
+    /// Notes that somebody asked for it now. It works without the note, too.
+    pub(super) fn note_use(&self) {
+        if let Ok(file) = fs::File::create(self.folder.join(LAST_USED)) {
+            let _ = file.set_modified(SystemTime::now());
+        }
     }
 
     /// Makes it anew with this Python; `fill` installs what belongs into it.
@@ -90,7 +102,7 @@ impl Environment {
 
     /// The file that says from what the environment was made, whole.
     fn stamp(&self) -> PathBuf {
-        self.folder.join("complete.sha256")
+        self.folder.join(STAMP)
     }
 }
 

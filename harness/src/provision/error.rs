@@ -52,6 +52,16 @@ pub enum ProvisionError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// Things are to be removed that are needed now.
+    #[error(
+        "{who} is using {} now, and so nothing was removed from it; wait until it has ended, then try again", path.display()
+    )]
+    InUse {
+        /// What is needed.
+        path: PathBuf,
+        /// Who needs it.
+        who: String,
+    },
     /// An external command could not be started.
     #[error("cannot start `{command}`")]
     Start {

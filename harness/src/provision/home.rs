@@ -1,6 +1,8 @@
 //! The one folder in which everything that is got lives.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
@@ -14,6 +16,11 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
 
 /// How often it looks.
 const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// The file that whoever changes the folder has for itself, and the one that whoever needs what is
+/// in it shares.
+pub(super) const LOCK: &str = "lock";
+pub(super) const IN_USE: &str = "in-use";
 
 /// The one folder in which everything that is got lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,31 +78,76 @@ impl Home {
         self.root.join("downloads")
     }
 
+    /// Where that is what external commands said.
+    pub(super) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
     /// The file that takes what an external command says.
     pub(super) fn log(&self, name: &str) -> PathBuf {
-        self.root.join("logs").join(format!("{name}.log"))
+        self.logs().join(format!("{name}.log"))
     }
 
     /// Makes the folder and takes it for oneself, after whoever has it now.
     pub(super) fn lock(&self) -> Result<HomeLock, ProvisionError> {
-        files::create_folder(&self.root)?;
-        let path = self.root.join("lock");
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(ProvisionError::io("open", &path))?;
+        let take = || {
+            files::create_folder(&self.root)?;
+            let path = self.root.join(LOCK);
+            self.wait_for(&path, File::try_lock, "waiting for another setup to end")
+        };
+        let file = match take() {
+            // Whoever had it removed the folder.
+            Err(error) if is_gone(&error) => take()?,
+            taken => taken?,
+        };
+        Ok(HomeLock { file })
+    }
+
+    /// Says that what is in the folder is needed, until this is dropped: `gymcheck clean` leaves it
+    /// alone for as long. Where there is no such folder, or none that this user can lock, it goes without.
+    ///
+    /// # Errors
+    /// Somebody has been removing things for very long.
+    pub fn in_use(&self) -> Result<HomeUse, ProvisionError> {
+        let path = self.root.join(IN_USE);
+        let told = "waiting for another gymcheck to remove things";
+        match self.wait_for(&path, File::try_lock_shared, told) {
+            Ok(file) => Ok(HomeUse { _file: Some(file) }),
+            Err(ProvisionError::Io { .. }) => Ok(HomeUse { _file: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the folder for removing things in it, if no setup works in it and no run needs it.
+    ///
+    /// # Errors
+    /// A setup or a run is going on.
+    pub(super) fn for_removal(&self) -> Result<HomeRemoval, ProvisionError> {
+        let take = |name: &str, who| {
+            let path = self.root.join(name);
+            take(&path, File::try_lock)?.ok_or_else(|| ProvisionError::InUse {
+                path: self.root.clone(),
+                who,
+            })
+        };
+        // In the order in which a run takes them: it may begin a setup of its own.
+        Ok(HomeRemoval {
+            _in_use: take(IN_USE, "a run".to_owned())?,
+            _lock: take(LOCK, "a setup".to_owned())?,
+        })
+    }
+
+    fn wait_for(
+        &self,
+        path: &Path,
+        lock: fn(&File) -> Result<(), TryLockError>,
+        told: &str,
+    ) -> Result<File, ProvisionError> {
         let begun = Instant::now();
-        let mut told = false;
+        let mut is_told = false;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(HomeLock { file }),
-                Err(TryLockError::Error(error)) => {
-                    return Err(ProvisionError::io("lock", path)(error));
-                }
-                Err(TryLockError::WouldBlock) => {}
+            if let Some(file) = take(path, lock)? {
+                return Ok(file);
             }
             if begun.elapsed() > LOCK_DEADLINE {
                 return Err(ProvisionError::Busy {
@@ -103,13 +155,63 @@ impl Home {
                     waited: LOCK_DEADLINE,
                 });
             }
-            if !told {
-                progress::line("waiting for another setup to end");
-                told = true;
+            if !is_told {
+                progress::line(told);
+                is_told = true;
             }
             thread::sleep(LOCK_POLL);
         }
     }
+}
+
+/// Locks a file; nothing if somebody else has it now.
+fn take(
+    path: &Path,
+    lock: fn(&File) -> Result<(), TryLockError>,
+) -> Result<Option<File>, ProvisionError> {
+    let file = open(path)?;
+    match lock(&file) {
+        // Whoever had it before may have removed it: then a lock on it excludes nobody.
+        Ok(()) => Ok(is_at(&file, path).then_some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(ProvisionError::io("lock", path)(error)),
+    }
+}
+
+fn open(path: &Path) -> Result<File, ProvisionError> {
+    let own = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path);
+    // In a folder that another user fills, a lock can still be had.
+    own.or_else(|error| File::open(path).map_err(|_| error))
+        .map_err(ProvisionError::io("open", path))
+}
+
+fn is_gone(error: &ProvisionError) -> bool {
+    matches!(error, ProvisionError::Io { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(opened), Ok(there)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    (opened.dev(), opened.ino()) == (there.dev(), there.ino())
+}
+
+/// Nothing is removed from the home folder while this lives.
+#[derive(Debug)]
+pub struct HomeUse {
+    _file: Option<File>,
+}
+
+/// No setup begins in the home folder, and no run, while this lives.
+#[derive(Debug)]
+pub(super) struct HomeRemoval {
+    _in_use: File,
+    _lock: File,
 }
 
 /// The home folder is ours alone while this lives.
@@ -148,5 +250,39 @@ mod tests {
         command.kill().unwrap();
         command.wait().unwrap();
         other.try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_home_that_a_run_needs_or_a_setup_changes_is_not_for_removal() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let refused = || home.for_removal().unwrap_err().to_string();
+        let runs = [home.in_use().unwrap(), home.in_use().unwrap()];
+        assert!(refused().starts_with("a run "), "{}", refused());
+        drop(runs);
+        let setup = home.lock().unwrap();
+        assert!(refused().starts_with("a setup "), "{}", refused());
+        drop(setup);
+        home.for_removal().unwrap();
+    }
+
+    #[test]
+    fn a_lock_on_a_file_that_was_removed_is_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let path = home.root().join(LOCK);
+        let old = open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&old, &path));
+        let lock = home.lock().unwrap();
+        assert!(is_at(&lock.file, &path));
+    }
+
+    #[test]
+    fn a_home_that_is_not_there_is_not_made_by_using_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        home.in_use().unwrap();
+        assert!(!home.root().exists());
     }
 }

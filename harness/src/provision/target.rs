@@ -107,6 +107,7 @@ fn of_release(
             release::install(home, release, &usable_python()?.program, guard)
         })?
     };
+    environment.note_use();
     let folder = environment.site_packages()?.join(release.package.name());
     release.package.check(&folder, &release.to_string())?;
     Ok(Target {
@@ -129,6 +130,7 @@ fn of_checkout(
     let python = environment.python_or(home, |guard| {
         checkout::install(home, checkout, &environment, &host.program, guard)
     })?;
+    environment.note_use();
     Ok(Target {
         facts: TargetFacts::from(checkout),
         code: Some(Code {

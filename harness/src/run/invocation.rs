@@ -11,7 +11,7 @@ use super::preview::{exact_version, lacking};
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
 use crate::gateway::{Mirror, MirrorEntry, Preview};
-use crate::provision::{self, Asset, Browser, Home};
+use crate::provision::{self, Asset, Browser, Home, HomeUse};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
 use crate::stage::{self, FirstLook, interrupted};
 use crate::target::{
@@ -41,6 +41,8 @@ pub struct Invocation {
     retries: u32,
     headed: bool,
     keep: bool,
+    /// Nothing of what the runs need is removed until the call ends.
+    _in_use: HomeUse,
 }
 
 /// What a call wants.
@@ -74,6 +76,7 @@ impl Invocation {
     /// Something is not there; the error says how to get it.
     pub fn prepare(wanted: Wanted<'_>) -> Result<Invocation, PrepareError> {
         let home = Home::locate()?;
+        let in_use = home.in_use()?;
         let experiments = wanted.catalogue.root.join("fixtures/experiments");
         let instead = wanted.experiment.as_ref();
         let target = provision::target(&home, &wanted.target, instead, &experiments)?;
@@ -98,6 +101,7 @@ impl Invocation {
             retries: wanted.retries.min(MOST_RETRIES),
             headed: wanted.headed,
             keep: wanted.keep,
+            _in_use: in_use,
         })
     }
 

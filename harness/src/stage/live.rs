@@ -1,6 +1,7 @@
 //! The stages that stand now, so that a signal or a panic can end them all.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,6 +12,7 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use super::left;
 use super::process::STAGE_VARIABLE;
 use super::tree::{self, Member};
 
@@ -34,17 +36,21 @@ pub(super) struct StageFolder {
     path: PathBuf,
     mark: String,
     keep: bool,
+    /// Held while the stage stands: see [`super::left`].
+    _lock: Option<File>,
 }
 
 impl StageFolder {
     pub(super) fn new(folder: TempDir, keep: bool) -> StageFolder {
         let path = folder.path().to_owned();
         live().push(path.clone());
+        let lock = left::mark(&path, keep);
         StageFolder {
             folder: Some(folder),
             mark: path.to_string_lossy().into_owned(),
             path,
             keep,
+            _lock: lock,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod browser;
 pub mod deadline;
+mod left;
 mod live;
 mod preview;
 mod process;
@@ -26,6 +27,7 @@ use crate::spec::{Experiment, PlayerName};
 use crate::target::{Edit, EditedCopyError, Target};
 
 pub use browser::BrowserSession;
+pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
 pub use preview::{FirstLook, preview};
 pub use process::STAGE_VARIABLE;
@@ -217,7 +219,7 @@ impl Ground {
             source,
         };
         tree::adopt_orphans().map_err(environment)?;
-        let folder = TempDir::with_prefix("gymcheck-").map_err(environment)?;
+        let folder = TempDir::with_prefix(left::PREFIX).map_err(environment)?;
         let folder = live::StageFolder::new(folder, keep);
         let refused = TcpSocket::new_v4().map_err(environment)?;
         refused

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpid};
-use procfs::process::{FDTarget, Process, all_processes};
+use procfs::process::{FDTarget, Process, Stat, all_processes};
 use tokio::time::Instant;
 
 use crate::evidence::{KernelProcess, UdpSocket};
@@ -23,6 +23,16 @@ pub struct Member {
     pub start: u64,
     /// Name in the process table.
     pub name: String,
+}
+
+impl From<Stat> for Member {
+    fn from(stat: Stat) -> Member {
+        Member {
+            pid: stat.pid,
+            start: stat.starttime,
+            name: stat.comm,
+        }
+    }
 }
 
 impl Member {
@@ -52,11 +62,10 @@ pub fn descendants(root: i32) -> Vec<Member> {
         .flatten()
         .filter_map(|process| process.ok()?.stat().ok())
     {
-        children.entry(stat.ppid).or_default().push(Member {
-            pid: stat.pid,
-            start: stat.starttime,
-            name: stat.comm,
-        });
+        children
+            .entry(stat.ppid)
+            .or_default()
+            .push(Member::from(stat));
     }
     let mut found = Vec::new();
     let mut next = vec![root];
@@ -85,11 +94,7 @@ pub fn marked(variable: &str, value: &str) -> Vec<Member> {
         })
         .filter_map(|process| {
             let stat = process.stat().ok()?;
-            (stat.state != 'Z').then_some(Member {
-                pid: stat.pid,
-                start: stat.starttime,
-                name: stat.comm,
-            })
+            (stat.state != 'Z').then(|| Member::from(stat))
         })
         .collect()
 }
