@@ -2,6 +2,8 @@
 
 mod check;
 mod clean;
+#[cfg(test)]
+mod documents;
 mod judge;
 mod list;
 mod new;

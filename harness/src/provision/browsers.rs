@@ -171,6 +171,16 @@ pub(super) fn installable(parts: &[Part]) -> Vec<Part> {
     installable.cloned().collect()
 }
 
+/// The system packages of all browsers and drivers.
+#[cfg(test)]
+pub(super) fn packages() -> impl Iterator<Item = &'static str> {
+    let programs = BrowserKind::ALL.map(|kind| [kind.program(), kind.driver()]);
+    programs
+        .into_iter()
+        .flatten()
+        .filter_map(|program| program.package)
+}
+
 /// Builds geckodriver into the home folder.
 pub(super) fn build_geckodriver(home: &Home, guard: &HomeLock) -> Result<(), ProvisionError> {
     let cargo = find_program("cargo")

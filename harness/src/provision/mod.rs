@@ -15,6 +15,8 @@ mod cache;
 mod checkout;
 mod clean;
 mod command;
+#[cfg(test)]
+mod container;
 mod disk;
 mod doctor;
 mod environment;

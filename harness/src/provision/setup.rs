@@ -104,10 +104,22 @@ impl State {
 
 /// npm, if it is missing.
 pub(super) fn missing_npm() -> Option<Part> {
-    find_program("npm").is_none().then(|| Part {
+    find_program("npm").is_none().then(npm)
+}
+
+fn npm() -> Part {
+    Part {
         what: "npm".into(),
         package: Some("npm"),
-    })
+    }
+}
+
+/// Every Debian package that setup may name.
+#[cfg(test)]
+pub(super) fn packages() -> std::collections::BTreeSet<&'static str> {
+    let parts = missing_python().into_iter().chain([npm()]);
+    let of_parts = parts.filter_map(|part| part.package);
+    of_parts.chain(browsers::packages()).collect()
 }
 
 /// The machine's Python, which can make environments.

@@ -1,5 +1,6 @@
 //! A browser, its WebDriver, and what the kernel says about them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use fantoccini::{Client, ClientBuilder};
@@ -18,6 +19,9 @@ use crate::spec::BrowserKind;
 
 /// The size of each browser's window, in CSS pixels.
 const WINDOW: (u32, u32) = (1280, 960);
+
+/// Set to anything, Chromium is started without its own sandbox. For containers, which are one.
+const NO_SANDBOX: &str = "GYMCHECK_NO_SANDBOX";
 
 /// A browser of the stage, with a WebDriver session to it. Dropping it ends driver and browser.
 pub struct BrowserSession {
@@ -375,10 +379,19 @@ fn chrome_arguments(browser: &Browser, home: &Path, headed: bool) -> Vec<String>
              Chrome/{major}.0.0.0 Safari/537.36"
         ));
     }
-    if nix::unistd::geteuid().is_root() {
+    if goes_without_sandbox(
+        nix::unistd::geteuid().is_root(),
+        std::env::var_os(NO_SANDBOX),
+    ) {
         arguments.push("--no-sandbox".to_owned());
     }
     arguments
+}
+
+/// Chromium refuses its sandbox to root, and cannot set it up where user namespaces are forbidden, as
+/// containers forbid them: there the one who made the container says so.
+fn goes_without_sandbox(is_root: bool, wanted: Option<OsString>) -> bool {
+    is_root || wanted.is_some_and(|wanted| !wanted.is_empty())
 }
 
 fn firefox_arguments(headed: bool) -> Vec<String> {
@@ -434,7 +447,17 @@ fn firefox_preferences() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::port_in;
+    use super::{NO_SANDBOX, goes_without_sandbox, port_in};
+
+    #[test]
+    fn the_sandbox_is_left_out_only_for_root_or_where_somebody_says_so() {
+        assert!(!goes_without_sandbox(false, None));
+        assert!(!goes_without_sandbox(false, Some("".into())));
+        assert!(goes_without_sandbox(false, Some("1".into())));
+        assert!(goes_without_sandbox(true, None));
+        let container = include_str!("../../../ci/Containerfile");
+        assert!(container.contains(&format!("{NO_SANDBOX}=1")));
+    }
 
     #[test]
     fn a_driver_says_its_port() {
