@@ -224,46 +224,7 @@ fn tell_last_lines(error: &(dyn std::error::Error + 'static)) {
 
 #[cfg(test)]
 mod tests {
-    use gymcheck::run::find_root;
-
     use super::*;
-
-    /// The calls of gymcheck in the shell blocks of a document.
-    fn calls_in(document: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(find_root().join(document)).expect("a document");
-        let mut calls = Vec::new();
-        let mut in_shell = false;
-        for line in text.lines() {
-            if line.starts_with("```") {
-                in_shell = line == "```sh";
-                continue;
-            }
-            let parts = line.split(" && ").filter(|_| in_shell);
-            for part in parts {
-                let part = part.split(" #").next().unwrap_or(part);
-                let call = part
-                    .strip_prefix("cargo run -- ")
-                    .or_else(|| part.strip_prefix("gymcheck "));
-                calls.extend(call.map(str::to_owned));
-            }
-        }
-        calls
-    }
-
-    #[test]
-    fn every_call_in_the_documents_is_understood() {
-        for (document, least) in [("README.md", 8), ("docs/writing-specs.md", 10)] {
-            let calls = calls_in(document);
-            assert!(calls.len() >= least, "{document}: {calls:?}");
-            for call in calls {
-                let words = shell_words::split(&call).expect("words");
-                let words = std::iter::once("gymcheck".to_owned()).chain(words);
-                if let Err(error) = Cli::try_parse_from(words) {
-                    panic!("{document}: {call}: {error}");
-                }
-            }
-        }
-    }
 
     #[test]
     fn every_command_that_reads_specs_takes_a_folder_of_ones_own() {
