@@ -70,6 +70,8 @@ fn the_rust_is_new_enough() {
         .and_then(|rest| rest.strip_suffix(" AS build"))
         .expect("an image");
     assert!(rust_in(&format!("rust:{image}")) >= wanted, "{image}");
+    let page = read("docs/support.md");
+    assert!(page.contains(&format!("| {}.{} and later |", wanted.0, wanted.1)));
     // What another Rust built is of no use.
     let key = text(&step(&workflow, "actions/cache@", "Cargo")["with"]["key"]);
     assert!(key.contains(image), "{key}");

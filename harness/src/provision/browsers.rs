@@ -296,6 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_what_is_supported_names_each_variable_and_program() {
+        let page = include_str!("../../../docs/support.md");
+        for wanted in [CHROME, CHROMEDRIVER, FIREFOX, GECKODRIVER_PROGRAM] {
+            let row = format!(
+                "| `{}` | `{}` |",
+                wanted.variable,
+                wanted.names.join("`, `")
+            );
+            assert!(page.contains(&row), "{row}");
+            let package = wanted.package.map(|package| format!("`{package}`"));
+            assert!(package.is_none_or(|package| page.contains(&package)));
+        }
+        assert!(page.contains(&format!("geckodriver {GECKODRIVER} |")));
+    }
+
+    #[test]
     fn a_program_that_is_something_else_is_refused() {
         let echo = find_program("echo").unwrap();
         let error = version(&CHROMEDRIVER, &echo).unwrap_err();

@@ -109,6 +109,14 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_what_is_supported_says_which_python() {
+        let page = include_str!("../../../docs/support.md");
+        let (major, minor) = OLDEST;
+        assert!(page.contains(&format!("| {major}.{minor} and later, with `venv`")));
+        assert!(page.contains("| Python | `PYTHON` | `python3` |"));
+    }
+
+    #[test]
     fn an_answer_is_understood() {
         assert_eq!(understood("3.11.7\nTrue\n"), Some(("3.11.7", true)));
         assert_eq!(understood("3.11.7\nFalse\n"), Some(("3.11.7", false)));
