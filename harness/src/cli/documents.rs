@@ -138,7 +138,11 @@ fn options_in_sentences() {
         let document = read(&path).replace('\n', " ");
         let spans = document.split('`').skip(1).step_by(2);
         for span in spans {
-            let mut words = span.split_whitespace();
+            // A sentence may show the beginning of a quoted word only.
+            let Ok(words) = shell_words::split(span) else {
+                continue;
+            };
+            let mut words = words.iter().map(String::as_str);
             if words.next() != Some("gymcheck") {
                 continue;
             }
