@@ -76,6 +76,7 @@ folder.";
 #[derive(Subcommand)]
 enum Command {
     /// Get what runs need; what is there already is left as it is
+    #[command(after_help = provide::EXAMPLES)]
     Setup(provide::SetupArguments),
     /// Say what is here, what is missing and how to mend it
     Doctor,

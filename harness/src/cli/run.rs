@@ -63,6 +63,10 @@ pub(super) struct RunArguments {
     /// that ask what holds of any experiment are run
     #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
     pub(super) experiment: Option<ExperimentName>,
+    /// Leave out these Python packages that the page installs in the browser: an empty one stands for each,
+    /// for where one cannot be had and the game does without it
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    without: Vec<String>,
     /// Go on without being asked where a server that already runs gets new participants
     #[arg(long)]
     pub(super) yes: bool,
@@ -111,7 +115,7 @@ fn parse_pair(text: &str) -> Result<Pair, String> {
     text.parse()
 }
 
-fn parse_experiment(text: &str) -> Result<ExperimentName, String> {
+pub(super) fn parse_experiment(text: &str) -> Result<ExperimentName, String> {
     text.parse()
         .map_err(|error: gymcheck::target::TargetError| error.to_string())
 }
@@ -189,6 +193,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
             catalogue: &catalogue,
             target: target.clone(),
             experiment: arguments.experiment.clone(),
+            without: arguments.without.clone(),
             browsers: browsers_of(items.iter().map(|item| item.pair)),
             out: arguments.out.clone(),
             runs: runs.into(),

@@ -34,6 +34,14 @@ pub enum ProvisionError {
         /// What is wrong, and where.
         source: Box<toml::de::Error>,
     },
+    /// The lock in the user's own folder does not follow its format.
+    #[error("the lock {} is not well-formed; remove it, and what it names is got anew", path.display())]
+    UserLock {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: Box<toml::de::Error>,
+    },
     /// A lock file contradicts itself.
     #[error("the lock {name} contradicts itself: {what}")]
     Inconsistent {

@@ -36,15 +36,17 @@ pub enum PrepareError {
     /// The target cannot be started, or serves no page.
     #[error(transparent)]
     Stage(#[from] StageError),
-    /// The page asks for what is not at hand.
+    /// The page asks for what cannot be had.
     #[error(
-        "the page of the target {target} asks for what gymcheck's lock of third-party assets does not have:{}",
-        listed(lacking)
+        "the page of the target {target} asks for what cannot be had by rule from npm or the Python package \
+         index:{}{}",
+        listed(lacking),
+        advice(lacking)
     )]
     Lacking {
         /// The target.
         target: String,
-        /// Public addresses, and Python packages in the browser.
+        /// Public addresses, and Python packages in the browser, each with the reason.
         lacking: Vec<String>,
     },
     /// A folder for what is made on the way cannot be written.
@@ -60,6 +62,16 @@ pub enum PrepareError {
 
 fn listed(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
+}
+
+fn advice(lacking: &[String]) -> &'static str {
+    match lacking
+        .iter()
+        .any(|line| line.starts_with("the Python package"))
+    {
+        true => "\n  where a game does without a Python package: --without NAME leaves it out",
+        false => "",
+    }
 }
 
 impl PrepareError {

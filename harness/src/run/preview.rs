@@ -7,25 +7,25 @@ use pep508_rs::{Requirement, VersionOrUrl};
 
 use crate::gateway::{Mirror, Preview};
 
-/// What the page will ask for and nobody here answers: addresses, and Python packages.
-/// `packages` are those that can be installed, with their versions.
-pub(super) fn lacking(
-    preview: &Preview,
-    mirror: &Mirror,
-    packages: &[(String, String)],
-) -> Vec<String> {
+/// The addresses that the page will ask for and nobody here answers.
+pub(super) fn missing_addresses(preview: &Preview, mirror: &Mirror) -> Vec<String> {
     let addresses = preview.addresses.iter();
-    let addresses = addresses
-        .filter(|address| !mirror.answers(address))
-        .cloned();
+    let missing = addresses.filter(|address| !mirror.answers(address));
+    missing.cloned().collect()
+}
+
+/// The Python packages that the page will ask for and cannot get here. `packages` are those that can be
+/// installed, with their versions.
+pub(super) fn missing_packages(preview: &Preview, packages: &[(String, String)]) -> Vec<String> {
     let wanted = preview.packages.iter();
-    let wanted = wanted
-        .filter(|wanted| !is_at_hand(wanted, packages))
-        .map(|wanted| {
-            let versions = versions_of(wanted, packages);
-            format!("the Python package {wanted} in the browser{versions}")
-        });
-    addresses.chain(wanted).collect()
+    let missing = wanted.filter(|wanted| !is_at_hand(wanted, packages));
+    missing.cloned().collect()
+}
+
+/// The name of the package that is wanted.
+pub(super) fn name_of(wanted: &str) -> Option<String> {
+    let wanted = Requirement::<url::Url>::from_str(wanted).ok()?;
+    Some(wanted.name.to_string())
 }
 
 /// The very version of a package that the page asks for, if it asks for one: `a==1.2`.
@@ -58,16 +58,6 @@ fn is_at_hand(wanted: &str, packages: &[(String, String)]) -> bool {
     })
 }
 
-/// In which other version it is at hand, for a person.
-fn versions_of(wanted: &str, packages: &[(String, String)]) -> String {
-    let name = Requirement::<url::Url>::from_str(wanted).map(|wanted| wanted.name.to_string());
-    packages
-        .iter()
-        .find(|(known, _)| name.as_ref().is_ok_and(|name| name == known))
-        .map(|(_, version)| format!(" (at hand: {version})"))
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,21 +79,14 @@ mod tests {
             media_type: "text/javascript".into(),
         }]);
         let packages = [("numpy".to_owned(), "2.0.2".to_owned())];
-        let asked = |addresses: &[&str], wanted: &[&str]| {
-            lacking(&preview(addresses, wanted), &mirror, &packages)
-        };
+        let addresses = |asked: &[&str]| missing_addresses(&preview(asked, &[]), &mirror);
         let known = "https://cdn.example/pyodide/v1/pyodide.js";
-        assert!(asked(&[known], &["numpy", "NumPy>=2", "numpy==2.0.2"]).is_empty());
         let other = "https://cdn.example/pyodide/v2/pyodide.js";
-        assert_eq!(asked(&[known, other], &[]), [other]);
-        assert_eq!(
-            asked(&[], &["numpy==1.26.4", "cogrid", "=="]),
-            [
-                "the Python package numpy==1.26.4 in the browser (at hand: 2.0.2)",
-                "the Python package cogrid in the browser",
-                "the Python package == in the browser",
-            ]
-        );
+        assert_eq!(addresses(&[known, other]), [other]);
+        let wanted = |wanted: &[&str]| missing_packages(&preview(&[], wanted), &packages);
+        assert!(wanted(&["numpy", "NumPy>=2", "numpy==2.0.2"]).is_empty());
+        let missing = ["numpy==1.26.4", "cogrid", "=="];
+        assert_eq!(wanted(&missing), missing);
     }
 
     #[test]
