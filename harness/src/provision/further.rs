@@ -293,7 +293,10 @@ impl Work<'_> {
                 continue;
             };
             let Some(file) = package.file_for(asked).map(str::to_owned) else {
-                tried.push(format!("the npm package {shown} has no such file"));
+                tried.push(format!(
+                    "the npm package {name} {} has no such file",
+                    package.version
+                ));
                 continue;
             };
             step.done();
@@ -428,7 +431,7 @@ impl Work<'_> {
         let step = Step::begin(format!(
             "getting for Pyodide {}: {}",
             supply.list.info("version"),
-            question.packages.join(", ")
+            question.wanted().join(", ")
         ));
         let scratch = self.scratch()?;
         let mut at_hand = wheels_at_hand(supply);

@@ -17,7 +17,7 @@ use super::error::ProvisionError;
 use super::files;
 use super::home::{Home, HomeLock};
 use super::progress;
-use super::pyodide_list::{ListedPackage, PyodideList};
+use super::pyodide_list::{self, ListedPackage, PyodideList};
 use super::wheel;
 
 /// What tries packages in Pyodide, under Node.
@@ -70,28 +70,24 @@ impl Search<'_> {
             let Some((package, reason)) = self.try_out(&new, &folder)? else {
                 return Ok(Found::Wheels(new));
             };
-            progress::line(&format!(
-                "{} {} cannot be imported in Pyodide {} ({reason}): looking for an older one",
-                package.0,
-                package.1,
-                self.list.info("version")
-            ));
-            let why = format!("{} {}: {reason}", package.0, package.1);
-            if is_pinned(wanted, &package.0) {
+            let pyodide = self.list.info("version");
+            let (name, version) = &package;
+            if is_pinned(wanted, name) {
                 return Ok(Found::Nothing(vec![format!(
-                    "the Python package {why}: it cannot be imported in Pyodide {}",
-                    self.list.info("version")
+                    "the Python package {name}=={version} in the browser: it cannot be imported in Pyodide \
+                     {pyodide}: {reason}"
                 )]));
             }
+            progress::line(&format!(
+                "{name} {version} cannot be imported in Pyodide {pyodide} ({reason}): looking for an older one"
+            ));
             excluded.push(package);
         }
-        let versions = excluded
-            .iter()
-            .map(|(name, version)| format!("{name} {version}"));
         Ok(Found::Nothing(vec![format!(
-            "Python packages {}: none of these can be imported in Pyodide {}",
-            versions.collect::<Vec<_>>().join(", "),
-            self.list.info("version")
+            "the Python package {} in the browser: none of these can be imported in Pyodide {}: {}",
+            wanted.join(", "),
+            self.list.info("version"),
+            listed(&excluded)
         )]))
     }
 
@@ -247,7 +243,9 @@ impl Search<'_> {
         let (script, question) = (folder.join("trial.cjs"), folder.join("question.json"));
         let answer = folder.join("answer.json");
         files::write_whole(&script, TRIAL.as_bytes())?;
-        let asked = json!({ "pyodide": pyodide, "wheels": wheels }).to_string();
+        let list = folder.join(pyodide_list::FILE_NAME);
+        files::write_whole(&list, &self.list.text())?;
+        let asked = json!({ "pyodide": pyodide, "list": list, "wheels": wheels }).to_string();
         files::write_whole(&question, asked.as_bytes())?;
         Tool::new(node, TRIAL_DEADLINE)
             .args([&script, &question, &answer])
@@ -275,7 +273,7 @@ impl Search<'_> {
         });
         let compiled = compiled.map(|(name, version)| format!("{name} {version}"));
         vec![format!(
-            "the Python packages {} in the browser: they do not go together with what alone can be had for \
+            "the Python package {} in the browser: nothing goes together with what alone can be had for \
              Pyodide {pyodide}: {}",
             wanted.join(", "),
             compiled.collect::<Vec<_>>().join(", ")
@@ -299,16 +297,20 @@ fn the_cause(
 
 /// What was wrong before it came to this.
 fn after(excluded: &[(String, String)], mut why: Vec<String>) -> Vec<String> {
-    let versions = excluded
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"));
-    let versions = versions.collect::<Vec<_>>().join(", ");
-    if !versions.is_empty() {
+    if !excluded.is_empty() {
+        let versions = listed(excluded);
         why.push(format!(
             "  (left aside, since they cannot be imported: {versions})"
         ));
     }
     why
+}
+
+fn listed(packages: &[(String, String)]) -> String {
+    let versions = packages
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"));
+    versions.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether pip found nothing that fits, and not that it was kept from looking.

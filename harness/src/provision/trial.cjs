@@ -1,5 +1,5 @@
 // Tries in Pyodide whether Python packages can be imported. Called with a file that says
-// { pyodide: FOLDER, wheels: [{ name, path, imports }] } and the file for the answer, { NAME: why not }.
+// { pyodide: FOLDER, list: FILE, wheels: [{ name, path, imports }] } and the file for the answer, { NAME: why not }.
 // A package counts as importable if one of its modules is, since some carry others besides.
 const fs = require("node:fs");
 const path = require("node:path");
@@ -10,9 +10,16 @@ const asked = JSON.parse(fs.readFileSync(question, "utf8"));
 async function main() {
   const folder = asked.pyodide + path.sep;
   const { loadPyodide } = require(path.join(folder, "pyodide.js"));
-  const pyodide = await loadPyodide({ indexURL: folder, stdout: () => {}, stderr: () => {} });
+  const silent = () => {};
+  const pyodide = await loadPyodide({
+    indexURL: folder,
+    lockFileURL: asked.list,
+    stdout: silent,
+    stderr: silent,
+  });
+  const site = pyodide.runPython("import site; site.getsitepackages()[0]");
   for (const wheel of asked.wheels) {
-    pyodide.unpackArchive(fs.readFileSync(wheel.path), "wheel");
+    pyodide.unpackArchive(new Uint8Array(fs.readFileSync(wheel.path)), "zip", { extractDir: site });
   }
   const failed = {};
   for (const { name, imports } of asked.wheels) {
