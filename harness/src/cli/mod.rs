@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and how it ends.
 
+mod assets;
 mod check;
 mod judge;
 mod list;

@@ -8,6 +8,7 @@ use gymcheck::spec::{BrowserKind, Catalogue};
 use gymcheck::stage::on_signal;
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
+use super::assets::PageAssets;
 use super::run::parse_experiment;
 use super::{Outcome, parse_target};
 
@@ -33,9 +34,8 @@ pub(super) struct SetupArguments {
     /// What the target serves instead of each spec's own experiment, as `gymcheck run` takes it
     #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
     experiment: Option<ExperimentName>,
-    /// Leave out these Python packages that the page installs in the browser
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    without: Vec<String>,
+    #[command(flatten)]
+    assets: PageAssets,
 }
 
 pub(super) fn set_up(arguments: &SetupArguments) -> Outcome {
@@ -54,16 +54,16 @@ pub(super) fn set_up(arguments: &SetupArguments) -> Outcome {
 /// The lock was made for the pinned release with the specs' own experiments; all others are looked at. A
 /// server that runs already would get a participant by that: it is left alone.
 fn get_what_pages_ask_for(arguments: &SetupArguments) -> Result<(), Box<dyn std::error::Error>> {
+    let cdn = arguments.assets.cdn()?;
     let pinned = TargetName::Release(PINNED_RELEASE);
+    let is_as_locked = arguments.experiment.is_none() && cdn.is_none();
     let mut targets = arguments.target.clone();
-    if targets.is_empty() && arguments.experiment.is_some() {
+    if targets.is_empty() {
         targets.push(pinned.clone());
     }
     targets.retain(|target| match target {
         TargetName::Running(_) => false,
-        TargetName::Release(_) | TargetName::Checkout(_) => {
-            arguments.experiment.is_some() || *target != pinned
-        }
+        TargetName::Release(_) | TargetName::Checkout(_) => !is_as_locked || *target != pinned,
     });
     if targets.is_empty() {
         return Ok(());
@@ -71,9 +71,10 @@ fn get_what_pages_ask_for(arguments: &SetupArguments) -> Result<(), Box<dyn std:
     on_signal(|_| {})?;
     let catalogue = Catalogue::read(&find_root())?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let without = &arguments.assets.without;
     for target in &targets {
         let experiment = arguments.experiment.as_ref();
-        let supplies = get_supplies(&catalogue, target, experiment, &arguments.without);
+        let supplies = get_supplies(&catalogue, target, experiment, without, cdn.clone());
         runtime.block_on(supplies)?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::cdn::CdnError;
 use crate::spec::BrowserKind;
 use crate::target::TargetError;
 
@@ -153,6 +154,9 @@ pub enum ProvisionError {
         /// Its version.
         driver_version: String,
     },
+    /// A public host does not give what is asked of it.
+    #[error(transparent)]
+    Cdn(#[from] Box<CdnError>),
     /// There is no such target, or it serves no page.
     #[error(transparent)]
     Target(#[from] TargetError),

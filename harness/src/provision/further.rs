@@ -10,6 +10,7 @@ use pep508_rs::{Requirement, VersionOrUrl};
 
 use super::asset_lock::{PublicUrl, Text};
 use super::assets::{self, Asset};
+use super::cdn::Cdn;
 use super::error::ProvisionError;
 use super::files;
 use super::further_lock::{
@@ -55,6 +56,29 @@ pub struct Supply {
 }
 
 impl Supply {
+    /// Puts another list in place of the one at hand. What that has and this has not stays, if this one's
+    /// Pyodide can load it; what both have is no longer answered with the files at hand.
+    fn use_list(&mut self, mut list: PyodideList) -> Result<(), ProvisionError> {
+        let own = list.packages();
+        lend(self, &mut list)?;
+        let files = own.iter().filter_map(|(name, _)| list.listed(name));
+        let differs = |url: &str, sha256: &str| {
+            let known = self.list.packages();
+            let mut known = known.iter().filter_map(|(name, _)| self.list.listed(name));
+            known.any(|(package, known)| {
+                self.list.beside(&package.file_name) == url && known != sha256
+            })
+        };
+        let gone: Vec<String> = files
+            .map(|(package, sha256)| (list.beside(&package.file_name), sha256))
+            .filter(|(url, sha256)| differs(url, sha256))
+            .map(|(url, _)| url)
+            .collect();
+        self.assets.retain(|asset| !gone.contains(&asset.url));
+        self.list = list;
+        Ok(())
+    }
+
     /// Writes the list into a folder, and serves it from there.
     ///
     /// # Errors
@@ -71,6 +95,40 @@ impl Supply {
         });
         Ok(())
     }
+}
+
+/// Takes the list of the page's Pyodide from the network, with what Pyodide's own host has, in place of the one
+/// at hand; what that has and this has not stays, if this Pyodide can load it.
+///
+/// # Errors
+/// The network does not give it, or it is no such list.
+pub async fn list_of_cdn(
+    cdn: &Cdn,
+    supply: &mut Supply,
+    addresses: &[String],
+) -> Result<(), ProvisionError> {
+    let Some((_, _, folder)) = pyodide_among(addresses) else {
+        return Ok(());
+    };
+    let url = format!("{folder}{}", pyodide_list::FILE_NAME);
+    let recorded = cdn.get(&url, None).await.map_err(Box::new)?;
+    let text = fs::read(&recorded.path).map_err(ProvisionError::io("read", &recorded.path))?;
+    let list = PyodideList::read(&folder, &text).ok_or_else(|| ProvisionError::Unexpected {
+        command: format!("taking {url}"),
+        what: "it is no list of Pyodide's packages".to_owned(),
+    })?;
+    supply.use_list(list)
+}
+
+/// The Pyodide that a page asks for: its address, its version and its folder.
+fn pyodide_among(addresses: &[String]) -> Option<(String, String, String)> {
+    addresses.iter().find_map(|address| {
+        let address = public_address::written(address)?;
+        match public_address::read(&address)? {
+            PublicFile::OfPyodide { version, folder } => Some((address, version, folder)),
+            PublicFile::OfPackage(_) | PublicFile::Fonts(_) => None,
+        }
+    })
 }
 
 /// Adds to what is at hand what a page asks for besides: from the user's folder, where it was got before, or
@@ -121,13 +179,7 @@ impl Work<'_> {
         supply: &mut Supply,
         question: &Question<'_>,
     ) -> Result<Option<String>, ProvisionError> {
-        let asked = question.addresses.iter().find_map(|address| {
-            let address = public_address::written(address)?;
-            match public_address::read(&address)? {
-                PublicFile::OfPyodide { version, folder } => Some((address, version, folder)),
-                PublicFile::OfPackage(_) | PublicFile::Fonts(_) => None,
-            }
-        });
+        let asked = pyodide_among(question.addresses);
         let Some((address, version, folder)) =
             asked.filter(|(.., folder)| folder != supply.list.folder())
         else {
@@ -142,9 +194,7 @@ impl Work<'_> {
                 Err(why) => return Ok(Some(format!("{address}: {why}"))),
             },
         };
-        let mut list = other.list(&self.lock)?;
-        lend(supply, &mut list)?;
-        supply.list = list;
+        supply.use_list(other.list(&self.lock)?)?;
         self.take_folder(supply, &folder)?;
         Ok(None)
     }
@@ -439,13 +489,16 @@ impl Work<'_> {
             let placeholder = placeholder(name, question, scratch.path())?;
             at_hand.insert(placeholder.package.file_name, placeholder.path);
         }
+        let elsewhere = stand_ins(supply, scratch.path())?;
+        let pyodide = folder_of(supply).filter(|_| elsewhere.is_empty());
+        at_hand.extend(elsewhere);
         let found = Search {
             home: self.home,
             guard: &self.guard,
             python: &self.python,
             list: &supply.list,
             at_hand,
-            pyodide: folder_of(supply),
+            pyodide,
             folder: scratch.path(),
         }
         .wheels(&asked.wanted)?;
@@ -626,6 +679,24 @@ fn asked_of(supply: &Supply, question: &Question<'_>) -> PythonQuestion {
 fn is_named(wanted: &str) -> bool {
     Requirement::<url::Url>::from_str(wanted)
         .is_ok_and(|wanted| !matches!(wanted.version_or_url, Some(VersionOrUrl::Url(_))))
+}
+
+/// Empty wheels for what the list has and a public host serves: pip need not have them to reckon with them.
+fn stand_ins(supply: &Supply, folder: &Path) -> Result<BTreeMap<String, PathBuf>, ProvisionError> {
+    let mut made = BTreeMap::new();
+    for (name, version) in supply.list.packages() {
+        let Some((file, _)) = supply.list.file_of(&name) else {
+            continue;
+        };
+        let url = supply.list.beside(file);
+        if supply.assets.iter().all(|asset| asset.url != url) {
+            let file = format!("{}-{version}-py3-none-any.whl", name.replace('-', "_"));
+            let path = folder.join(&file);
+            super::own_package::write_empty_wheel(&name, &version, &path)?;
+            made.insert(file, path);
+        }
+    }
+    Ok(made)
 }
 
 fn wheels_at_hand(supply: &Supply) -> BTreeMap<String, PathBuf> {

@@ -8,7 +8,7 @@ use super::carry_out::{RunPlan, carry_out, edits_of};
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
-use crate::provision::{self, Browser, Home};
+use crate::provision::{self, Browser, Cdn, Home};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
 use crate::target::{
     ExperimentName, PINNED_RELEASE, Target, TargetError, TargetFacts, TargetName, apply_edit,
@@ -46,6 +46,8 @@ pub struct Wanted<'a> {
     pub experiment: Option<ExperimentName>,
     /// Python packages that its page asks for and that are left out.
     pub without: Vec<String>,
+    /// Who is asked for public addresses that are not at hand, instead of the registries.
+    pub cdn: Option<Cdn>,
     /// The browsers that its runs use.
     pub browsers: Vec<BrowserKind>,
     /// Where evidence and results go.
@@ -72,7 +74,8 @@ impl Invocation {
         let experiments = wanted.catalogue.root.join("fixtures/experiments");
         let instead = wanted.experiment.as_ref();
         let target = provision::target(&home, &wanted.target, instead, &experiments)?;
-        let supplies = Supplies::at_hand(home.clone(), &wanted.without)?;
+        let is_as_locked = wanted.cdn.is_none() && wanted.without.is_empty();
+        let supplies = Supplies::at_hand(home.clone(), &wanted.without, wanted.cdn)?;
         let mut browsers = BTreeMap::new();
         for name in wanted.browsers {
             browsers.insert(name, provision::find_browser(&home, name)?);
@@ -83,7 +86,8 @@ impl Invocation {
             expectations: expectations.cloned().unwrap_or_default(),
             target,
             is_known: wanted.target == TargetName::Release(PINNED_RELEASE)
-                && wanted.experiment.is_none(),
+                && wanted.experiment.is_none()
+                && is_as_locked,
             browsers,
             supplies,
             out: wanted.out,

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::provision::ProvisionError;
+use crate::provision::{self, ProvisionError, Question};
 use crate::stage::StageError;
-use crate::target::{EditError, TargetError};
+use crate::target::{EditError, Target, TargetError};
 
 /// Why a call cannot begin.
 #[derive(Debug, Error)]
@@ -36,6 +36,22 @@ pub enum PrepareError {
     /// The target cannot be started, or serves no page.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// The page asks for what could not be got.
+    #[error(
+        "cannot get what the page of the target {target} asks for: {}; where the registries can be reached, \
+         `{command}` gets it for later runs",
+        asked.join(", ")
+    )]
+    NotGot {
+        /// The target.
+        target: String,
+        /// Public addresses, and Python packages in the browser.
+        asked: Vec<String>,
+        /// The command that gets it.
+        command: String,
+        /// Why not.
+        source: Box<ProvisionError>,
+    },
     /// The page asks for what cannot be had.
     #[error(
         "the page of the target {target} asks for what cannot be had by rule from npm or the Python package \
@@ -60,6 +76,21 @@ pub enum PrepareError {
     },
 }
 
+/// The command that gets beforehand what the page of a target asks for.
+fn setup_of(target: &Target) -> String {
+    let facts = &target.facts;
+    let mut command = "gymcheck setup".to_owned();
+    // A user's own command is no target beside itself.
+    if target.code.is_some() || facts.experiment.is_none() {
+        let named = facts.path.as_ref().unwrap_or(&facts.name);
+        command = format!("{command} --target {}", provision::quoted(named));
+    }
+    if let Some(experiment) = &facts.experiment {
+        command = format!("{command} --experiment {}", provision::quoted(experiment));
+    }
+    command
+}
+
 fn listed(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
 }
@@ -75,6 +106,23 @@ fn advice(lacking: &[String]) -> &'static str {
 }
 
 impl PrepareError {
+    /// The registries do not give what a page asks for. What is wrong with a lock is another matter.
+    pub(super) fn not_got(
+        target: &Target,
+        question: &Question<'_>,
+        error: ProvisionError,
+    ) -> PrepareError {
+        match error {
+            ProvisionError::Command { .. } | ProvisionError::Start { .. } => PrepareError::NotGot {
+                target: target.name().to_owned(),
+                asked: [question.addresses, question.packages].concat(),
+                command: setup_of(target),
+                source: Box::new(error),
+            },
+            error => error.into(),
+        }
+    }
+
     /// The last words of the target, if it is the target that failed.
     #[must_use]
     pub fn last_lines(&self) -> Vec<String> {
@@ -95,6 +143,7 @@ impl PrepareError {
             | PrepareError::Lacking { .. } => true,
             PrepareError::Stage(error) => error.is_of_the_target(),
             PrepareError::Provision(_)
+            | PrepareError::NotGot { .. }
             | PrepareError::Folder(_)
             | PrepareError::Interrupted { .. } => false,
         }

@@ -7,18 +7,16 @@ use pep508_rs::{Requirement, VersionOrUrl};
 
 use crate::gateway::{Mirror, Preview};
 
-/// The addresses that the page will ask for and nobody here answers.
-pub(super) fn missing_addresses(preview: &Preview, mirror: &Mirror) -> Vec<String> {
-    let addresses = preview.addresses.iter();
-    let missing = addresses.filter(|address| !mirror.answers(address));
+/// Of the addresses that pages ask for, those that nobody here answers.
+pub(super) fn missing_addresses(asked: &[String], mirror: &Mirror) -> Vec<String> {
+    let missing = asked.iter().filter(|address| !mirror.answers(address));
     missing.cloned().collect()
 }
 
-/// The Python packages that the page will ask for and cannot get here. `packages` are those that can be
+/// Of the Python packages that pages ask for, those that they cannot get here. `packages` are those that can be
 /// installed, with their versions.
-pub(super) fn missing_packages(preview: &Preview, packages: &[(String, String)]) -> Vec<String> {
-    let wanted = preview.packages.iter();
-    let missing = wanted.filter(|wanted| !is_at_hand(wanted, packages));
+pub(super) fn missing_packages(wanted: &[String], packages: &[(String, String)]) -> Vec<String> {
+    let missing = wanted.iter().filter(|wanted| !is_at_hand(wanted, packages));
     missing.cloned().collect()
 }
 
@@ -63,12 +61,8 @@ mod tests {
     use super::*;
     use crate::gateway::MirrorEntry;
 
-    fn preview(addresses: &[&str], packages: &[&str]) -> Preview {
-        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
-        Preview {
-            addresses: owned(addresses),
-            packages: owned(packages),
-        }
+    fn owned(list: &[&str]) -> Vec<String> {
+        list.iter().map(|one| (*one).to_owned()).collect()
     }
 
     #[test]
@@ -79,11 +73,11 @@ mod tests {
             media_type: "text/javascript".into(),
         }]);
         let packages = [("numpy".to_owned(), "2.0.2".to_owned())];
-        let addresses = |asked: &[&str]| missing_addresses(&preview(asked, &[]), &mirror);
+        let addresses = |asked: &[&str]| missing_addresses(&owned(asked), &mirror);
         let known = "https://cdn.example/pyodide/v1/pyodide.js";
         let other = "https://cdn.example/pyodide/v2/pyodide.js";
         assert_eq!(addresses(&[known, other]), [other]);
-        let wanted = |wanted: &[&str]| missing_packages(&preview(&[], wanted), &packages);
+        let wanted = |wanted: &[&str]| missing_packages(&owned(wanted), &packages);
         assert!(wanted(&["numpy", "NumPy>=2", "numpy==2.0.2"]).is_empty());
         let missing = ["numpy==1.26.4", "cogrid", "=="];
         assert_eq!(wanted(&missing), missing);
@@ -91,7 +85,11 @@ mod tests {
 
     #[test]
     fn the_exact_version_of_a_package_is_read() {
-        let asked = |wanted: &str| exact_version(&preview(&[], &[wanted]), "multi-user-gymnasium");
+        let preview = |wanted: &str| Preview {
+            addresses: Vec::new(),
+            packages: owned(&[wanted]),
+        };
+        let asked = |wanted: &str| exact_version(&preview(wanted), "multi-user-gymnasium");
         assert_eq!(asked("multi_user_gymnasium==0.1.2"), Some("0.1.2".into()));
         assert_eq!(asked("multi-user-gymnasium>=0.1"), None);
         assert_eq!(asked("numpy==1"), None);
