@@ -11,6 +11,7 @@ use axum::routing::get;
 use gymcheck::evidence::{Fact, PublicFileFact, Recorder};
 use gymcheck::gateway::{Gateway, GatewayOptions, Mirror, MirrorEntry};
 use gymcheck::provision::{self, Cdn, Home, Question, Supply};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 /// A server on this machine, as `http://127.0.0.1:40001`.
@@ -210,6 +211,84 @@ fn urls(supply: &Supply) -> Vec<&str> {
         .collect()
 }
 
+/// A host that serves this list for any Pyodide.
+async fn pyodide_host(abi: &str) -> String {
+    let package = |name: &str, version: &str, file: &str| {
+        json!({
+            "name": name, "version": version, "file_name": file, "depends": [], "imports": [name],
+            "sha256": "ab".repeat(32), "install_dir": "site", "package_type": "package",
+            "shared_library": false, "unvendored_tests": false,
+        })
+    };
+    let numpy = "numpy-1.26.4-cp312-cp312-pyodide_2024_0_wasm32.whl";
+    let list = json!({
+        "info": {
+            "abi_version": abi, "arch": "wasm32", "platform": "emscripten_3_1_58", "python": "3.12.7",
+            "version": "0.26.2",
+        },
+        "packages": {
+            "numpy": package("numpy", "1.26.4", numpy),
+            "micropip": package("micropip", "0.6.0", "micropip-0.6.0-py3-none-any.whl"),
+        },
+    });
+    let answer = move || async move { axum::Json(list) };
+    serve(Router::new().fallback(answer)).await
+}
+
+const PYODIDE: &str = "https://cdn.jsdelivr.net/pyodide/v0.26.2/full/";
+
+async fn with_list_of(host: &str) -> (tempfile::TempDir, Home, Supply) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (home, mut supply) = fresh_home(folder.path());
+    let cdn = Cdn::stand_in(&home, host).expect("a client");
+    let page = [format!("{PYODIDE}pyodide.js")];
+    let taken = provision::list_of_cdn(&cdn, &mut supply, &page).await;
+    taken.expect("the list");
+    (folder, home, supply)
+}
+
+fn version_of(supply: &Supply, name: &str) -> Option<String> {
+    let packages = supply.list.packages();
+    let mut packages = packages.into_iter();
+    packages.find_map(|(known, version)| (known == name).then_some(version))
+}
+
+#[tokio::test]
+async fn a_public_hosts_own_list_of_packages_goes_before_what_is_at_hand() {
+    let (_folder, _, supply) = with_list_of(&pyodide_host("2024_0").await).await;
+    assert_eq!(version_of(&supply, "numpy").as_deref(), Some("1.26.4"));
+    // What the host does not have stays.
+    assert_eq!(version_of(&supply, "gymnasium").as_deref(), Some("1.0.0"));
+    // The page compares digests: what the host has under the same address must come from there.
+    let wheel = |name: &str| format!("{PYODIDE}{name}");
+    assert!(!urls(&supply).contains(&&*wheel("micropip-0.6.0-py3-none-any.whl")));
+    assert!(urls(&supply).contains(&&*wheel("gymnasium-1.0.0-py3-none-any.whl")));
+    assert!(urls(&supply).contains(&&*wheel("pyodide.asm.wasm")));
+}
+
+#[tokio::test]
+async fn what_another_python_was_built_for_is_not_lent() {
+    let (_folder, _, supply) = with_list_of(&pyodide_host("2025_0").await).await;
+    assert_eq!(version_of(&supply, "gymnasium"), None);
+}
+
+/// Asks pip, as setup does.
+#[tokio::test]
+async fn packages_are_resolved_for_what_a_public_host_serves() {
+    let (_folder, home, mut supply) = with_list_of(&pyodide_host("2024_0").await).await;
+    let question = |packages| Question {
+        addresses: &[],
+        packages,
+        without: &[],
+    };
+    let packages = ["cogrid==0.1.2".to_owned()];
+    // It wants numpy 1.26.4, which no registry has for Pyodide.
+    let lacking = provision::further(&home, &mut supply, &question(&packages));
+    assert_eq!(lacking.expect("asked"), Vec::<String>::new());
+    assert_eq!(version_of(&supply, "cogrid").as_deref(), Some("0.1.2"));
+    assert_eq!(version_of(&supply, "numpy").as_deref(), Some("1.26.4"));
+}
+
 /// Asks npm and pip, as setup does.
 #[test]
 fn what_the_lock_does_not_have_is_got_locked_and_found_again() {
@@ -230,12 +309,9 @@ fn what_the_lock_does_not_have_is_got_locked_and_found_again() {
     assert_eq!(lacking.len(), 1);
     assert!(lacking[0].starts_with(nowhere), "{lacking:?}");
     assert!(urls(&supply).contains(&ua) && urls(&supply).contains(&font));
-    let known = |name: &str, version: &str| {
-        let packages = supply.list.packages();
-        packages.contains(&(name.to_owned(), version.to_owned()))
-    };
+    assert_eq!(version_of(&supply, "pettingzoo").as_deref(), Some("1.24.3"));
     // What it needs was at hand, and stays.
-    assert!(known("pettingzoo", "1.24.3") && known("gymnasium", "1.0.0"));
+    assert_eq!(version_of(&supply, "gymnasium").as_deref(), Some("1.0.0"));
 
     // Later calls compare, and mend from the registry what is no longer whole.
     let file = supply.assets.iter().find(|asset| asset.url == ua);
@@ -247,4 +323,32 @@ fn what_the_lock_does_not_have_is_got_locked_and_found_again() {
     assert_eq!(urls(&again), urls(&supply));
     assert_eq!(again.list, supply.list);
     assert!(std::fs::read(&file).expect("a file") == before);
+}
+
+/// Asks pip, as setup does, and tries in Pyodide under Node.
+#[test]
+fn a_version_that_pyodide_cannot_import_gives_way_unless_it_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (home, at_hand) = fresh_home(folder.path());
+    let ask = |wanted: &str| {
+        let packages = [wanted.to_owned()];
+        let question = Question {
+            addresses: &[],
+            packages: &packages,
+            without: &[],
+        };
+        let mut supply = at_hand.clone();
+        let lacking = provision::further(&home, &mut supply, &question).expect("asked");
+        (lacking, version_of(&supply, "gymnasium"))
+    };
+    // gymnasium 1.4.0 needs a part of multiprocessing that Pyodide does not have.
+    assert_eq!(
+        ask("gymnasium>=1.3,<=1.4.0"),
+        (Vec::new(), Some("1.3.0".to_owned()))
+    );
+    let (lacking, _) = ask("gymnasium==1.4.0");
+    assert_eq!(lacking.len(), 1);
+    let why = "gymnasium==1.4.0 in the browser: it cannot be imported in Pyodide 0.26.2";
+    assert!(lacking[0].contains(why), "{lacking:?}");
+    assert!(lacking[0].contains("_multiprocessing"), "{lacking:?}");
 }

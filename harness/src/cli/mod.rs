@@ -97,7 +97,7 @@ enum Command {
     New(new::NewArguments),
     /// Run specs (all by default) and pass judgement on what happened
     #[command(after_help = run::EXAMPLES)]
-    Run(run::RunArguments),
+    Run(Box<run::RunArguments>),
     /// Say what a check asks, why, by which oracles, and which mutants it kills
     #[command(after_help = "Example:\n  gymcheck explain no-overlay")]
     Explain {

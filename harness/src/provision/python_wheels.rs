@@ -45,6 +45,14 @@ pub(super) struct Search<'a> {
     pub(super) folder: &'a Path,
 }
 
+/// A version that cannot be imported in Pyodide.
+#[derive(Debug, PartialEq, Eq)]
+struct Unfit {
+    name: String,
+    version: String,
+    reason: String,
+}
+
 /// What came of a search.
 pub(super) enum Found {
     /// The wheels that are not at hand.
@@ -60,18 +68,22 @@ impl Search<'_> {
     /// # Errors
     /// pip fails in another way than by finding nothing.
     pub(super) fn wheels(&self, wanted: &[String]) -> Result<Found, ProvisionError> {
-        let mut excluded: Vec<(String, String)> = Vec::new();
+        let pyodide = self.list.info("version");
+        let mut excluded: Vec<Unfit> = Vec::new();
         for trial in 0..MOST_TRIALS {
             let folder = self.folder.join(format!("trial-{trial}"));
             let new = match self.resolve(wanted, &excluded, &folder)? {
                 Found::Wheels(wheels) => wheels,
                 Found::Nothing(why) => return Ok(Found::Nothing(after(&excluded, why))),
             };
-            let Some((package, reason)) = self.try_out(&new, &folder)? else {
+            let Some(unfit) = self.try_out(&new, &folder)? else {
                 return Ok(Found::Wheels(new));
             };
-            let pyodide = self.list.info("version");
-            let (name, version) = &package;
+            let Unfit {
+                name,
+                version,
+                reason,
+            } = &unfit;
             if is_pinned(wanted, name) {
                 return Ok(Found::Nothing(vec![format!(
                     "the Python package {name}=={version} in the browser: it cannot be imported in Pyodide \
@@ -81,12 +93,12 @@ impl Search<'_> {
             progress::line(&format!(
                 "{name} {version} cannot be imported in Pyodide {pyodide} ({reason}): looking for an older one"
             ));
-            excluded.push(package);
+            excluded.push(unfit);
         }
         Ok(Found::Nothing(vec![format!(
             "the Python package {} in the browser: none of these can be imported in Pyodide {}: {}",
             wanted.join(", "),
-            self.list.info("version"),
+            pyodide,
             listed(&excluded)
         )]))
     }
@@ -95,7 +107,7 @@ impl Search<'_> {
     fn resolve(
         &self,
         wanted: &[String],
-        excluded: &[(String, String)],
+        excluded: &[Unfit],
         folder: &Path,
     ) -> Result<Found, ProvisionError> {
         let preferred = self.constraints(wanted, excluded, |_| true);
@@ -118,7 +130,7 @@ impl Search<'_> {
     fn constraints(
         &self,
         wanted: &[String],
-        excluded: &[(String, String)],
+        excluded: &[Unfit],
         holds: impl Fn(&str) -> bool,
     ) -> String {
         let names: Vec<String> = wanted.iter().filter_map(|one| name_of(one)).collect();
@@ -130,7 +142,7 @@ impl Search<'_> {
         let pinned = pinned.map(|(name, version)| format!("{name}=={version}\n"));
         let excluded = excluded
             .iter()
-            .map(|(name, version)| format!("{name}!={version}\n"));
+            .map(|unfit| format!("{}!={}\n", unfit.name, unfit.version));
         pinned.chain(excluded).collect()
     }
 
@@ -219,11 +231,16 @@ impl Search<'_> {
         &self,
         new: &[(ListedPackage, PathBuf)],
         folder: &Path,
-    ) -> Result<Option<((String, String), String)>, ProvisionError> {
-        let (Some(pyodide), Some(node)) = (&self.pyodide, find_program("node")) else {
-            progress::line(
-                "there is no node on the PATH: not tried whether Pyodide can import them",
-            );
+    ) -> Result<Option<Unfit>, ProvisionError> {
+        let untried = |why: &str| {
+            progress::line(&format!("not tried whether Pyodide can import them: {why}"));
+        };
+        let Some(pyodide) = &self.pyodide else {
+            untried("not all that it needs is here");
+            return Ok(None);
+        };
+        let Some(node) = find_program("node") else {
+            untried("there is no node on the PATH");
             return Ok(None);
         };
         let replaced = |file: &str| {
@@ -282,21 +299,21 @@ impl Search<'_> {
 }
 
 /// The package to blame: one that fails while nothing that it needs does.
-fn the_cause(
-    new: &[(ListedPackage, PathBuf)],
-    failed: &BTreeMap<String, String>,
-) -> Option<((String, String), String)> {
+fn the_cause(new: &[(ListedPackage, PathBuf)], failed: &BTreeMap<String, String>) -> Option<Unfit> {
     let fails = |name: &String| failed.contains_key(name);
     let (package, _) = new
         .iter()
         .filter(|(package, _)| fails(&package.name))
         .min_by_key(|(package, _)| package.depends.iter().filter(|name| fails(name)).count())?;
-    let reason = failed.get(&package.name)?.clone();
-    Some(((package.name.clone(), package.version.clone()), reason))
+    Some(Unfit {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        reason: failed.get(&package.name)?.clone(),
+    })
 }
 
 /// What was wrong before it came to this.
-fn after(excluded: &[(String, String)], mut why: Vec<String>) -> Vec<String> {
+fn after(excluded: &[Unfit], mut why: Vec<String>) -> Vec<String> {
     if !excluded.is_empty() {
         let versions = listed(excluded);
         why.push(format!(
@@ -306,10 +323,10 @@ fn after(excluded: &[(String, String)], mut why: Vec<String>) -> Vec<String> {
     why
 }
 
-fn listed(packages: &[(String, String)]) -> String {
+fn listed(packages: &[Unfit]) -> String {
     let versions = packages
         .iter()
-        .map(|(name, version)| format!("{name} {version}"));
+        .map(|unfit| format!("{} {}", unfit.name, unfit.version));
     versions.collect::<Vec<_>>().join(", ")
 }
 
@@ -393,9 +410,9 @@ mod tests {
         let new = [package("cogrid", &["gymnasium"]), package("gymnasium", &[])];
         let reason = |name: &str| (name.to_owned(), "no module".to_owned());
         let both = BTreeMap::from([reason("cogrid"), reason("gymnasium")]);
-        assert_eq!(the_cause(&new, &both).unwrap().0.0, "gymnasium");
+        assert_eq!(the_cause(&new, &both).unwrap().name, "gymnasium");
         let one = BTreeMap::from([reason("cogrid")]);
-        assert_eq!(the_cause(&new, &one).unwrap().0.0, "cogrid");
+        assert_eq!(the_cause(&new, &one).unwrap().name, "cogrid");
         assert!(the_cause(&new, &BTreeMap::new()).is_none());
     }
 
