@@ -309,6 +309,8 @@ fn what_the_lock_does_not_have_is_got_locked_and_found_again() {
     assert_eq!(lacking.len(), 1);
     assert!(lacking[0].starts_with(nowhere), "{lacking:?}");
     assert!(urls(&supply).contains(&ua) && urls(&supply).contains(&font));
+    let woff = "https://fonts.gstatic.com/s/by-rule/press-start-2p-";
+    assert!(urls(&supply).iter().any(|url| url.starts_with(woff)));
     assert_eq!(version_of(&supply, "pettingzoo").as_deref(), Some("1.24.3"));
     // What it needs was at hand, and stays.
     assert_eq!(version_of(&supply, "gymnasium").as_deref(), Some("1.0.0"));
@@ -317,12 +319,18 @@ fn what_the_lock_does_not_have_is_got_locked_and_found_again() {
     let file = supply.assets.iter().find(|asset| asset.url == ua);
     let file = file.expect("it is there").path.clone();
     let before = std::fs::read(&file).expect("a file");
+    let asked_pip = || {
+        let log = std::fs::read_to_string(folder.path().join("logs/assets.log"));
+        log.expect("a log").matches(" pip download").count()
+    };
+    let resolutions = asked_pip();
     std::fs::write(&file, "damaged").expect("written");
     let mut again = at_hand;
     provision::further(&home, &mut again, &question).expect("found");
     assert_eq!(urls(&again), urls(&supply));
     assert_eq!(again.list, supply.list);
     assert!(std::fs::read(&file).expect("a file") == before);
+    assert_eq!(asked_pip(), resolutions, "what was resolved stays so");
 }
 
 /// Asks pip, as setup does, and tries in Pyodide under Node.

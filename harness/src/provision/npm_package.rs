@@ -324,6 +324,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_file_that_stands_in_for_one_of_another_name_comes_alone() {
+        let package = package(&[ABOUT, ("src/lib.js", "run()"), ("src/other.js", "more()")]);
+        let url = "https://cdn.example/npm/lib@1.2.3/src/lib.min.js";
+        let asked = asked(Some("src/lib.min.js"));
+        let file = package.file_for(&asked).unwrap();
+        let locked = package.answer(&url.to_owned().try_into().unwrap(), file, &asked);
+        assert_eq!(urls(&locked), [url]);
+    }
+
+    #[test]
     fn a_stylesheet_comes_with_its_fonts() {
         let css = "a { src: url(../fonts/a.woff2?v=1) } b { src: url('data:x') } \
                    c { src: url(https://elsewhere.example/c.png), url(\"../none.svg\") }";

@@ -166,8 +166,8 @@ impl Supplies {
             addresses,
             ..self.question(packages)
         };
-        // Nothing else goes on before the first run.
-        let got = tokio::task::block_in_place(|| provision::further(&self.home, supply, &question));
+        // This may take a while; nothing else goes on before the first run.
+        let got = provision::further(&self.home, supply, &question);
         let lacking = got.map_err(|error| PrepareError::not_got(target, &question, error))?;
         if lacking.is_empty() {
             return Ok(());
