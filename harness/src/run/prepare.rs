@@ -95,14 +95,17 @@ fn listed(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
 }
 
-fn advice(lacking: &[String]) -> &'static str {
-    match lacking
-        .iter()
-        .any(|line| line.starts_with("the Python package"))
-    {
-        true => "\n  where a game does without a Python package: --without NAME leaves it out",
-        false => "",
+fn advice(lacking: &[String]) -> String {
+    let any = |is: fn(&str) -> bool| lacking.iter().any(|line| is(line));
+    let mut advice = String::new();
+    if any(|line| line.starts_with("the Python package")) {
+        advice += "\n  where a game does without a Python package: --without NAME leaves it out";
     }
+    if any(|line| line.starts_with("http") || line.starts_with("//")) {
+        advice +=
+            "\n  where this machine reaches these addresses: --assets cdn takes them from there";
+    }
+    advice
 }
 
 impl PrepareError {
@@ -147,5 +150,25 @@ impl PrepareError {
             | PrepareError::Folder(_)
             | PrepareError::Interrupted { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_told_with_what_can_be_done() {
+        let said = |lacking: &str| {
+            let error = PrepareError::Lacking {
+                target: "mug@1".into(),
+                lacking: vec![lacking.into()],
+            };
+            error.to_string()
+        };
+        let package = said("the Python package jax in the browser: no wheel");
+        assert!(package.contains("--without NAME") && !package.contains("--assets cdn"));
+        let address = said("//cdn.example/a.js: no rule");
+        assert!(address.contains("--assets cdn") && !address.contains("--without"));
     }
 }
