@@ -16,6 +16,8 @@ fn release(catalogue: &Catalogue) -> Invocation {
         catalogue,
         target: TargetName::Release(PINNED_RELEASE),
         experiment: None,
+        without: Vec::new(),
+        cdn: None,
         browsers: Vec::new(),
         out: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catalogue"),
         runs: "runs".into(),

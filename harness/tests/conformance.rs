@@ -99,6 +99,8 @@ impl Suite {
                     catalogue: &self.catalogue,
                     target: TargetName::Release(PINNED_RELEASE),
                     experiment: None,
+                    without: Vec::new(),
+                    cdn: None,
                     browsers,
                     out: out(),
                     runs: RUNS.into(),

@@ -63,6 +63,8 @@ impl Bench {
         let recorder = Recorder::in_memory();
         let options = options(upstream, mirror, edits);
         let gateway = Gateway::start(options, recorder.clone()).await;
+        // Every client wants to know with what it would encrypt.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
@@ -367,6 +369,8 @@ async fn a_target_that_is_not_there_is_a_bad_gateway() {
         .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
         .expect("a port");
     let nobody = closed.local_addr().expect("an address");
+    // Every client wants to know with what it would encrypt.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .no_proxy()
         .build()

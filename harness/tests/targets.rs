@@ -170,30 +170,38 @@ fn a_server_that_serves_no_page_is_told() {
 }
 
 #[test]
-fn what_the_lock_does_not_have_is_named_with_its_address() {
+fn what_no_registry_has_is_named_with_its_address() {
     let checkout = Checkout::new();
     checkout.edit(
         "mug/server/static/templates/index.html",
         "/phaser/3.80.1/",
-        "/phaser/3.85.0/",
+        "/phaser/3.999.0/",
     );
     checkout.edit(
         "mug/server/static/templates/index.html",
         "/pyodide/v0.26.2/full/pyodide.js",
-        "/pyodide/v0.27.0/full/pyodide.js",
+        "/pyodide/v0.999.0/full/pyodide.js",
     );
     let output = checkout.run();
     assert_refused(&checkout, &output);
     let said = said(&output);
-    assert!(said.contains("/phaser/3.85.0/phaser.min.js"), "{said}");
-    assert!(said.contains("/pyodide/v0.27.0/full/pyodide.js"), "{said}");
+    assert!(said.contains("/phaser/3.999.0/phaser.min.js"), "{said}");
+    assert_eq!(
+        said.matches("/pyodide/v0.999.0/full/pyodide.js").count(),
+        1,
+        "{said}"
+    );
+    assert!(
+        said.contains("the npm registry has no phaser 3.999.0"),
+        "{said}"
+    );
     assert!(!said.contains("jquery"), "{said}");
     // Its own package, of a version that nobody published, is made from its files.
     assert!(!said.contains("multi-user-gymnasium"), "{said}");
 }
 
 #[test]
-fn a_python_package_that_the_lock_does_not_have_is_named() {
+fn a_python_package_that_cannot_be_had_is_named() {
     let checkout = Checkout::new();
     checkout.edit(
         "mug/scenes/gym_scene.py",
@@ -202,8 +210,10 @@ fn a_python_package_that_the_lock_does_not_have_is_named() {
     );
     let output = checkout.run();
     assert_refused(&checkout, &output);
-    let wanted = "the Python package numpy==1.26.4 in the browser (at hand: 2.0.2)";
+    let wanted = "the Python package numpy==1.26.4 in the browser: nothing goes together with what alone \
+                  can be had for Pyodide 0.26.2: numpy 2.0.2";
     assert!(said(&output).contains(wanted));
+    assert!(said(&output).contains("--without NAME"));
 }
 
 #[test]

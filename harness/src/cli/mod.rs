@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and how it ends.
 
+mod assets;
 mod check;
 mod clean;
 #[cfg(test)]
@@ -80,6 +81,7 @@ folder.";
 #[derive(Subcommand)]
 enum Command {
     /// Get what runs need; what is there already is left as it is
+    #[command(after_help = provide::EXAMPLES)]
     Setup(provide::SetupArguments),
     /// Say what is here, what is missing and how to mend it
     Doctor,
@@ -102,7 +104,7 @@ enum Command {
     New(new::NewArguments),
     /// Run specs (all by default) and pass judgement on what happened
     #[command(after_help = run::EXAMPLES)]
-    Run(run::RunArguments),
+    Run(Box<run::RunArguments>),
     /// Say what a check asks, why, by which oracles, and which mutants it kills
     #[command(after_help = "Example:\n  gymcheck explain no-overlay")]
     Explain {

@@ -3,20 +3,40 @@
 use clap::Args;
 use gymcheck::provision::{self, Home, SetupOptions, State};
 use gymcheck::report::ExitStatus;
-use gymcheck::spec::BrowserKind;
-use gymcheck::target::TargetName;
+use gymcheck::run::{find_root, get_supplies};
+use gymcheck::spec::{BrowserKind, Catalogue};
+use gymcheck::stage::on_signal;
+use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
+use super::assets::PageAssets;
 use super::run::OUT;
+use super::run::parse_experiment;
 use super::{Outcome, parse_target};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gymcheck setup --yes
+      all that runs of the pinned release need, system packages included
+  gymcheck setup --target ../mug
+      also what a checkout needs: its dependencies, and the libraries, the Pyodide and the Python packages
+      that its page asks for, from npm and the Python package index, locked with their digests
+  gymcheck setup --experiment \"python -m my_study --port {port}\"
+      also what the page of your own experiment asks for";
 
 #[derive(Args)]
 pub(super) struct SetupArguments {
     /// Also install system packages that are missing (browsers, drivers)
     #[arg(long)]
     yes: bool,
-    /// Also install what this target needs: another release, as mug@0.1.3, or the path of a checkout
+    /// Also get what this target needs, and what its page asks for: another release, as mug@0.1.3, or the
+    /// path of a checkout. It is started once for that
     #[arg(long, value_name = "TARGET", value_parser = parse_target)]
     target: Vec<TargetName>,
+    /// What the target serves instead of each spec's own experiment, as `gymcheck run` takes it
+    #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
+    experiment: Option<ExperimentName>,
+    #[command(flatten)]
+    assets: PageAssets,
 }
 
 pub(super) fn set_up(arguments: &SetupArguments) -> Outcome {
@@ -27,8 +47,38 @@ pub(super) fn set_up(arguments: &SetupArguments) -> Outcome {
         targets: arguments.target.clone(),
     };
     provision::setup(&home, &options)?;
+    get_what_pages_ask_for(arguments)?;
     anstream::println!("all that runs need is in {}", home.root().display());
     Ok(ExitStatus::AsExpected)
+}
+
+/// The lock was made for the pinned release with the specs' own experiments; all others are looked at. A
+/// server that runs already would get a participant by that: it is left alone.
+fn get_what_pages_ask_for(arguments: &SetupArguments) -> Result<(), Box<dyn std::error::Error>> {
+    let cdn = arguments.assets.cdn()?;
+    let pinned = TargetName::Release(PINNED_RELEASE);
+    let is_as_locked = arguments.experiment.is_none() && cdn.is_none();
+    let mut targets = arguments.target.clone();
+    if targets.is_empty() {
+        targets.push(pinned.clone());
+    }
+    targets.retain(|target| match target {
+        TargetName::Running(_) => false,
+        TargetName::Release(_) | TargetName::Checkout(_) => !is_as_locked || *target != pinned,
+    });
+    if targets.is_empty() {
+        return Ok(());
+    }
+    on_signal(|_| {})?;
+    let catalogue = Catalogue::read(&find_root())?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let without = &arguments.assets.without;
+    for target in &targets {
+        let experiment = arguments.experiment.as_ref();
+        let supplies = get_supplies(&catalogue, target, experiment, without, cdn.clone());
+        runtime.block_on(supplies)?;
+    }
+    Ok(())
 }
 
 pub(super) fn doctor() -> Outcome {

@@ -17,6 +17,7 @@ use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
+use super::assets::PageAssets;
 use super::{Outcome, OwnSpecs, own_ground, parse_target, tell};
 
 pub(super) const EXAMPLES: &str = "\
@@ -66,6 +67,8 @@ pub(super) struct RunArguments {
     /// that ask what holds of any experiment are run
     #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
     pub(super) experiment: Option<ExperimentName>,
+    #[command(flatten)]
+    assets: PageAssets,
     /// Go on without being asked where a server that already runs gets new participants
     #[arg(long)]
     pub(super) yes: bool,
@@ -114,7 +117,7 @@ fn parse_pair(text: &str) -> Result<Pair, String> {
     text.parse()
 }
 
-fn parse_experiment(text: &str) -> Result<ExperimentName, String> {
+pub(super) fn parse_experiment(text: &str) -> Result<ExperimentName, String> {
     text.parse()
         .map_err(|error: gymcheck::target::TargetError| error.to_string())
 }
@@ -187,11 +190,14 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         return Err("nothing to run: none of these mutants belongs to one of these specs".into());
     }
     own_ground::tell(arguments, items.len(), loudness)?;
+    let cdn = arguments.assets.cdn()?;
     let prepare = |target: &TargetName, runs: &str| {
         Invocation::prepare(Wanted {
             catalogue: &catalogue,
             target: target.clone(),
             experiment: arguments.experiment.clone(),
+            without: arguments.assets.without.clone(),
+            cdn: cdn.clone(),
             browsers: browsers_of(items.iter().map(|item| item.pair)),
             out: arguments.out.clone(),
             runs: runs.into(),

@@ -70,6 +70,8 @@ pub enum Fact {
         /// The public address that the page wanted.
         url: String,
     },
+    /// A page was answered with a file of a public host (`--assets cdn`).
+    PublicFile(PublicFileFact),
     /// A rule of the gateway took effect.
     Rule(RuleFact),
     /// The probe reported an event of its page.
@@ -372,6 +374,19 @@ pub struct HttpFact {
     /// Names of the mutants and repairs that changed the body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<String>,
+}
+
+/// A file of a public host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PublicFileFact {
+    /// Its public address.
+    pub url: String,
+    /// The size of its content in bytes.
+    pub size: u64,
+    /// The digest of its content, in hexadecimal.
+    pub sha256: String,
+    /// Whether it was taken from the network for this; if not, it had been recorded before.
+    pub from_network: bool,
 }
 
 /// A rule of the gateway took effect.

@@ -1,7 +1,6 @@
 //! One player's way in: a listener of its own, so that every byte is known to be the player's.
 
 use std::convert::Infallible;
-use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +17,8 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::evidence::{BrokenFact, Fact, HttpFact, Recorder, WireOpened};
+use crate::evidence::{BrokenFact, Fact, HttpFact, PublicFileFact, Recorder, WireOpened};
+use crate::provision::CdnError;
 
 use super::answer::{self, Answer};
 use super::connections::Connections;
@@ -198,15 +198,54 @@ impl Listener {
             .map_or("", |path| path.as_str());
         let address = path.strip_prefix(mirror::PREFIX).unwrap_or(path);
         let Some(asset) = self.shared.mirror.find(address) else {
-            let url = format!("https://{address}");
-            let text = format!("the mirror does not have {url}");
-            self.record(Fact::MirrorMiss { url });
-            return answer::text(StatusCode::NOT_FOUND, text);
+            let browser = request.headers().get(header::USER_AGENT);
+            let browser = browser.and_then(|browser| browser.to_str().ok());
+            return self.answer_from_network(address, browser).await;
         };
         match asset.answer().await {
             Ok(answer) => answer,
             Err(error) => {
                 let reason = format!("cannot read {}: {error}", asset.path.display());
+                self.record_broken(reason.clone());
+                answer::text(StatusCode::INTERNAL_SERVER_ERROR, reason)
+            }
+        }
+    }
+
+    /// The answer for a public address that is not at hand: from the network, if the user wants that.
+    async fn answer_from_network(&self, address: &str, browser: Option<&str>) -> Answer {
+        let url = format!("https://{address}");
+        let Some(cdn) = self.shared.mirror.cdn() else {
+            let text = format!("the mirror does not have {url}");
+            self.record(Fact::MirrorMiss { url });
+            return answer::text(StatusCode::NOT_FOUND, text);
+        };
+        let recorded = match cdn.get(address, browser).await {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                self.record(Fact::MirrorMiss { url });
+                let text = with_sources(&error);
+                return match error {
+                    CdnError::Status { .. } | CdnError::NotPublic { .. } => {
+                        answer::text(StatusCode::NOT_FOUND, text)
+                    }
+                    CdnError::Unreachable { .. } | CdnError::Changed { .. } | CdnError::Keep(_) => {
+                        self.record_broken(text.clone());
+                        answer::text(StatusCode::BAD_GATEWAY, text)
+                    }
+                };
+            }
+        };
+        self.record(Fact::PublicFile(PublicFileFact {
+            url: recorded.url.clone(),
+            size: recorded.size,
+            sha256: recorded.sha256.clone(),
+            from_network: recorded.fresh,
+        }));
+        match mirror::answer_recorded(&self.shared.mirror, &recorded, &self.origin).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let reason = format!("cannot read {}: {error}", recorded.path.display());
                 self.record_broken(reason.clone());
                 answer::text(StatusCode::INTERNAL_SERVER_ERROR, reason)
             }
@@ -278,12 +317,7 @@ impl Listener {
 
     /// The answer where the target's own does not get through.
     fn not_passed(&self, error: &ProxyError) -> Answer {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
+        let text = with_sources(error);
         let status = match error {
             ProxyError::Request(_) => StatusCode::BAD_REQUEST,
             ProxyError::Unreachable(_) | ProxyError::BrokenOff(_) => StatusCode::BAD_GATEWAY,
@@ -308,6 +342,17 @@ impl Listener {
             worth_a_retry: false,
         }));
     }
+}
+
+/// An error's words, with those of what caused it.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }
 
 impl Told {

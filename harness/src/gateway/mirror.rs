@@ -11,9 +11,22 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::answer::{self, Answer};
+use crate::provision::{Cdn, Recorded};
 
 /// Where the mirror stands on each player's origin. Behind it come a public host and its path.
 pub(super) const PREFIX: &str = "/__gymcheck/mirror/";
+
+/// Public hosts to whose addresses scripts lead that the page itself does not name.
+const USUAL_HOSTS: [&str; 8] = [
+    "ajax.googleapis.com",
+    "cdn.jsdelivr.net",
+    "cdn.socket.io",
+    "cdnjs.cloudflare.com",
+    "code.jquery.com",
+    "fonts.googleapis.com",
+    "fonts.gstatic.com",
+    "unpkg.com",
+];
 
 /// One asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +50,8 @@ struct Shared {
     /// By public address without its scheme.
     assets: HashMap<String, Asset>,
     hosts: BTreeSet<String>,
+    /// Who is asked for what is not at hand; nobody, unless the user wants it.
+    cdn: Option<Cdn>,
 }
 
 /// An asset, read when it is first asked for.
@@ -51,7 +66,21 @@ impl Mirror {
     /// A mirror of these assets.
     #[must_use]
     pub fn new(entries: Vec<MirrorEntry>) -> Mirror {
+        Mirror::with(entries, None)
+    }
+
+    /// A mirror of these assets, which takes all others from the network and keeps them.
+    #[must_use]
+    pub fn with_cdn(entries: Vec<MirrorEntry>, cdn: Cdn) -> Mirror {
+        Mirror::with(entries, Some(cdn))
+    }
+
+    fn with(entries: Vec<MirrorEntry>, cdn: Option<Cdn>) -> Mirror {
         let mut shared = Shared::default();
+        if cdn.is_some() {
+            shared.hosts.extend(USUAL_HOSTS.map(str::to_owned));
+        }
+        shared.cdn = cdn;
         for entry in entries {
             let address = without_scheme(&entry.url);
             let host = address.split_once('/').map_or(&*address, |(host, _)| host);
@@ -76,7 +105,12 @@ impl Mirror {
         assets.get(address).or_else(any_query)
     }
 
-    /// Whether it answers for a public address as it stands in a page.
+    /// Who is asked for what is not at hand.
+    pub(super) fn cdn(&self) -> Option<&Cdn> {
+        self.shared.cdn.as_ref()
+    }
+
+    /// Whether it has at hand what stands at a public address, as that is written in a page.
     #[must_use]
     pub fn answers(&self, address: &str) -> bool {
         let rest = mirrored(address);
@@ -104,22 +138,44 @@ impl Asset {
     /// The answer to a request for it. Its address names its version: a browser may keep it for
     /// good.
     pub(super) async fn answer(&self) -> std::io::Result<Answer> {
-        let mut answer = Response::new(answer::full(self.bytes().await?));
-        let headers = answer.headers_mut();
-        if let Ok(media_type) = HeaderValue::from_str(&self.media_type) {
-            headers.insert(header::CONTENT_TYPE, media_type);
-        }
-        let for_good = HeaderValue::from_static("public, max-age=31536000, immutable");
-        headers.insert(header::CACHE_CONTROL, for_good);
-        let anyone = HeaderValue::from_static("*");
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
-        Ok(answer)
+        Ok(answer_of(self.bytes().await?, &self.media_type))
     }
 
     async fn bytes(&self) -> std::io::Result<Bytes> {
         let read = || async { tokio::fs::read(&self.path).await.map(Bytes::from) };
         self.bytes.get_or_try_init(read).await.cloned()
     }
+}
+
+fn answer_of(content: Bytes, media_type: &str) -> Answer {
+    let mut answer = Response::new(answer::full(content));
+    let headers = answer.headers_mut();
+    if let Ok(media_type) = HeaderValue::from_str(media_type) {
+        headers.insert(header::CONTENT_TYPE, media_type);
+    }
+    let for_good = HeaderValue::from_static("public, max-age=31536000, immutable");
+    headers.insert(header::CACHE_CONTROL, for_good);
+    let anyone = HeaderValue::from_static("*");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
+    answer
+}
+
+/// The answer with a file that came from a public host. Where a stylesheet or a script names public hosts,
+/// that leads to the mirror on an origin.
+pub(super) async fn answer_recorded(
+    mirror: &Mirror,
+    recorded: &Recorded,
+    origin: &str,
+) -> std::io::Result<Answer> {
+    let content = tokio::fs::read(&recorded.path).await?;
+    let kind = recorded.media_type.split(';').next().unwrap_or_default();
+    let is_text = kind.trim() == "text/css" || kind.trim().ends_with("javascript");
+    let content = match String::from_utf8(content) {
+        Ok(text) if is_text => mirror.rewrite_script(&text, origin).into(),
+        Ok(text) => text.into(),
+        Err(error) => error.into_bytes().into(),
+    };
+    Ok(answer_of(content, &recorded.media_type))
 }
 
 /// Where the mirror answers for a public address as it stands in a page. `None` for an address that

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::error::ProvisionError;
 use super::files;
+use super::pyodide_list::{self, ListedPackage, PyodideList};
 
 const NAME: &str = "assets.toml";
 const TEXT: &str = include_str!("../../../fixtures/assets.toml");
@@ -27,7 +27,7 @@ pub(super) struct AssetLock {
 }
 
 /// A package of a registry.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Package {
     pub(super) source: Source,
@@ -40,7 +40,7 @@ pub(super) struct Package {
 }
 
 /// Where a package comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Source {
     /// The npm registry; the archive is a gzipped tar.
@@ -50,10 +50,11 @@ pub(super) enum Source {
 }
 
 /// A file of a package, and the public address that it answers.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PackageFile {
     /// Its path in the archive; the archive itself if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) path: Option<String>,
     pub(super) url: PublicUrl,
     media_type: String,
@@ -62,12 +63,19 @@ pub(super) struct PackageFile {
 }
 
 /// A file that is written here.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
-    url: PublicUrl,
-    media_type: String,
-    content: String,
+pub(super) struct Text {
+    pub(super) url: PublicUrl,
+    pub(super) media_type: String,
+    pub(super) content: String,
+}
+
+impl Text {
+    pub(super) fn item(&self) -> Item {
+        let content = self.content.clone().into_bytes();
+        Item::written(&self.url, &self.media_type, content)
+    }
 }
 
 /// Pyodide's list of its packages.
@@ -77,27 +85,28 @@ struct Pyodide {
     url: PublicUrl,
     info: BTreeMap<String, String>,
     #[serde(rename = "package")]
-    packages: Vec<PyodidePackage>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PyodidePackage {
-    name: String,
-    version: String,
-    file_name: String,
-    depends: Vec<String>,
-    imports: Vec<String>,
+    packages: Vec<ListedPackage>,
 }
 
 /// A SHA-256 in lower-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(super) struct Digest(String);
 
 impl Digest {
+    /// The digest of these bytes.
+    pub(super) fn of(content: &[u8]) -> Digest {
+        Digest(files::sha256(content))
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.0
     }
 }
 
@@ -115,14 +124,18 @@ impl TryFrom<String> for Digest {
 }
 
 /// The address of a file on a public host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(super) struct PublicUrl(String);
 
 impl PublicUrl {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Where its file lies below the assets' folder: as the address says, so that one can find it;
     /// a query, which may hold anything, is told by its digest.
-    fn relative_path(&self) -> PathBuf {
+    pub(super) fn relative_path(&self) -> PathBuf {
         let (path, query) = split(&self.0);
         match query {
             None => path.into(),
@@ -131,6 +144,12 @@ impl PublicUrl {
                 format!("{path}@{}", &digest[..12]).into()
             }
         }
+    }
+}
+
+impl From<PublicUrl> for String {
+    fn from(url: PublicUrl) -> String {
+        url.0
     }
 }
 
@@ -184,6 +203,17 @@ impl Item {
 }
 
 impl PackageFile {
+    /// A file of this content; `path` is its own in the archive.
+    pub(super) fn of(path: Option<&str>, url: PublicUrl, media_type: &str, content: &[u8]) -> Self {
+        PackageFile {
+            path: path.map(str::to_owned),
+            url,
+            media_type: media_type.to_owned(),
+            size: content.len() as u64,
+            sha256: Digest::of(content),
+        }
+    }
+
     pub(super) fn item(&self) -> Item {
         Item {
             url: self.url.0.clone(),
@@ -217,56 +247,31 @@ impl AssetLock {
     pub(super) fn items(&self) -> Result<Vec<Item>, ProvisionError> {
         let of_packages = self.packages.iter().flat_map(|package| &package.files);
         let mut items: Vec<Item> = of_packages.map(PackageFile::item).collect();
-        for text in &self.texts {
-            let content = text.content.clone().into_bytes();
-            items.push(Item::written(&text.url, &text.media_type, content));
-        }
-        let list = self.pyodide_list(None)?;
+        items.extend(self.texts.iter().map(Text::item));
+        let list = self.pyodide_list()?.text();
         items.push(Item::written(&self.pyodide.url, "application/json", list));
         Ok(items)
     }
 
-    /// The text of `pyodide-lock.json`, in the format of Pyodide 0.26, with a package of the
-    /// target's own in place of the published one.
-    pub(super) fn pyodide_list(
-        &self,
-        own: Option<&OwnPackage<'_>>,
-    ) -> Result<Vec<u8>, ProvisionError> {
-        let mut packages = BTreeMap::new();
+    /// Pyodide's list of its packages, in the format of Pyodide 0.26.
+    pub(super) fn pyodide_list(&self) -> Result<PyodideList, ProvisionError> {
+        let info = serde_json::json!(self.pyodide.info);
+        let mut list = PyodideList::new(self.pyodide_folder(), info);
         for package in &self.pyodide.packages {
-            let sha256 = self.file_of(package)?.sha256.as_str();
-            packages.insert(package.name.as_str(), package.entry(sha256));
+            list.enter(package, self.file_of(package)?.sha256.as_str())?;
         }
-        let (depends, imports);
-        if let Some(own) = own {
-            depends = ["numpy".to_owned()];
-            imports = [own.imports.to_owned()];
-            packages.insert(own.name, own.entry(&depends, &imports));
-        }
-        let list: Value = serde_json::json!({ "info": self.pyodide.info, "packages": packages });
-        Ok(format!("{list:#}\n").into_bytes())
+        Ok(list)
     }
 
-    /// The public address of `pyodide-lock.json`.
-    pub(super) fn pyodide_list_url(&self) -> &str {
-        &self.pyodide.url.0
-    }
-
-    /// The public address of a file beside it.
-    pub(super) fn beside_the_list(&self, file_name: &str) -> String {
-        let (folder, _) = self.pyodide.url.0.rsplit_once('/').unwrap_or_default();
-        format!("{folder}/{file_name}")
-    }
-
-    /// Name and version of each package that Pyodide finds.
-    pub(super) fn python_packages(&self) -> impl Iterator<Item = (&str, &str)> {
-        let packages = self.pyodide.packages.iter();
-        packages.map(|package| (package.name.as_str(), package.version.as_str()))
+    /// The public address of the folder with Pyodide's files, with a slash at its end.
+    fn pyodide_folder(&self) -> &str {
+        let url = &self.pyodide.url.0;
+        url.strip_suffix(pyodide_list::FILE_NAME).unwrap_or(url)
     }
 
     /// The file that is served for a package of Pyodide.
-    fn file_of(&self, package: &PyodidePackage) -> Result<&PackageFile, ProvisionError> {
-        let url = self.beside_the_list(&package.file_name);
+    fn file_of(&self, package: &ListedPackage) -> Result<&PackageFile, ProvisionError> {
+        let url = format!("{}{}", self.pyodide_folder(), package.file_name);
         let mut files = self.packages.iter().flat_map(|package| &package.files);
         files.find(|file| file.url.0 == url).ok_or_else(|| {
             inconsistent(format!(
@@ -305,67 +310,10 @@ fn inconsistent(what: String) -> ProvisionError {
     ProvisionError::Inconsistent { name: NAME, what }
 }
 
-/// One package in `pyodide-lock.json`.
-#[derive(Serialize)]
-struct PyodideEntry<'a> {
-    depends: &'a [String],
-    file_name: &'a str,
-    imports: &'a [String],
-    install_dir: &'a str,
-    name: &'a str,
-    package_type: &'a str,
-    sha256: &'a str,
-    shared_library: bool,
-    unvendored_tests: bool,
-    version: &'a str,
-}
-
-impl PyodidePackage {
-    fn entry<'a>(&'a self, sha256: &'a str) -> PyodideEntry<'a> {
-        PyodideEntry {
-            depends: &self.depends,
-            file_name: &self.file_name,
-            imports: &self.imports,
-            install_dir: "site",
-            name: &self.name,
-            package_type: "package",
-            sha256,
-            shared_library: false,
-            unvendored_tests: false,
-            version: &self.version,
-        }
-    }
-}
-
-/// The target's own package, as it is to stand in the list.
-#[derive(Debug)]
-pub(super) struct OwnPackage<'a> {
-    pub(super) name: &'a str,
-    pub(super) version: &'a str,
-    pub(super) imports: &'a str,
-    pub(super) sha256: String,
-    pub(super) file_name: &'a str,
-}
-
-impl OwnPackage<'_> {
-    fn entry<'a>(&'a self, depends: &'a [String], imports: &'a [String]) -> PyodideEntry<'a> {
-        PyodideEntry {
-            depends,
-            file_name: self.file_name,
-            imports,
-            install_dir: "site",
-            name: self.name,
-            package_type: "package",
-            sha256: &self.sha256,
-            shared_library: false,
-            unvendored_tests: false,
-            version: self.version,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     /// A lock of one package with one file and one package of Pyodide, which tests alter.

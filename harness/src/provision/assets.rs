@@ -13,9 +13,10 @@ use super::error::ProvisionError;
 use super::files;
 use super::home::{Home, HomeLock};
 use super::progress::Step;
+use super::pyodide_list::PyodideList;
 
 /// How long getting one package may take.
-const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(10 * 60);
+pub(super) const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// A file that stands for one on a public host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,16 +50,12 @@ pub fn assets(home: &Home) -> Result<Vec<Asset>, ProvisionError> {
         .collect()
 }
 
-/// Name and version of each Python package that a page can install from the assets.
+/// The list of the Pyodide among the assets.
 ///
 /// # Errors
 /// This build's lock is not well-formed.
-pub fn python_packages() -> Result<Vec<(String, String)>, ProvisionError> {
-    let lock = AssetLock::embedded()?;
-    let packages = lock.python_packages();
-    Ok(packages
-        .map(|(name, version)| (name.to_owned(), version.to_owned()))
-        .collect())
+pub fn pyodide_list() -> Result<PyodideList, ProvisionError> {
+    AssetLock::embedded()?.pyodide_list()
 }
 
 /// Gets what is missing of the assets.
@@ -114,7 +111,7 @@ pub(super) fn stamp(home: &Home) -> PathBuf {
     home.assets().join("complete.sha256")
 }
 
-fn found(folder: &Path, item: Item) -> Result<Asset, ProvisionError> {
+pub(super) fn found(folder: &Path, item: Item) -> Result<Asset, ProvisionError> {
     let path = folder.join(&item.path);
     match fs::metadata(&path) {
         Ok(file) if file.is_file() && file.len() == item.size => Ok(Asset {
@@ -128,7 +125,7 @@ fn found(folder: &Path, item: Item) -> Result<Asset, ProvisionError> {
     }
 }
 
-fn is_whole(folder: &Path, package: &Package) -> Result<bool, ProvisionError> {
+pub(super) fn is_whole(folder: &Path, package: &Package) -> Result<bool, ProvisionError> {
     for file in &package.files {
         let path = folder.join(file.item().path);
         if files::sha256_of(&path)?.as_deref() != Some(file.sha256.as_str()) {
@@ -139,7 +136,7 @@ fn is_whole(folder: &Path, package: &Package) -> Result<bool, ProvisionError> {
 }
 
 /// The archive of a package, its digest checked.
-fn download(
+pub(super) fn download(
     home: &Home,
     package: &Package,
     python: &Path,
@@ -178,6 +175,24 @@ fn keep(archive: &Path, package: &Package, kept: &Path) -> Result<(), ProvisionE
     fs::rename(archive, kept).map_err(ProvisionError::io("write", kept))
 }
 
+/// A wheel of this very version, without what it needs, in a folder that is empty.
+pub(super) fn download_wheel(
+    home: &Home,
+    python: &Path,
+    name: &str,
+    version: &str,
+    folder: &Path,
+    guard: &HomeLock,
+) -> Result<PathBuf, ProvisionError> {
+    let tool = pip_download(python, name, version).within(folder);
+    let command = tool.line();
+    tool.run(&home.log("assets"), Some(guard))?;
+    only_file(folder)?.ok_or_else(|| ProvisionError::Unexpected {
+        command,
+        what: "did not leave exactly one file".into(),
+    })
+}
+
 /// The registry's client, told to leave the package's archive in the folder in which it runs.
 fn client(package: &Package, python: &Path) -> Tool {
     let Package { name, version, .. } = package;
@@ -188,19 +203,19 @@ fn client(package: &Package, python: &Path) -> Tool {
             "--pack-destination=.",
             &format!("{name}@{version}"),
         ]),
-        // The file is not for this Python, but for the page's.
-        Source::Pypi => Tool::new(python, DOWNLOAD_DEADLINE)
-            .args(["-I", "-m", "pip", "download", "--no-deps"])
-            .args([
-                "--dest",
-                ".",
-                "--only-binary",
-                ":all:",
-                "--ignore-requires-python",
-            ])
-            .args(["--no-input", "--disable-pip-version-check"])
-            .args([format!("{name}=={version}")]),
+        Source::Pypi => pip_download(python, name, version),
     }
+}
+
+/// pip, told to leave a wheel in the folder in which it runs.
+fn pip_download(python: &Path, name: &str, version: &str) -> Tool {
+    Tool::new(python, DOWNLOAD_DEADLINE)
+        .args(["-I", "-m", "pip", "download", "--no-deps"])
+        .args(["--dest", ".", "--only-binary", ":all:"])
+        // The file is not for this Python, but for the page's.
+        .args(["--ignore-requires-python"])
+        .args(["--no-input", "--disable-pip-version-check"])
+        .args([format!("{name}=={version}")])
 }
 
 /// A name for a package's archive: no folder, and no two packages have the same.
@@ -213,7 +228,7 @@ fn archive_name(package: &Package) -> String {
 }
 
 /// The only file in a folder.
-fn only_file(folder: &Path) -> Result<Option<PathBuf>, ProvisionError> {
+pub(super) fn only_file(folder: &Path) -> Result<Option<PathBuf>, ProvisionError> {
     let failed = || ProvisionError::io("read", folder);
     let mut entries = fs::read_dir(folder).map_err(failed())?;
     let first = entries.next().transpose().map_err(failed())?;

@@ -9,12 +9,13 @@ use std::time::SystemTime;
 
 use walkdir::WalkDir;
 
-use super::asset_lock::AssetLock;
+use super::asset_lock::{AssetLock, PublicUrl};
 use super::environment::{LAST_USED, STAMP};
 use super::error::ProvisionError;
 use super::files::PARTIAL;
+use super::further_lock::{self, FurtherLock};
 use super::home::{Home, IN_USE, LOCK};
-use super::{assets, disk};
+use super::{assets, cdn, disk};
 use crate::target::Package;
 
 /// A part of the cache.
@@ -24,6 +25,8 @@ pub enum CachePart {
     Targets,
     /// The page's third-party files.
     Assets,
+    /// What `--assets cdn` took from public hosts.
+    Recorded,
     /// Programs that were built for gymcheck.
     Programs,
     /// Archives between their download and their unpacking.
@@ -36,9 +39,10 @@ pub enum CachePart {
 
 impl CachePart {
     /// All of them.
-    pub const ALL: [CachePart; 6] = [
+    pub const ALL: [CachePart; 7] = [
         CachePart::Targets,
         CachePart::Assets,
+        CachePart::Recorded,
         CachePart::Programs,
         CachePart::Downloads,
         CachePart::Logs,
@@ -51,6 +55,7 @@ impl CachePart {
         match self {
             CachePart::Targets => "targets",
             CachePart::Assets => "assets",
+            CachePart::Recorded => "recorded",
             CachePart::Programs => "programs",
             CachePart::Downloads => "downloads",
             CachePart::Logs => "logs",
@@ -66,6 +71,9 @@ impl CachePart {
                 "Python environments of targets; setup makes that of the pinned release again, a run the others"
             }
             CachePart::Assets => "the page's third-party files; setup gets them again",
+            CachePart::Recorded => {
+                "what --assets cdn took from public hosts; the next such call takes it again"
+            }
             CachePart::Programs => {
                 "geckodriver; where there is no other, setup builds it again, which takes minutes"
             }
@@ -167,6 +175,8 @@ impl Survey<'_> {
                 LOCK | IN_USE => {}
                 _ if is_partial(&path) => self.partial.push(path),
                 ".crates.toml" | ".crates2.json" => cargo_lists.push(path),
+                further_lock::NAME if is_file(&path) => {}
+                cdn::FOLDER if is_folder(&path) => {}
                 "targets" | "assets" | "bin" | "downloads" | "logs" if is_folder(&path) => {}
                 _ => self.cache.foreign.push(path),
             }
@@ -176,6 +186,7 @@ impl Survey<'_> {
         }
         self.targets()?;
         self.assets()?;
+        self.recorded()?;
         self.programs(cargo_lists)?;
         self.downloads()?;
         self.logs()?;
@@ -220,9 +231,23 @@ impl Survey<'_> {
                 self.cache.foreign.push(path);
             }
         }
+        // What is locked in it is among the assets, and is got anew without it.
+        let further = self.home.root().join(further_lock::NAME);
+        if is_file(&further) {
+            paths.insert(paths.len().min(1), further);
+        }
         let made = modified(&stamp);
         self.hold(CachePart::Assets, paths, made, made.is_some());
         Ok(())
+    }
+
+    fn recorded(&mut self) -> Result<(), ProvisionError> {
+        let is_own = |name: &str| {
+            let digest = name.strip_suffix(".data").or(name.strip_suffix(".toml"));
+            digest.is_some_and(|digest| digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        let folder = self.home.root().join(cdn::FOLDER);
+        self.files(CachePart::Recorded, &folder, is_own)
     }
 
     /// geckodriver, with Cargo's lists of what it installed here: as long as it stands in them, Cargo
@@ -330,8 +355,12 @@ impl Survey<'_> {
 
 fn folders_of_assets(home: &Home) -> Result<Vec<PathBuf>, ProvisionError> {
     let items = AssetLock::embedded()?.items()?;
-    let first = items.iter().filter_map(|item| item.path.iter().next());
-    Ok(first.map(|host| home.assets().join(host)).collect())
+    // What a user's lock that cannot be read names is left alone.
+    let further = FurtherLock::read(home).unwrap_or_default();
+    let further = further.urls().map(PublicUrl::relative_path);
+    let paths = items.into_iter().map(|item| item.path).chain(further);
+    let hosts = paths.filter_map(|path| Some(home.assets().join(path.iter().next()?)));
+    Ok(hosts.collect())
 }
 
 /// What is in a folder, by name; nothing if there is none.
@@ -445,6 +474,12 @@ pub(super) mod tests {
         }
         write("assets/complete.sha256", "00");
         write("assets/cdn.jsdelivr.net/lib.js", "alert(1)");
+        write("assets/cdnjs.cloudflare.com/ajax/libs/a/1/a.js", "alert(2)");
+        let further = "[[text]]\nurl = \"https://cdnjs.cloudflare.com/ajax/libs/a/1/a.js\"\n\
+                       media_type = \"text/javascript\"\ncontent = \"alert(2)\"\n";
+        write("further-assets.toml", further);
+        write("cdn/0123456789abcdef.data", "alert(3)");
+        write("cdn/0123456789abcdef.toml", "url = \"\"");
         write("bin/geckodriver", "a program");
         write(
             ".crates.toml",
@@ -486,6 +521,7 @@ pub(super) mod tests {
                 whole(CachePart::Targets, "mug-0.1.3"),
                 whole(CachePart::Targets, "mug-needs-a693249b533c"),
                 whole(CachePart::Assets, "assets"),
+                whole(CachePart::Recorded, "recorded"),
                 whole(CachePart::Programs, "programs"),
                 whole(CachePart::Downloads, "downloads"),
                 whole(CachePart::Logs, "logs"),
@@ -540,6 +576,7 @@ pub(super) mod tests {
         let expected = [
             "notes.txt",
             "assets/own",
+            "cdn/own.data",
             "bin/own",
             "downloads/thesis.pdf",
             "logs/own.log",
@@ -597,7 +634,7 @@ pub(super) mod tests {
         }
         fs::remove_file(home.root().join(LOCK)).unwrap();
         assert_eq!(found(&home), []);
-        assert_eq!(foreign(&home).len(), 7);
+        assert_eq!(foreign(&home).len(), 9);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::cdn::CdnError;
 use crate::spec::BrowserKind;
 use crate::target::TargetError;
 
@@ -31,6 +32,14 @@ pub enum ProvisionError {
     Lock {
         /// Its name.
         name: &'static str,
+        /// What is wrong, and where.
+        source: Box<toml::de::Error>,
+    },
+    /// The lock in the user's own folder does not follow its format.
+    #[error("the lock {} is not well-formed; remove it, and what it names is got anew", path.display())]
+    UserLock {
+        /// Its path.
+        path: PathBuf,
         /// What is wrong, and where.
         source: Box<toml::de::Error>,
     },
@@ -155,6 +164,9 @@ pub enum ProvisionError {
         /// Its version.
         driver_version: String,
     },
+    /// A public host does not give what is asked of it.
+    #[error(transparent)]
+    Cdn(#[from] Box<CdnError>),
     /// There is no such target, or it serves no page.
     #[error(transparent)]
     Target(#[from] TargetError),

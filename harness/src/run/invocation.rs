@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use tempfile::TempDir;
-
 use super::carry_out::{RunPlan, carry_out, edits_of};
-use super::preview::{exact_version, lacking};
+use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
-use crate::gateway::{Mirror, MirrorEntry, Preview};
-use crate::provision::{self, Asset, Browser, Home, HomeUse};
+use crate::provision::{self, Browser, Cdn, Home, HomeUse};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
-use crate::stage::{self, FirstLook, interrupted};
 use crate::target::{
     ExperimentName, PINNED_RELEASE, Target, TargetError, TargetFacts, TargetName, apply_edit,
 };
@@ -27,8 +23,7 @@ pub struct Invocation {
     /// Whether the lock of assets was made for it: the pinned release with this project's experiment.
     is_known: bool,
     browsers: BTreeMap<BrowserKind, Browser>,
-    assets: Vec<Asset>,
-    mirror: Mirror,
+    supplies: Supplies,
     out: PathBuf,
     /// Below `out`, for runs alone.
     runs: PathBuf,
@@ -36,8 +31,6 @@ pub struct Invocation {
     specs: Option<PathBuf>,
     /// What is known of the target and is not `pass`.
     expectations: Vec<Expectation>,
-    /// What was made on the way, until the call ends.
-    made: Option<TempDir>,
     retries: u32,
     headed: bool,
     keep: bool,
@@ -53,6 +46,10 @@ pub struct Wanted<'a> {
     pub target: TargetName,
     /// What it serves, if not each spec's own experiment.
     pub experiment: Option<ExperimentName>,
+    /// Python packages that its page asks for and that are left out.
+    pub without: Vec<String>,
+    /// Who is asked for public addresses that are not at hand, instead of the registries.
+    pub cdn: Option<Cdn>,
     /// The browsers that its runs use.
     pub browsers: Vec<BrowserKind>,
     /// Where evidence and results go.
@@ -80,7 +77,8 @@ impl Invocation {
         let experiments = wanted.catalogue.root.join("fixtures/experiments");
         let instead = wanted.experiment.as_ref();
         let target = provision::target(&home, &wanted.target, instead, &experiments)?;
-        let assets = provision::assets(&home)?;
+        let is_as_locked = wanted.cdn.is_none() && wanted.without.is_empty();
+        let supplies = Supplies::at_hand(home.clone(), &wanted.without, wanted.cdn)?;
         let mut browsers = BTreeMap::new();
         for name in wanted.browsers {
             browsers.insert(name, provision::find_browser(&home, name)?);
@@ -91,13 +89,12 @@ impl Invocation {
             expectations: expectations.cloned().unwrap_or_default(),
             target,
             is_known: wanted.target == TargetName::Release(PINNED_RELEASE)
-                && wanted.experiment.is_none(),
+                && wanted.experiment.is_none()
+                && is_as_locked,
             browsers,
-            mirror: mirror_of(&assets),
-            assets,
+            supplies,
             out: wanted.out,
             runs: wanted.runs,
-            made: None,
             retries: wanted.retries.min(MOST_RETRIES),
             headed: wanted.headed,
             keep: wanted.keep,
@@ -128,62 +125,7 @@ impl Invocation {
         if self.is_known {
             return Ok(());
         }
-        let mut seen: Vec<&str> = Vec::new();
-        for experiment in experiments {
-            // One that is served instead of each spec's own is the same for all.
-            if seen.contains(&experiment.name.as_str())
-                || (self.target.served().is_some() && !seen.is_empty())
-            {
-                continue;
-            }
-            seen.push(&experiment.name);
-            let looked = self.preview(experiment).await?;
-            self.target.learn(looked.is_observed, looked.code);
-            self.add_own_package(&looked.preview)?;
-            self.check(&looked.preview)?;
-        }
-        Ok(())
-    }
-
-    async fn preview(&self, experiment: &Experiment) -> Result<FirstLook, PrepareError> {
-        let logs = TempDir::new()?;
-        tokio::select! {
-            preview = stage::preview(&self.target, experiment, logs.path()) => Ok(preview?),
-            signal = interrupted() => Err(PrepareError::Interrupted { signal: signal.signal }),
-        }
-    }
-
-    /// A page installs the release that serves it. A checkout is no release, nor is what a user's own
-    /// command starts: its page gets the files that serve it.
-    fn add_own_package(&mut self, preview: &Preview) -> Result<(), PrepareError> {
-        let Some(code) = self.target.own_code().filter(|_| self.made.is_none()) else {
-            return Ok(());
-        };
-        let Some(version) = exact_version(preview, code.package.distribution()) else {
-            return Ok(());
-        };
-        let made = TempDir::new()?;
-        self.assets = provision::with_own_package(&self.assets, code, &version, made.path())?;
-        self.mirror = mirror_of(&self.assets);
-        self.made = Some(made);
-        Ok(())
-    }
-
-    fn check(&self, preview: &Preview) -> Result<(), PrepareError> {
-        let mut packages = provision::python_packages()?;
-        if let (Some(_), Some(code)) = (&self.made, self.target.own_code()) {
-            let own = code.package.distribution();
-            let version = exact_version(preview, own);
-            packages.extend(version.map(|version| (own.to_owned(), version)));
-        }
-        let lacking = lacking(preview, &self.mirror, &packages);
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        Err(PrepareError::Lacking {
-            target: self.target.name().to_owned(),
-            lacking,
-        })
+        self.supplies.look(&mut self.target, experiments).await
     }
 
     /// Checks that the texts of a run's edits are in what the target serves, before any browser
@@ -282,7 +224,7 @@ impl Invocation {
             mutant: item.mutant,
             target: &self.target,
             browsers: &self.browsers,
-            mirror: self.mirror.clone(),
+            mirror: self.supplies.mirror(),
             artefacts: &self.out.join(folder),
             headed: self.headed,
             keep: self.keep,
@@ -296,15 +238,6 @@ impl Invocation {
         record.specs.clone_from(&self.specs);
         record
     }
-}
-
-fn mirror_of(assets: &[Asset]) -> Mirror {
-    let entries = assets.iter().map(|asset| MirrorEntry {
-        url: asset.url.clone(),
-        path: asset.path.clone(),
-        media_type: asset.media_type.clone(),
-    });
-    Mirror::new(entries.collect())
 }
 
 /// The browsers that these pairs use, each once.

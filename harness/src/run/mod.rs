@@ -21,6 +21,7 @@ mod preview;
 mod record;
 mod root;
 mod scenario;
+mod supplies;
 mod walk;
 
 pub use batch::{Item, Selection, Side, base_of, changes, pair_of_runs, select_repairs};
@@ -34,3 +35,4 @@ pub use mutation::{
 pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
 pub use root::{checkout_around_here, find_root};
+pub use supplies::get_supplies;

@@ -7,25 +7,23 @@ use pep508_rs::{Requirement, VersionOrUrl};
 
 use crate::gateway::{Mirror, Preview};
 
-/// What the page will ask for and nobody here answers: addresses, and Python packages.
-/// `packages` are those that can be installed, with their versions.
-pub(super) fn lacking(
-    preview: &Preview,
-    mirror: &Mirror,
-    packages: &[(String, String)],
-) -> Vec<String> {
-    let addresses = preview.addresses.iter();
-    let addresses = addresses
-        .filter(|address| !mirror.answers(address))
-        .cloned();
-    let wanted = preview.packages.iter();
-    let wanted = wanted
-        .filter(|wanted| !is_at_hand(wanted, packages))
-        .map(|wanted| {
-            let versions = versions_of(wanted, packages);
-            format!("the Python package {wanted} in the browser{versions}")
-        });
-    addresses.chain(wanted).collect()
+/// Of the addresses that pages ask for, those that nobody here answers.
+pub(super) fn missing_addresses(asked: &[String], mirror: &Mirror) -> Vec<String> {
+    let missing = asked.iter().filter(|address| !mirror.answers(address));
+    missing.cloned().collect()
+}
+
+/// Of the Python packages that pages ask for, those that they cannot get here. `packages` are those that can be
+/// installed, with their versions.
+pub(super) fn missing_packages(wanted: &[String], packages: &[(String, String)]) -> Vec<String> {
+    let missing = wanted.iter().filter(|wanted| !is_at_hand(wanted, packages));
+    missing.cloned().collect()
+}
+
+/// The name of the package that is wanted.
+pub(super) fn name_of(wanted: &str) -> Option<String> {
+    let wanted = Requirement::<url::Url>::from_str(wanted).ok()?;
+    Some(wanted.name.to_string())
 }
 
 /// The very version of a package that the page asks for, if it asks for one: `a==1.2`.
@@ -58,27 +56,13 @@ fn is_at_hand(wanted: &str, packages: &[(String, String)]) -> bool {
     })
 }
 
-/// In which other version it is at hand, for a person.
-fn versions_of(wanted: &str, packages: &[(String, String)]) -> String {
-    let name = Requirement::<url::Url>::from_str(wanted).map(|wanted| wanted.name.to_string());
-    packages
-        .iter()
-        .find(|(known, _)| name.as_ref().is_ok_and(|name| name == known))
-        .map(|(_, version)| format!(" (at hand: {version})"))
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gateway::MirrorEntry;
 
-    fn preview(addresses: &[&str], packages: &[&str]) -> Preview {
-        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
-        Preview {
-            addresses: owned(addresses),
-            packages: owned(packages),
-        }
+    fn owned(list: &[&str]) -> Vec<String> {
+        list.iter().map(|one| (*one).to_owned()).collect()
     }
 
     #[test]
@@ -89,26 +73,23 @@ mod tests {
             media_type: "text/javascript".into(),
         }]);
         let packages = [("numpy".to_owned(), "2.0.2".to_owned())];
-        let asked = |addresses: &[&str], wanted: &[&str]| {
-            lacking(&preview(addresses, wanted), &mirror, &packages)
-        };
+        let addresses = |asked: &[&str]| missing_addresses(&owned(asked), &mirror);
         let known = "https://cdn.example/pyodide/v1/pyodide.js";
-        assert!(asked(&[known], &["numpy", "NumPy>=2", "numpy==2.0.2"]).is_empty());
         let other = "https://cdn.example/pyodide/v2/pyodide.js";
-        assert_eq!(asked(&[known, other], &[]), [other]);
-        assert_eq!(
-            asked(&[], &["numpy==1.26.4", "cogrid", "=="]),
-            [
-                "the Python package numpy==1.26.4 in the browser (at hand: 2.0.2)",
-                "the Python package cogrid in the browser",
-                "the Python package == in the browser",
-            ]
-        );
+        assert_eq!(addresses(&[known, other]), [other]);
+        let wanted = |wanted: &[&str]| missing_packages(&owned(wanted), &packages);
+        assert!(wanted(&["numpy", "NumPy>=2", "numpy==2.0.2"]).is_empty());
+        let missing = ["numpy==1.26.4", "cogrid", "=="];
+        assert_eq!(wanted(&missing), missing);
     }
 
     #[test]
     fn the_exact_version_of_a_package_is_read() {
-        let asked = |wanted: &str| exact_version(&preview(&[], &[wanted]), "multi-user-gymnasium");
+        let preview = |wanted: &str| Preview {
+            addresses: Vec::new(),
+            packages: owned(&[wanted]),
+        };
+        let asked = |wanted: &str| exact_version(&preview(wanted), "multi-user-gymnasium");
         assert_eq!(asked("multi_user_gymnasium==0.1.2"), Some("0.1.2".into()));
         assert_eq!(asked("multi-user-gymnasium>=0.1"), None);
         assert_eq!(asked("numpy==1"), None);
