@@ -2,10 +2,13 @@
 //! each. Trial names are paths, as `scene-exit/partner-dies-on-survey/chrome+firefox` and
 //! `mutants/cleanup-not-called/chrome+chrome`; filters and `--list` work as with any test.
 //!
+//! So does the guide for people who write specs (`guide/…`: what it shows is played), and the second
+//! experiment (`volley/…`), which the specs for any experiment are asked of.
+//!
 //! Of the mutants, one for each requirement is tried each time. `cargo test --test conformance --
 //! --include-ignored` tries them all, as `gymcheck run --mutant all` does, also on the other specs that must
-//! find them (`mutants/late-end-not-guarded/reuse/two-games/chrome+chrome`); on two cores that takes more
-//! than half an hour.
+//! find them (`mutants/late-end-not-guarded/reuse/two-games/chrome+chrome`), and all that can be asked of the
+//! second experiment; on two cores that takes more than half an hour.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -18,13 +21,17 @@ use gymcheck::run::{
     Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs,
     fate_of, find_root, pair_of_runs, select_repairs,
 };
-use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, SpecError, select};
+use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, PlannedRun, Spec, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal};
-use gymcheck::target::{PINNED_RELEASE, TargetName};
+use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
+
+#[path = "support/guide.rs"]
+mod guide;
 
 /// How many trials are begun at once. Most of them wait: for one of the runs that the machine can
 /// carry out at once, or for a run that another trial has begun.
@@ -42,14 +49,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TRIALS_AT_ONCE);
-    let suite = match Suite::read() {
-        Ok(suite) => Arc::new(suite),
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match trials(&suite) {
+    match trials() {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
         Err(error) => {
             eprintln!("{error}");
@@ -58,60 +58,126 @@ fn main() -> ExitCode {
     }
 }
 
-/// The specs and mutants, and the runs of this very invocation that several trials share.
-struct Suite {
-    root: PathBuf,
-    catalogue: Catalogue,
-    invocation: OnceLock<Result<Invocation, String>>,
+/// What the suites of one invocation share.
+struct Machine {
     runtime: Runtime,
     /// As many runs at once as the machine can carry out.
     jobs: Semaphore,
+}
+
+/// Specs and mutants, and the runs of this very invocation that several trials share.
+struct Suite {
+    /// What the names of its trials begin with.
+    prefix: &'static str,
+    catalogue: Catalogue,
+    /// What is served, if not each spec's own experiment.
+    experiment: Option<ExperimentName>,
+    invocation: OnceLock<Result<Invocation, String>>,
+    machine: Arc<Machine>,
     /// Runs are kept by what was played, since specs and mutants share them.
     runs: Mutex<HashMap<String, Shared>>,
+    /// Where its specs are, if not in the checkout.
+    _folder: Option<TempDir>,
 }
 
 /// A run that is carried out by the first trial that needs it; the others wait for it.
 type Shared = Arc<OnceLock<Result<Vec<RunRecord>, String>>>;
 
 impl Suite {
-    fn read() -> Result<Suite, Box<dyn std::error::Error>> {
-        let root = find_root();
+    /// The checkout's own specs and mutants.
+    fn of_checkout(machine: &Arc<Machine>) -> Result<Suite, SpecError> {
         Ok(Suite {
-            catalogue: Catalogue::read(&root)?,
-            root,
+            prefix: "",
+            catalogue: Catalogue::read(&find_root())?,
+            experiment: None,
             invocation: OnceLock::new(),
-            runtime: Runtime::new()?,
-            jobs: Semaphore::new(default_jobs().into()),
-            runs: Mutex::new(HashMap::new()),
+            machine: Arc::clone(machine),
+            runs: Mutex::default(),
+            _folder: None,
         })
+    }
+
+    /// What the reader of the guide has at its end, as a folder of one's own.
+    fn of_guide(machine: &Arc<Machine>) -> Result<Suite, SpecError> {
+        let folder = guide::folder();
+        let catalogue = Catalogue::read_with(&find_root(), Some(folder.path()))?;
+        Ok(Suite {
+            prefix: "guide/",
+            catalogue,
+            _folder: Some(folder),
+            ..Suite::of_checkout(machine)?
+        })
+    }
+
+    /// The experiment around a published environment that the specs do not know.
+    fn of_volley(machine: &Arc<Machine>) -> Result<Suite, SpecError> {
+        Ok(Suite {
+            prefix: "volley/",
+            experiment: Some(ExperimentName::Known("volley".into())),
+            ..Suite::of_checkout(machine)?
+        })
+    }
+
+    /// The specs that it runs, on their pairs.
+    fn planned(&self) -> Result<Vec<PlannedRun<'_>>, SpecError> {
+        let mut planned = select(&self.catalogue, &[], None)?;
+        if self.experiment.is_some() {
+            planned.retain(|run| run.spec.body.any_experiment);
+        }
+        Ok(planned)
+    }
+
+    /// The mutants that it tries: a folder of one's own has its own ones.
+    fn mutants(&self) -> Vec<&Mutant> {
+        let mutants = self.catalogue.mutants.iter();
+        match (&self.catalogue.own, &self.experiment) {
+            (_, Some(_)) => Vec::new(),
+            (Some(own), None) => mutants
+                .filter(|mutant| own.mutants.contains(&mutant.name))
+                .collect(),
+            (None, None) => mutants.collect(),
+        }
     }
 
     fn invocation(&self) -> Result<&Invocation, Failed> {
         self.invocation
-            .get_or_init(|| {
-                let pairs = self
-                    .catalogue
-                    .specs
-                    .values()
-                    .flat_map(|spec| &spec.body.pairs);
-                let browsers: Vec<BrowserKind> = browsers_of(pairs.copied());
-                Invocation::prepare(Wanted {
-                    catalogue: &self.catalogue,
-                    target: TargetName::Release(PINNED_RELEASE),
-                    experiment: None,
-                    without: Vec::new(),
-                    cdn: None,
-                    browsers,
-                    out: out(),
-                    runs: RUNS.into(),
-                    retries: MOST_RETRIES,
-                    headed: false,
-                    keep: false,
-                })
-                .map_err(|error| error.to_string())
-            })
+            .get_or_init(|| self.prepare())
             .as_ref()
             .map_err(Failed::from)
+    }
+
+    fn prepare(&self) -> Result<Invocation, String> {
+        let planned = self.planned().map_err(|error| error.to_string())?;
+        let browsers: Vec<BrowserKind> = browsers_of(planned.iter().map(|run| run.pair));
+        let mut invocation = Invocation::prepare(Wanted {
+            catalogue: &self.catalogue,
+            target: TargetName::Release(PINNED_RELEASE),
+            experiment: self.experiment.clone(),
+            without: Vec::new(),
+            cdn: None,
+            browsers,
+            out: self.out(),
+            runs: RUNS.into(),
+            retries: MOST_RETRIES,
+            headed: false,
+            keep: false,
+        })
+        .map_err(|error| error.to_string())?;
+        let scenarios = planned.iter().map(|run| self.scenario(run.spec));
+        let scenarios: Result<Vec<&Spec>, SpecError> = scenarios.collect();
+        let scenarios = scenarios.map_err(|error| error.to_string())?;
+        let experiments: Vec<_> = scenarios.iter().map(|spec| &spec.body.experiment).collect();
+        let looked = self.machine.runtime.block_on(invocation.look(&experiments));
+        looked.map_err(|error| error.to_string())?;
+        Ok(invocation)
+    }
+
+    /// Where the runs leave what they leave. Several invocations may run side by side: each has a folder
+    /// of its own.
+    fn out(&self) -> PathBuf {
+        let folder = format!("conformance-{}", std::process::id());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder);
+        folder.join(self.prefix.trim_end_matches('/'))
     }
 
     /// The records of a run, carried out once in this invocation.
@@ -132,9 +198,9 @@ impl Suite {
         let invocation = self.invocation()?;
         invocation.check_edits(&item.repairs, item.mutant)?;
         let title = item.title();
-        self.runtime.block_on(async {
-            let _job = self.jobs.acquire().await?;
-            let say = |step: &str| eprintln!("{title}: {step}");
+        self.machine.runtime.block_on(async {
+            let _job = self.machine.jobs.acquire().await?;
+            let say = |step: &str| eprintln!("{}{title}: {step}", self.prefix);
             let records = invocation.run(item, say).await?;
             self.judged_again(&records)?;
             Ok(records)
@@ -144,7 +210,7 @@ impl Suite {
     /// What was written down of a run must be judged as the run itself was.
     fn judged_again(&self, records: &[RunRecord]) -> Result<(), Failed> {
         for record in records.iter().filter(|record| record.broken.is_none()) {
-            let log = out().join(&record.folder).join(EVIDENCE);
+            let log = self.out().join(&record.folder).join(EVIDENCE);
             let again = judge_again(&self.catalogue, &log)?;
             let verdicts = |run: &RunRecord| -> Vec<(String, Verdict)> {
                 let checks = run.checks.iter();
@@ -159,9 +225,14 @@ impl Suite {
         Ok(())
     }
 
+    /// The spec that says what is played when this one is judged.
+    fn scenario(&self, spec: &Spec) -> Result<&Spec, SpecError> {
+        self.catalogue.spec(spec.scenario())
+    }
+
     /// The run of a spec, judged by every spec that plays the same.
     fn item(&self, spec: &str, pair: Pair) -> Result<Item<'_>, SpecError> {
-        let scenario = self.catalogue.spec(self.catalogue.spec(spec)?.scenario())?;
+        let scenario = self.scenario(self.catalogue.spec(spec)?)?;
         Ok(Item {
             scenario,
             specs: self.catalogue.judging(&scenario.name).collect(),
@@ -174,51 +245,64 @@ impl Suite {
     }
 }
 
-/// Where the runs leave what they leave. Several invocations may run side by side: each has a folder of
-/// its own.
-fn out() -> PathBuf {
-    let folder = format!("conformance-{}", std::process::id());
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder)
+fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
+    let machine = Arc::new(Machine {
+        runtime: Runtime::new()?,
+        jobs: Semaphore::new(default_jobs().into()),
+    });
+    let checkout = Arc::new(Suite::of_checkout(&machine)?);
+    let guide = Arc::new(Suite::of_guide(&machine)?);
+    let volley = Arc::new(Suite::of_volley(&machine)?);
+    if checkout.mutants().is_empty() || guide.mutants().is_empty() {
+        return Err("there are no mutants in fixtures/mutants, or none in the guide".into());
+    }
+    let mut trials = specs(&checkout, &[])?;
+    trials.extend(mutants(&checkout));
+    trials.extend(specs(&guide, &[])?);
+    trials.extend(mutants(&guide));
+    trials.extend(specs(&volley, &["walk/to-the-end"])?);
+    Ok(trials)
 }
 
-fn trials(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
-    let planned = select(&suite.catalogue, &[], None)?;
-    if suite.catalogue.mutants.is_empty() {
-        return Err(SpecError::Nothing {
-            path: suite.root.join("fixtures/mutants"),
-            kind: "mutant",
-        });
-    }
-    let specs = planned.into_iter().map(|run| {
-        let (suite, name, pair) = (Arc::clone(suite), run.spec.name.clone(), run.pair);
-        Trial::test(format!("{name}/{pair}"), move || {
-            let records = suite.run(&suite.item(&name, pair)?)?;
+/// A trial for each spec and pair. If some are named, the others are tried only when asked for.
+fn specs(suite: &Arc<Suite>, always: &[&str]) -> Result<Vec<Trial>, SpecError> {
+    let planned = suite.planned()?.into_iter();
+    let trials = planned.map(|run| {
+        let name = run.spec.name.clone();
+        let (of, pair) = (Arc::clone(suite), run.pair);
+        let rest = !always.is_empty() && !always.contains(&name.as_str());
+        Trial::test(format!("{}{name}/{pair}", suite.prefix), move || {
+            let records = of.run(&of.item(&name, pair)?)?;
             let record = records.iter().find(|record| record.spec == name);
             as_expected(record.ok_or("the spec was not judged")?)
         })
+        .with_ignored_flag(rest)
     });
+    Ok(trials.collect())
+}
+
+/// A trial for each mutant; those after the first of a requirement only when asked for.
+fn mutants(suite: &Arc<Suite>) -> Vec<Trial> {
     let mut requirements = HashSet::new();
     let mut names = HashSet::new();
-    let mutants = suite.catalogue.mutants.iter().map(move |mutant| {
+    let trials = suite.mutants().into_iter().map(|mutant| {
         let rest = !requirements.insert(mutant.requirement.as_str());
         let elsewhere = !names.insert(mutant.name.as_str());
-        let (suite, mutant) = (Arc::clone(suite), mutant.clone());
         let pair = suite.catalogue.specs[&mutant.spec].body.pairs[0];
         let place = match elsewhere {
             true => format!("{}/", mutant.spec),
             false => String::new(),
         };
-        Trial::test(
-            format!("mutants/{}/{place}{pair}", mutant.name),
-            move || {
-                let (base, mutated) = pair_of_runs(&suite.catalogue, &mutant, pair, 1)?;
-                let base = suite.run(&base)?;
-                killed(&mutant, &base, &suite.run(&mutated)?)
-            },
-        )
+        let name = format!("{}mutants/{}/{place}{pair}", suite.prefix, mutant.name);
+        let (of, mutant) = (Arc::clone(suite), mutant.clone());
+        Trial::test(name, move || {
+            let (base, mutated) = pair_of_runs(&of.catalogue, &mutant, pair, 1)?;
+            let base = of.run(&base)?;
+            killed(&mutant, &base, &of.run(&mutated)?)
+        })
         .with_ignored_flag(rest)
     });
-    Ok(specs.chain(mutants).collect())
+    trials.collect()
 }
 
 /// Undecided is not a pass, and not ignored.
