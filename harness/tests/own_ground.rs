@@ -257,6 +257,26 @@ fn an_environment_that_fails_in_the_browser_is_told_with_its_traceback() {
 }
 
 #[test]
+#[ignore = "it waits for as long as a page may take to load: four minutes"]
+fn a_game_that_nobody_can_start_is_told_with_what_the_page_says() {
+    let study = Study::new();
+    study.edit(
+        "duet/experiment.py",
+        "<p>Press start to find your partner.</p>",
+        "<p>Wait until you are called.</p><style>#startButton { display: none !important; }</style>",
+    );
+    let output = study.gymcheck(&["walk", "--experiment", &study.command("{port}")]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = said(&output);
+    assert!(
+        said.contains("for a #startButton that can be pressed: it is hidden; the page says: "),
+        "{said}"
+    );
+    assert!(said.contains("Wait until you are called."), "{said}");
+    assert!(said.contains("| server: "), "{said}");
+}
+
+#[test]
 fn an_own_experiment_is_walked_to_its_end_and_judged() {
     let study = Study::new();
     let output = study.gymcheck(&["walk", "--experiment", &study.command("{port}")]);

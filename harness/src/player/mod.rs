@@ -60,6 +60,12 @@ impl From<StageError> for PlayerError {
 /// How Pyodide names an error that Python code raised.
 const PYTHON_ERROR: &str = "PythonError";
 
+/// What a person can read in a page.
+const PAGE_TEXT: &str = "return document.body ? document.body.innerText : ''";
+
+/// How much of it is told, in characters.
+const LONGEST_TEXT: usize = 300;
+
 /// One of the two people.
 #[derive(Clone)]
 pub struct Player {
@@ -316,35 +322,68 @@ impl Player {
     }
 
     async fn click_within(&self, within: Duration, selector: &str) -> Result<(), PlayerError> {
-        let enabled = format!("{selector}:not([disabled])");
-        let find = format!("find {selector}, enabled and shown,");
         // A search that is under way may take longer than there is time.
-        let element = self
+        let found = self
             .within(
                 within + deadline::COMMAND,
-                &find,
-                self.shown(&enabled, within),
+                &format!("find {selector}"),
+                self.shown(&format!("{selector}:not([disabled])"), within),
             )
             .await?;
+        let Some(element) = found else {
+            return Err(self.cannot_press(selector, within).await);
+        };
         self.act(&format!("click {selector}"), Value::Null);
         self.command(&format!("click {selector}"), element.click())
             .await
     }
 
-    /// Waits until an element is there and can be seen.
-    async fn shown(&self, selector: &str, within: Duration) -> Result<Element, CmdError> {
+    /// Waits until an element is there and can be seen; `None` if that does not come to be.
+    async fn shown(&self, selector: &str, within: Duration) -> Result<Option<Element>, CmdError> {
         const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
         let end = Instant::now() + within;
         while Instant::now() < end {
             for element in self.client.find_all(Locator::Css(selector)).await? {
                 // The page may have taken it away in the meantime.
                 if element.is_displayed().await.unwrap_or(false) {
-                    return Ok(element);
+                    return Ok(Some(element));
                 }
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        Err(CmdError::WaitTimeout)
+        Ok(None)
+    }
+
+    /// Why a person could not press a control, and what the page says to that person.
+    async fn cannot_press(&self, selector: &str, within: Duration) -> PlayerError {
+        let look = async {
+            let all = self.client.find_all(Locator::Css(selector)).await?;
+            let mut state = if all.is_empty() {
+                "none is there"
+            } else {
+                "it is hidden"
+            };
+            for element in all {
+                if element.is_displayed().await.unwrap_or(false) {
+                    state = "it is disabled";
+                }
+            }
+            let text = self.client.execute(PAGE_TEXT, Vec::new()).await?;
+            Ok((state, text))
+        };
+        let (state, text) = match self.command(&format!("look at {selector}"), look).await {
+            Ok(seen) => seen,
+            Err(error) => return error,
+        };
+        let text = text.as_str().unwrap_or_default();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let text: String = words.join(" ").chars().take(LONGEST_TEXT).collect();
+        PlayerError::Missed(format!(
+            "the {} waited {} s for a {selector} that can be pressed: {state}; the page says: {}",
+            self.name,
+            within.as_secs(),
+            if text.is_empty() { "nothing" } else { &text },
+        ))
     }
 
     /// Says in the evidence what this player does.
@@ -391,16 +430,15 @@ impl Player {
     /// What a failed command means: the page may not let the player act, which is the target's
     /// doing; all else is the harness's own world.
     fn command_failed(&self, what: &str, error: &CmdError) -> PlayerError {
-        let by_the_page = matches!(error, CmdError::WaitTimeout)
-            || matches!(error, CmdError::Standard(error) if matches!(
-                error.error,
-                ErrorStatus::ElementClickIntercepted
-                    | ErrorStatus::ElementNotInteractable
-                    | ErrorStatus::NoSuchElement
-                    | ErrorStatus::StaleElementReference
-                    | ErrorStatus::InvalidElementState
-                    | ErrorStatus::UnexpectedAlertOpen
-            ));
+        let by_the_page = matches!(error, CmdError::Standard(error) if matches!(
+            error.error,
+            ErrorStatus::ElementClickIntercepted
+                | ErrorStatus::ElementNotInteractable
+                | ErrorStatus::NoSuchElement
+                | ErrorStatus::StaleElementReference
+                | ErrorStatus::InvalidElementState
+                | ErrorStatus::UnexpectedAlertOpen
+        ));
         // Drivers add lines about themselves.
         let said = error.to_string();
         let said = said.lines().next().unwrap_or_default();

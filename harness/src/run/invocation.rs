@@ -76,7 +76,9 @@ impl Invocation {
         let in_use = home.in_use()?;
         let experiments = wanted.catalogue.root.join("fixtures/experiments");
         let instead = wanted.experiment.as_ref();
-        let target = provision::target(&home, &wanted.target, instead, &experiments)?;
+        let mut target = provision::target(&home, &wanted.target, instead, &experiments)?;
+        target.facts.without.clone_from(&wanted.without);
+        target.facts.from_public_hosts = wanted.cdn.is_some();
         let is_as_locked = wanted.cdn.is_none() && wanted.without.is_empty();
         let supplies = Supplies::at_hand(home.clone(), &wanted.without, wanted.cdn)?;
         let mut browsers = BTreeMap::new();

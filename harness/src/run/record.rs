@@ -132,7 +132,15 @@ impl RunRecord {
             Some(_) | None => format!(" --target {}", quoted(folder.unwrap_or(&self.target))),
         };
         let experiment = experiment.map(|name| format!(" --experiment {}", quoted(name)));
-        target + &experiment.unwrap_or_default()
+        let without = facts.iter().flat_map(|facts| &facts.without);
+        let without: String = without
+            .map(|name| format!(" --without {}", quoted(name)))
+            .collect();
+        let assets = match facts {
+            Some(facts) if facts.from_public_hosts => " --assets cdn",
+            Some(_) | None => "",
+        };
+        target + &experiment.unwrap_or_default() + &without + assets
     }
 
     /// Whether anything about it is not as expected. A broken run decided nothing.
@@ -168,6 +176,25 @@ mod tests {
         assert_eq!(
             run(Some("m")).again(&[]),
             "gymcheck run --mutant m --specs '/home/me/my specs' --target mug@1 --pairs chrome+chrome"
+        );
+    }
+
+    #[test]
+    fn the_command_that_plays_it_again_supplies_the_page_as_before() {
+        let run: RunRecord = serde_json::from_value(serde_json::json!({
+            "spec": "a/b", "pair": "chrome+chrome", "target": "python study.py", "verdict": "pass",
+            "expected": "pass", "attempts": 1, "folder": "f", "seconds": 1.0, "checks": [],
+        }))
+        .expect("a record");
+        let target = TargetFacts {
+            without: vec!["opencv-python".into()],
+            from_public_hosts: true,
+            ..TargetFacts::of_command("python study.py")
+        };
+        assert_eq!(
+            run.again(&[target]),
+            "gymcheck run a/b --experiment 'python study.py' --without opencv-python --assets cdn \
+             --pairs chrome+chrome"
         );
     }
 }

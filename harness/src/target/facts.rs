@@ -33,6 +33,17 @@ pub struct TargetFacts {
     /// The address of a server that was running already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Python packages that its page asks for and that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// Whether public hosts were asked for what was not at hand, instead of the registries.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub from_public_hosts: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl TargetFacts {
@@ -47,6 +58,8 @@ impl TargetFacts {
             dirty: None,
             experiment: None,
             address: None,
+            without: Vec::new(),
+            from_public_hosts: false,
         }
     }
 
