@@ -169,6 +169,23 @@ fn an_experiment_without_a_form_is_asked_all_else() {
     assert_eq!(account, "the experiment has no such thing");
 }
 
+/// A rule is set by a step; where the experiment ran out before it, nothing that came earlier needs it.
+#[test]
+fn a_rule_of_a_step_that_was_not_reached_is_not_missed() {
+    let log = served(&recorded("good"));
+    let cut = not_offered_at(&log, index_of("answers"));
+    let mut spec = headline();
+    let later = r#"hold = { as = "later", player = "partner", direction = "to-server", event = "join_game" }"#;
+    spec.body.steps.push(toml::from_str(later).expect("a step"));
+    let played = |log: &Log| judge(&spec, log).checks[1].verdict;
+    assert_eq!(played(&cut), Verdict::Pass);
+    assert_eq!(
+        played(&log),
+        Verdict::Vacuous,
+        "it was set, and never fired"
+    );
+}
+
 #[test]
 fn an_experiment_without_a_game_for_two_can_be_asked_nothing() {
     let log = served(&recorded("good"));

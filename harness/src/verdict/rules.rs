@@ -6,9 +6,12 @@ use super::{Stimulus, Verdict};
 use crate::evidence::{Fact, Log, StepPhase};
 use crate::spec::{HoldRule, Spec, Step};
 
-/// What each rule of a spec has done, as something that had to happen.
+/// What each rule of a spec has done, as something that had to happen. Where the experiment had not what a
+/// step needs, the rules from there on were never set: what came before owes them nothing.
 pub(super) fn firings(spec: &Spec, log: &Log) -> Vec<Firing> {
-    let steps = spec.body.steps.iter().enumerate();
+    let end = log.not_offered().map(|(_, step)| step.index);
+    let taken = end.unwrap_or(spec.body.steps.len());
+    let steps = spec.body.steps.iter().enumerate().take(taken);
     let firings = steps.filter_map(|(index, step)| {
         let rule = step.rule()?;
         let fired = log.events().iter().filter(|event| {
