@@ -410,7 +410,7 @@ pub struct RuleFact {
 pub enum RuleEffect {
     /// It holds the event, and everything behind it but Engine.IO's ping and pong.
     Held,
-    /// It had nothing to hold: the event came after the one that it was to come after.
+    /// It had nothing to hold: the event came after the one, or after the release, that it was to come after.
     InOrder,
     /// It holds the event for a set time, and everything behind it.
     Delayed,

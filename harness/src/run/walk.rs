@@ -133,6 +133,7 @@ impl Scenario {
         if self.is_unknown() {
             let walking = names.iter().map(|name| self.walk_to_game(*name));
             futures_util::future::try_join_all(walking).await?;
+            self.can_meet(names)?;
         }
         for name in names {
             let label = self.current_game(*name)?.number.before();
@@ -140,6 +141,24 @@ impl Scenario {
         }
         let starting = names.iter().map(|name| self.player(*name).start());
         futures_util::future::try_join_all(starting).await?;
+        Ok(())
+    }
+
+    /// Whether players stand before the same game: a target matches those who do. Some experiments draw each
+    /// participant's games by lot.
+    fn can_meet(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        let mut before: Option<(PlayerName, String)> = None;
+        for name in names {
+            let game = self.current_game(*name)?.scene;
+            if let Some((other, theirs)) = before.filter(|(_, theirs)| *theirs != game) {
+                return Err(PlayerError::Missed(format!(
+                    "the target sent the {other} to the game `{theirs}` and the {name} to `{game}`, where they \
+                     cannot meet: the experiment draws games for each participant alone; let it draw one for \
+                     both, or run again until they are the same"
+                )));
+            }
+            before = Some((*name, game));
+        }
         Ok(())
     }
 

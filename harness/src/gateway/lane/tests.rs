@@ -286,6 +286,17 @@ fn a_hold_that_has_nothing_to_wait_for_any_more_says_that_the_order_is_as_wanted
     assert_eq!(bench.effects(), [("order".into(), RuleEffect::InOrder)]);
 }
 
+#[test]
+fn a_hold_that_is_released_before_its_event_comes_says_that_the_order_is_as_wanted() {
+    let mut bench = Bench::new();
+    bench.set("stays", "a", Fault::Hold { until: None });
+    bench.release("stays");
+    assert!(bench.effects().is_empty());
+    bench.events(&["b", "a", "a"]);
+    assert_eq!(names(&mut bench), ["b", "a", "a"]);
+    assert_eq!(bench.effects(), [("stays".into(), RuleEffect::InOrder)]);
+}
+
 #[tokio::test]
 async fn a_delayed_event_waits_once_with_all_behind_it() {
     let mut bench = Bench::new();

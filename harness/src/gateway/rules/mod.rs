@@ -64,8 +64,15 @@ impl Rules {
         });
     }
 
-    /// Takes a rule out of force. False if there is none of that name.
+    /// Takes a rule out of force. A hold that has kept nothing so far has only to see its event come after
+    /// this. False if there is none of that name.
     pub(super) fn release(&self, name: &str) -> bool {
+        for set in self.rules().iter_mut() {
+            if set.rule.name == name && matches!(set.rule.fault, Fault::Hold { .. }) && !set.spent {
+                set.overdue = true;
+                return true;
+            }
+        }
         self.remove(|set| set.rule.name == name)
     }
 
