@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::Log;
-use gymcheck::report::{Results, defects, judge_again};
+use gymcheck::report::{RepeatedCheck, Results, defects, judge_again, repeated_with_partings};
 use gymcheck::run::{compare, equivalents, fate_of, find_root};
 use gymcheck::spec::Catalogue;
 use schemars::generate::SchemaSettings;
@@ -66,6 +66,13 @@ fn results() -> Value {
         }
         run.mutant = None;
     }
+    results.repeated = repeated_with_partings(&results.runs, &root);
+    let is_apart = |check: &RepeatedCheck| {
+        let apart = check.apart.as_ref();
+        apart.is_some_and(|apart| apart.parting.is_some())
+    };
+    let mut repeated = results.repeated.iter().flat_map(|one| &one.checks);
+    assert!(repeated.any(is_apart));
     results.defects = defects(&results.runs, &results.targets);
     results.explain(&catalogue);
     assert!(!results.defects.is_empty() && !results.mutants.is_empty());
@@ -95,6 +102,7 @@ fn what_is_written_is_valid_and_what_is_not_written_is_not() {
         ("/runs/0/verdict", json!("green")),
         ("/runs/0/checks/0/oracles", json!("none")),
         ("/mutants/0/fate", json!("unknown")),
+        ("/repeated/0/whole/decided", json!("all")),
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(place).expect("it is there") = value;

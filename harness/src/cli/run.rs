@@ -7,7 +7,7 @@ use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
     AGAINST, ExitStatus, Loudness, Progress, RUNS, Results, defects, make_room, print_results,
-    tell_hosted_ci, write_reports, write_results,
+    repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
@@ -96,7 +96,10 @@ pub(super) struct RunArguments {
     /// free (2 GiB for each) allow
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
-    /// Carry every run out this many times
+    /// Carry every run out this many times, and say how steady each verdict is: how often another one came,
+    /// and below which rate that lies with 95 % confidence (ten equal ones show no more than "below 26 %").
+    /// Where they differ, the check is `unstable`, which is never a pass, and the place is told where the
+    /// evidence of two such runs parts
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Carry a broken run out again, this many times at most (0 to 2); never one that failed
@@ -236,6 +239,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
     }
+    results.repeated = repeated_with_partings(&results.runs, &arguments.out);
     results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out)?;
     print_results(&results, &reports, &arguments.out, loudness);
@@ -333,6 +337,7 @@ fn put_together(
     }
     results.unfinished = finished.iter().any(Option::is_none);
     results.defects = defects(&results.runs, &results.targets);
+    results.repeated = repeated(&results.runs);
     results
 }
 

@@ -3,6 +3,7 @@
 //! A run writes its evidence with a [`Recorder`]; verdicts are a pure function of the [`Log`] that
 //! results. The log is JSON Lines: a [`Header`] first, then one [`Event`] a line.
 
+mod course;
 mod fact;
 mod games;
 mod log;
@@ -10,6 +11,7 @@ mod paths;
 mod recorder;
 mod scenes;
 
+pub use course::{Chance, Course, Moment, Parting, Sight};
 pub use fact::*;
 pub use games::GameScene;
 pub use log::{Damage, EVIDENCE, Header, Log, LogError};

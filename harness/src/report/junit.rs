@@ -15,6 +15,7 @@ use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::results::Results;
+use super::told::of_repeated;
 use crate::run::{Change, Fate, RunRecord, changes};
 use crate::verdict::{CheckResult, Says, Verdict};
 
@@ -41,6 +42,10 @@ fn report(results: &Results) -> Report {
     }
     if results.runs.is_empty() || results.unfinished {
         report.add_test_suite(unfinished(results));
+    }
+    let unstable = unstable(results);
+    if !unstable.test_cases.is_empty() {
+        report.add_test_suite(unstable);
     }
     if !results.mutants.is_empty() {
         report.add_test_suite(mutants(results));
@@ -286,6 +291,19 @@ fn findings(check: &CheckResult) -> Vec<String> {
     stimuli.chain(oracles).collect()
 }
 
+/// What did not always decide the same.
+fn unstable(results: &Results) -> TestSuite {
+    let mut suite = TestSuite::new("repetitions");
+    let mut names = Names::default();
+    for told in of_repeated(results) {
+        let status = non_success(NonSuccessKind::Failure, "unstable", &told.account, "");
+        let mut case = TestCase::new(names.unique(told.title), status);
+        case.set_classname("repetitions");
+        suite.add_test_case(case);
+    }
+    suite
+}
+
 fn mutants(results: &Results) -> TestSuite {
     let mut suite = TestSuite::new("mutants");
     let mut names = Names::default();
@@ -338,6 +356,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::report::repeated::repeated;
     use crate::report::samples::{ALL, facts, run_on};
     use crate::report::{ExitStatus, junit_schema};
 
@@ -416,6 +435,14 @@ mod tests {
                 assert_eq!(is_pass, is_plain_pass, "{what}");
             }
         }
+        let mut results = Results::new(Vec::new());
+        results.runs = vec![
+            run(Verdict::Pass, Verdict::Pass),
+            run(Verdict::NotApplicable, Verdict::NotApplicable),
+        ];
+        assert!(!assert_agrees(&results, "as expected").contains_key("failure"));
+        results.repeated = repeated(&results.runs);
+        assert!(assert_agrees(&results, "unstable").contains_key("failure"));
         let mut results = Results::new(Vec::new());
         assert!(assert_agrees(&results, "nothing").contains_key("error"));
         results.runs.push(run(Verdict::Pass, Verdict::Pass));

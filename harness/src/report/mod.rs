@@ -10,6 +10,7 @@ mod junit;
 mod junit_schema;
 mod matrix;
 mod rejudge;
+mod repeated;
 mod results;
 #[cfg(test)]
 mod samples;
@@ -26,6 +27,7 @@ pub use files::{
 };
 pub use hosted::tell_hosted_ci;
 pub use rejudge::{Judged, RejudgeError, judge_again, logs_below, results_again, tested};
+pub use repeated::{Apart, Repeated, RepeatedCheck, Which, repeated, repeated_with_partings};
 pub use results::{ExitStatus, Results};
 pub use share::{Packed, ShareError, Shown, share};
 pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::defects::defects;
 use super::files::SIDES;
+use super::repeated::repeated_with_partings;
 use super::results::Results;
 use crate::evidence::{EVIDENCE, Log, LogError};
 use crate::run::{RunRecord, fate_of, record};
@@ -162,6 +163,7 @@ pub fn results_again(
         .flat_map(|(_, records)| records)
         .collect();
     results.defects = defects(&results.runs, &results.targets);
+    results.repeated = repeated_with_partings(&results.runs, out);
     results.explain(catalogue);
     Ok((results, troubles))
 }

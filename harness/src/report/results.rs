@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defects::Defect;
+use super::repeated::Repeated;
 use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
 use crate::spec::Catalogue;
 use crate::target::TargetFacts;
@@ -41,6 +42,9 @@ pub struct Results {
     pub defects: Vec<Defect>,
     /// Each run.
     pub runs: Vec<RunRecord>,
+    /// What was carried out several times: how steady the verdicts are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeated: Vec<Repeated>,
     /// Each mutant that was tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutants: Vec<MutantRecord>,
@@ -88,6 +92,7 @@ impl Results {
             differences: Vec::new(),
             defects: Vec::new(),
             runs: Vec::new(),
+            repeated: Vec::new(),
             mutants: Vec::new(),
             equivalents: Vec::new(),
         }
@@ -116,10 +121,22 @@ impl Results {
     /// surprise.
     #[must_use]
     pub fn is_measure(&self, run: &RunRecord) -> bool {
+        self.is_name_of_measure(&run.target)
+    }
+
+    fn is_name_of_measure(&self, target: &str) -> bool {
         match self.targets.as_slice() {
-            [first, second] => first.name != second.name && first.name == run.target,
+            [first, second] => first.name != second.name && first.name == target,
             _ => false,
         }
+    }
+
+    /// What was carried out several times, is judged for itself, and did not always decide the same.
+    pub fn unstable(&self) -> impl Iterator<Item = &Repeated> {
+        let counts =
+            |one: &&Repeated| one.mutant.is_none() && !self.is_name_of_measure(&one.target);
+        let all = self.repeated.iter().filter(counts);
+        all.filter(|one| one.unstable().next().is_some())
     }
 
     /// How the call ends. What is known about the target weighs more than what is not known: with
@@ -134,6 +151,8 @@ impl Results {
             .differences
             .iter()
             .any(|difference| difference.change == Change::Worse);
+        // Nobody expects of a target that it is now this and now that.
+        unexpected |= self.unstable().next().is_some();
         for run in self.runs.iter().filter(|run| run.mutant.is_none()) {
             match run.verdict {
                 Verdict::Broken => broken = true,

@@ -3,8 +3,9 @@
 use super::defects::Defect;
 use super::html::answer::sentence;
 use super::matrix::{Count, Matrix};
+use super::repeated::steady;
 use super::results::Results;
-use super::told::{Told, of_differences, of_mutants, of_runs, shortened};
+use super::told::{Told, of_differences, of_mutants, of_repeated, of_runs, shortened};
 use crate::run::{Change, Fate};
 
 /// How many things a list names before it counts the rest: a hosted CI refuses a summary of more than
@@ -18,6 +19,8 @@ pub(super) fn summary(results: &Results) -> String {
         heading(results),
         differences(results),
         matrix(results),
+        section("Unstable", &of_repeated(results)),
+        repetitions(results),
         section("Not as expected", &of_runs(results)),
         mutants(results),
         defects(&results.defects),
@@ -104,6 +107,17 @@ fn counted(count: &Count) -> String {
         (true, _) => format!("{times} {verdict}, known"),
         (false, true) => format!("**{times} {verdict}, unexpected**"),
         (false, false) => format!("{times} {verdict}"),
+    }
+}
+
+/// What is steady of all that was carried out several times.
+fn repetitions(results: &Results) -> String {
+    let steady = steady(&results.repeated);
+    let items = steady.iter().map(|says| format!("- {}\n", escaped(says)));
+    let items = items_of(items.collect());
+    match items.is_empty() {
+        true => String::new(),
+        false => format!("### Steady\n{items}"),
     }
 }
 
@@ -198,6 +212,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::report::repeated::repeated;
     use crate::report::samples::facts;
     use crate::verdict::Verdict;
 
@@ -252,6 +267,28 @@ pub(super) mod tests {
 
         To see what happened, open `report.html` in a browser; it needs nothing else. It lies in the folder of `--out`, beside `results.json`; of a hosted CI it is in the job's artifacts, if the workflow keeps that folder. Each run has the command there that plays it again.
         ");
+    }
+
+    #[test]
+    fn what_did_not_always_decide_the_same_is_told_with_its_rate() {
+        let mut results = results(3, Verdict::Fail);
+        for run in &mut results.runs {
+            run.spec = "a/b".to_owned();
+        }
+        results.repeated = repeated(&results.runs);
+        let steady = "### Steady\n\n- 1 check says the same 3 of 3 times: another verdict comes in below \
+                      64 % of runs, with 95 % confidence\n";
+        assert!(summary(&results).contains(steady), "{}", summary(&results));
+        results.runs[1].checks[0].verdict = Verdict::Pass;
+        results.repeated = repeated(&results.runs);
+        let unstable = "### Unstable\n\n- **unstable: P2P-01 c of a/b on chrome+chrome**: 2 fail, 1 pass \
+                        of 3: another verdict in 33 % of runs, below 87 % with 95 % confidence\n";
+        assert!(
+            summary(&results).contains(unstable),
+            "{}",
+            summary(&results)
+        );
+        assert!(!summary(&results).contains("### Steady"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::account::{account, one_line};
 use super::defects::Defect;
 use super::files::Reports;
+use super::repeated::{Repeated, steady};
 use super::results::Results;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, changes};
 use crate::verdict::{CheckResult, Verdict};
@@ -131,6 +132,7 @@ pub fn print_results(results: &Results, reports: &Reports, out: &Path, loudness:
             anstream::print!("{}", known_defects(&results.defects, out));
         }
     }
+    anstream::print!("{}", repetitions(&results.repeated, loudness));
     for run in results
         .runs
         .iter()
@@ -221,6 +223,37 @@ fn table(results: &Results, loudness: Loudness) -> String {
     text
 }
 
+/// How steady the verdicts are of what was carried out several times: whatever is unstable, and how much
+/// is not.
+fn repetitions(repeated: &[Repeated], loudness: Loudness) -> String {
+    let mut text = String::new();
+    for one in repeated {
+        for (name, steadiness, apart) in one.unstable() {
+            let (place, account) = (one.place(), steadiness.account());
+            let _ = writeln!(
+                text,
+                "  {YELLOW}unstable{RESET}  {name} of {place} ({})\n      {account}",
+                one.target
+            );
+            if let Some(apart) = apart {
+                let _ = writeln!(text, "      {}", one_line(&apart.account()));
+            }
+        }
+    }
+    match loudness {
+        Loudness::Quiet => {}
+        Loudness::Normal | Loudness::Verbose => {
+            for says in steady(repeated) {
+                let _ = writeln!(text, "  steady    {says}");
+            }
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("\nrepetitions:\n{text}"),
+    }
+}
+
 /// How wide the column of verdicts is: `not applicable` is rare, and long.
 #[must_use]
 pub fn width_of_verdicts(runs: &[RunRecord]) -> usize {
@@ -288,4 +321,34 @@ fn coloured(verdict: Verdict, width: usize) -> String {
         Verdict::Vacuous | Verdict::Broken | Verdict::Unstable | Verdict::NotApplicable => YELLOW,
     };
     format!("{colour}{verdict:<width$}{RESET}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::repeated::repeated;
+    use crate::report::samples::run_on;
+
+    #[test]
+    fn repetitions_say_what_is_unstable_and_how_much_ten_equal_verdicts_show() {
+        let of = |verdicts: &[Verdict]| {
+            let runs = verdicts.iter();
+            let runs = runs.map(|verdict| run_on("mug@1", *verdict, Verdict::Pass));
+            repeated(&runs.collect::<Vec<RunRecord>>())
+        };
+        let steady = of(&[Verdict::Pass; 10]);
+        assert_eq!(
+            repetitions(&steady, Loudness::Normal),
+            "\nrepetitions:\n  steady    1 check says the same 10 of 10 times: another verdict comes in \
+             below 26 % of runs, with 95 % confidence\n"
+        );
+        assert_eq!(repetitions(&steady, Loudness::Quiet), "");
+        assert_eq!(repetitions(&of(&[Verdict::Pass]), Loudness::Verbose), "");
+        let differs = repetitions(&of(&[Verdict::Pass, Verdict::Fail]), Loudness::Quiet);
+        assert!(
+            differs.contains("P2P-01 c of a/b on chrome+chrome (mug@1)"),
+            "{differs}"
+        );
+        assert!(differs.contains("1 pass, 1 fail of 2"), "{differs}");
+    }
 }

@@ -18,7 +18,8 @@ pub(super) struct Told {
 
 /// All of it, what is known of the target before what is not known.
 pub(super) fn told(results: &Results) -> Vec<Told> {
-    let mut all = of_runs(results);
+    let mut all = of_repeated(results);
+    all.extend(of_runs(results));
     all.extend(of_mutants(results));
     all.extend(of_differences(results));
     all
@@ -91,6 +92,24 @@ fn place(results: &Results, run: &RunRecord) -> String {
     format!("{} on {}{target}", run.spec, run.pair)
 }
 
+/// What did not always decide the same, and where the runs part.
+pub(super) fn of_repeated(results: &Results) -> Vec<Told> {
+    let told = results.unstable().flat_map(|one| {
+        let place = match results.targets.len() {
+            0 | 1 => one.place(),
+            _ => format!("{}, {}", one.place(), one.target),
+        };
+        one.unstable().map(move |(name, steadiness, apart)| Told {
+            title: format!("unstable: {name} of {place}"),
+            account: match apart {
+                Some(apart) => format!("{}; {}", steadiness.account(), apart.account()),
+                None => steadiness.account(),
+            },
+        })
+    });
+    told.collect()
+}
+
 /// The mutants that are not killed.
 pub(super) fn of_mutants(results: &Results) -> Vec<Told> {
     let all = results.mutants.iter();
@@ -131,6 +150,7 @@ mod tests {
     use super::*;
     use crate::report::ExitStatus;
     use crate::report::html::answer::sentence;
+    use crate::report::repeated::repeated;
     use crate::report::samples::{ALL, facts, run_on as run};
 
     fn assert_agrees(results: &Results) {
@@ -162,6 +182,60 @@ mod tests {
                 assert_agrees(&results);
             }
         }
+    }
+
+    #[test]
+    fn what_did_not_always_decide_the_same_is_told_even_where_each_run_was_expected() {
+        use Verdict::{Broken, Fail, NotApplicable, Pass, Unstable};
+        let results = |runs: &[(Verdict, Verdict)]| {
+            let mut results = Results::new(vec![facts("mug@1")]);
+            let runs = runs
+                .iter()
+                .map(|(verdict, expected)| run("mug@1", *verdict, *expected));
+            results.runs = runs.collect();
+            results.repeated = repeated(&results.runs);
+            assert_agrees(&results);
+            results
+        };
+        let both = results(&[(Pass, Pass), (NotApplicable, NotApplicable)]);
+        assert_eq!(both.exit_status(), ExitStatus::Unexpected);
+        assert_eq!(sentence(&both), "1 unstable verdict");
+        assert_eq!(
+            told(&both)[0].title,
+            "unstable: P2P-01 c of a/b on chrome+chrome"
+        );
+        assert_eq!(
+            told(&both)[0].account,
+            "1 pass, 1 not applicable of 2: another verdict in 50 % of runs, below 98 % with 95 % \
+             confidence"
+        );
+        assert_eq!(both.repeated[0].checks[0].steadiness.verdict, Unstable);
+        assert_eq!(
+            results(&[(Fail, Fail), (Fail, Fail)]).exit_status(),
+            ExitStatus::AsExpected
+        );
+        // What is broken is no other verdict.
+        let broken = results(&[(Pass, Pass), (Broken, Pass), (Pass, Pass)]);
+        assert_eq!(broken.exit_status(), ExitStatus::Broken);
+        assert_eq!(broken.unstable().count(), 0);
+    }
+
+    #[test]
+    fn what_is_unstable_on_the_target_that_another_one_is_compared_with_counts_not() {
+        let mut results = Results::new(vec![facts("mug@1"), facts("mug@2")]);
+        for verdict in [Verdict::Pass, Verdict::Fail] {
+            results.runs.push(run("mug@1", verdict, Verdict::Pass));
+            results
+                .runs
+                .push(run("mug@2", Verdict::Pass, Verdict::Pass));
+        }
+        results.repeated = repeated(&results.runs);
+        assert_eq!(results.repeated.len(), 2);
+        assert_agrees(&results);
+        assert_eq!(results.exit_status(), ExitStatus::AsExpected);
+        results.targets.swap(0, 1);
+        assert_agrees(&results);
+        assert_eq!(results.exit_status(), ExitStatus::Unexpected);
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod rules;
 mod same_equipment;
 mod scene_order;
 mod server_forgets;
+mod steadiness;
 mod told_or_carried_on;
 
 use std::borrow::Cow;
@@ -37,6 +38,8 @@ use std::fmt;
 pub use counts_steady::Counts;
 pub use expectations::expect;
 pub use explain::{EXPLANATIONS, Explanation, explain};
+pub(crate) use steadiness::percent;
+pub use steadiness::{Steadiness, Tally, upper_bound};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

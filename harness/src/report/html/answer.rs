@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::{Interest, interest};
 use crate::report::defects::Defect;
 use crate::report::matrix::{Count, Matrix};
+use crate::report::repeated::{Apart, steady};
 use crate::report::results::{ExitStatus, Results};
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord};
 use crate::verdict::{CheckResult, Verdict};
@@ -58,7 +59,10 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
         .iter()
         .filter(|one| one.change == Change::Worse)
         .count();
+    let unstable = results.unstable();
+    let unstable = unstable.map(|one| one.unstable().count()).sum();
     let parts = [
+        (unstable, "unstable verdict", "unstable verdicts"),
         (unexpected, "unexpected verdict", "unexpected verdicts"),
         (worse, "check got worse", "checks got worse"),
         (
@@ -123,6 +127,7 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
                 @if results.unfinished { " · broken off before all runs were carried out" }
             }
         }
+        (unstable(results))
         (unexpected(results, order))
         (broken(results, order))
         (survivors(&results.mutants))
@@ -130,7 +135,73 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
         (matrix(results))
         (known_defects(&results.defects))
         (kill_matrix(results))
+        (repetitions(results))
         (runs_head(results))
+    }
+}
+
+/// What did not always decide the same, and where two runs that differ part.
+fn unstable(results: &Results) -> Markup {
+    let is_any = results.unstable().next().is_some();
+    html! {
+        @if is_any {
+            section {
+                h2 { "Unstable: the same runs did not always decide the same" }
+                @for one in results.unstable() {
+                    @for (name, steadiness, parted) in one.unstable() {
+                        article.card {
+                            h3 { (badge(Verdict::Unstable)) " " (name) }
+                            dl {
+                                dt { "verdicts" } dd { (steadiness.account()) }
+                                @if let Some(parted) = parted { (apart(results, parted)) }
+                            }
+                            p.where { (one.place()) " (" (one.target) ")" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn apart(results: &Results, apart: &Apart) -> Markup {
+    let both = [&apart.one, &apart.other];
+    html! {
+        dt { "where they part" } dd { (apart.account()) }
+        dt { "runs" }
+        dd { @for which in both {
+            @match results.runs.iter().position(|run| run.folder == which.folder) {
+                Some(index) => a href={ "#run-" (index) } { "time " (which.repetition) },
+                None => code { (which.folder.display()) },
+            }
+            " " (badge(which.verdict)) " "
+        } }
+    }
+}
+
+/// How steady each verdict is, of all that was carried out several times.
+fn repetitions(results: &Results) -> Markup {
+    html! {
+        @if !results.repeated.is_empty() {
+            section {
+                h2 { "Repetitions" }
+                @for says in steady(&results.repeated) { p { (says) "." } }
+                details.card {
+                    summary { "How steady each verdict is" }
+                    div.scroll { table {
+                        thead { tr { th { "verdict" } th { "check" } th { "where" } th { "how steady" } } }
+                        tbody { @for one in &results.repeated { @for check in &one.checks {
+                            tr {
+                                td { (badge(check.steadiness.verdict)) }
+                                td { (check.requirement) " " code { (check.check) } }
+                                td { (one.place()) " (" (one.target) ")" }
+                                td { (check.steadiness.account()) }
+                            }
+                        } } }
+                    } }
+                }
+            }
+        }
     }
 }
 
