@@ -1042,7 +1042,8 @@ pub struct InstantFact {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct BrokenFact {
-    /// What failed: `server`, `driver`, `browser`, `gateway`, `environment`, `harness`.
+    /// What failed: `server`, `driver`, `browser`, `gateway`, `environment`, `harness`; `target` or `page`
+    /// for one that sent more than the gateway takes.
     pub component: String,
     /// What happened, in one sentence.
     pub reason: String,

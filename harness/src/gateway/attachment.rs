@@ -4,6 +4,8 @@ use rmpv::Value as MessagePack;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::limits::{DEEPEST, LARGEST_READ_ATTACHMENT};
+
 /// What the evidence says instead of a binary attachment: its length in bytes, its SHA-256 and,
 /// where all of it is one MessagePack value, that value.
 pub(super) fn describe(bytes: &[u8]) -> Value {
@@ -19,8 +21,12 @@ fn summary(bytes: &[u8]) -> Value {
 }
 
 fn message_pack(bytes: &[u8]) -> Option<MessagePack> {
+    // What is larger or deeper is told by length and hash alone, as any other bytes are.
+    if bytes.len() > LARGEST_READ_ATTACHMENT {
+        return None;
+    }
     let mut rest = bytes;
-    let value = rmpv::decode::read_value(&mut rest).ok()?;
+    let value = rmpv::decode::read_value_with_max_depth(&mut rest, DEEPEST).ok()?;
     rest.is_empty().then_some(value)
 }
 

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::answer::{self, Answer};
-use super::{headers, websocket};
+use super::{headers, limits};
 
 /// A browser that asks for a WebSocket.
 pub(super) struct Handshake {
@@ -42,10 +42,12 @@ impl Handshake {
         })
     }
 
-    /// The answer that grants it, and the WebSocket that follows on that answer.
+    /// The answer that grants it, and the WebSocket that follows on that answer, whose messages may have
+    /// that many bytes at most.
     pub(super) fn grant(
         self,
         mut headers: HeaderMap,
+        largest: usize,
     ) -> (
         Answer,
         impl Future<Output = hyper::Result<WebSocketStream<TokioIo<Upgraded>>>>,
@@ -56,9 +58,9 @@ impl Handshake {
         let mut answer = Response::new(answer::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *answer.headers_mut() = headers;
-        let socket = async {
+        let socket = async move {
             let stream = TokioIo::new(self.upgrade.await?);
-            let config = Some(websocket::config());
+            let config = Some(limits::websocket(largest));
             Ok(WebSocketStream::from_raw_socket(stream, Role::Server, config).await)
         };
         (answer, socket)
@@ -76,7 +78,7 @@ pub(super) async fn connect(
     let stream = TcpStream::connect(upstream).await?;
     stream.set_nodelay(true)?;
     let request = request_to_target(upstream, request)?;
-    let config = Some(websocket::config());
+    let config = Some(limits::websocket(limits::LARGEST_PACKET));
     let (socket, response) = client_async_with_config(request, stream, config).await?;
     Ok((socket, end_to_end(response.headers())))
 }

@@ -4,9 +4,10 @@ use std::cell::{Cell, RefCell};
 
 use lol_html::errors::RewritingError;
 use lol_html::html_content::{ContentType, Element};
-use lol_html::{RewriteStrSettings, element, end, rewrite_str};
+use lol_html::{MemorySettings, RewriteStrSettings, Settings, element, end, rewrite_str};
 use serde_json::json;
 
+use super::limits::MOST_REWRITING;
 use super::mirror;
 
 /// What stands in the probe's script for its settings.
@@ -50,7 +51,7 @@ pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, Rewriti
         .with_strict(false)
         .append_element_content_handler(elements)
         .append_document_content_handler(end);
-    rewrite_str(page, settings)
+    rewrite_within_memory(page, settings)
 }
 
 /// The public addresses that a page makes a browser load from, in their order.
@@ -68,8 +69,16 @@ pub(super) fn public_addresses(page: &str) -> Result<Vec<String>, RewritingError
     let settings = RewriteStrSettings::new()
         .with_strict(false)
         .append_element_content_handler(elements);
-    rewrite_str(page, settings)?;
+    rewrite_within_memory(page, settings)?;
     Ok(found.take())
+}
+
+fn rewrite_within_memory(
+    page: &str,
+    settings: RewriteStrSettings<'_, '_>,
+) -> Result<String, RewritingError> {
+    let memory = MemorySettings::new().with_max_allowed_memory_usage(MOST_REWRITING);
+    rewrite_str(page, Settings::from(settings).with_memory_settings(memory))
 }
 
 fn rewrite_addresses(element: &mut Element<'_, '_>) -> lol_html::HandlerResult {

@@ -23,6 +23,7 @@ use crate::provision::CdnError;
 use super::answer::{self, Answer};
 use super::connections::Connections;
 use super::handshake::{self, Handshake};
+use super::limits::{self, Sender};
 use super::mirror::{self, Mirror};
 use super::probe_link::{self, ProbeLink};
 use super::proxy::{Proxy, ProxyError};
@@ -102,10 +103,15 @@ impl Listener {
             async move { Ok::<_, Infallible>(listener.answer(request).await) }
         });
         // A browser that goes away in the midst of an exchange is no fault of the run.
-        let _ = hyper::server::conn::http1::Builder::new()
+        let served = hyper::server::conn::http1::Builder::new()
+            .max_buf_size(limits::LARGEST_HEADERS)
+            .max_headers(limits::MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
             .await;
+        if served.is_err_and(|error| error.is_parse_too_large()) {
+            self.record(Sender::Page.broken(&self.player, &limits::too_many_headers()));
+        }
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
@@ -115,10 +121,11 @@ impl Listener {
             .path_and_query()
             .map_or("/", |path| path.as_str())
             .to_owned();
-        if request.uri().path() == probe_link::PATH && self.is_for_us(&request) {
-            return self.answer_probe(request);
-        }
-        let told = self.route(request).await;
+        let told = match self.refusal(&request) {
+            Some(refusal) => Told::by(GATEWAY, refusal),
+            None if request.uri().path() == probe_link::PATH => return self.answer_probe(request),
+            None => self.route(request).await,
+        };
         let fact = HttpFact {
             method,
             path,
@@ -131,11 +138,6 @@ impl Listener {
     }
 
     async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Told {
-        if !self.is_for_us(&request) {
-            let refusal = format!("this is the gateway of {} alone", self.origin);
-            let answer = answer::text(StatusCode::MISDIRECTED_REQUEST, refusal);
-            return Told::by(GATEWAY, answer);
-        }
         if request.uri().path().starts_with(mirror::PREFIX) {
             return Told::by(MIRROR, self.answer_from_mirror(&request).await);
         }
@@ -154,6 +156,33 @@ impl Listener {
             },
             Err(error) => Told::by(GATEWAY, self.not_passed(&error)),
         }
+    }
+
+    /// The refusal of a request that comes from nowhere in the run.
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Answer> {
+        if !self.is_for_us(request) {
+            let text = format!("this is the gateway of {} alone", self.origin);
+            return Some(answer::text(StatusCode::MISDIRECTED_REQUEST, text));
+        }
+        let stranger = self.stranger(request)?;
+        let text = format!(
+            "this is the gateway of {} alone: no page of {stranger} may speak to it",
+            self.origin
+        );
+        Some(answer::text(StatusCode::FORBIDDEN, text))
+    }
+
+    /// The origin of the page that makes a request, if it is another one than the gateway's own. A page
+    /// may keep its own origin from being told; then the browser says that it is the same.
+    fn stranger(&self, request: &Request<Incoming>) -> Option<String> {
+        let site = request.headers().get("sec-fetch-site");
+        let is_same = site.is_some_and(|site| site == "same-origin");
+        let is_known = |origin: &&HeaderValue| {
+            *origin == self.origin.as_str() || (*origin == "null" && is_same)
+        };
+        let mut origins = request.headers().get_all(header::ORIGIN).iter();
+        let stranger = origins.find(|origin| !is_known(origin))?;
+        Some(String::from_utf8_lossy(stranger.as_bytes()).into_owned())
     }
 
     /// Whether a request names this listener and no other host. A page of somewhere else that leads
@@ -177,7 +206,8 @@ impl Listener {
         let Some(handshake) = Handshake::read(&mut request) else {
             return answer::text(StatusCode::BAD_REQUEST, "the probe's line is a WebSocket");
         };
-        let (answer, socket) = handshake.grant(HeaderMap::new());
+        let largest = limits::LARGEST_PROBE_MESSAGE;
+        let (answer, socket) = handshake.grant(HeaderMap::new(), largest);
         let stop = self.shared.stop.clone();
         let tasks = self.shared.tasks.clone();
         tasks.spawn(stop.run_until_cancelled_owned(async move {
@@ -264,7 +294,7 @@ impl Listener {
                     .path_and_query()
                     .map_or("/", |path| path.as_str());
                 let path = path.to_owned();
-                let (answer, browser) = handshake.grant(headers);
+                let (answer, browser) = handshake.grant(headers, limits::LARGEST_PACKET);
                 let stop = self.shared.stop.clone();
                 let listener = Arc::clone(self);
                 self.shared.tasks.spawn(async move {
@@ -278,6 +308,10 @@ impl Listener {
             }
             Err(WsError::Http(refusal)) => Told::by(TARGET, handshake::refused(*refusal)),
             Err(error) => {
+                if limits::sent_too_many_headers(&error) {
+                    let what = limits::too_many_headers();
+                    self.record(Sender::Target.broken(&self.player, &what));
+                }
                 let text = format!("the target opens no WebSocket: {error}");
                 Told::by(GATEWAY, answer::text(StatusCode::BAD_GATEWAY, text))
             }
@@ -318,9 +352,15 @@ impl Listener {
     /// The answer where the target's own does not get through.
     fn not_passed(&self, error: &ProxyError) -> Answer {
         let text = with_sources(error);
+        if error.is_too_much() {
+            self.record(Sender::Target.broken(&self.player, &text));
+        }
         let status = match error {
             ProxyError::Request(_) => StatusCode::BAD_REQUEST,
-            ProxyError::Unreachable(_) | ProxyError::BrokenOff(_) => StatusCode::BAD_GATEWAY,
+            ProxyError::Unreachable(_)
+            | ProxyError::BrokenOff(_)
+            | ProxyError::Headers
+            | ProxyError::Body { .. } => StatusCode::BAD_GATEWAY,
             // The page would not be what the run is about: it cannot be carried out.
             ProxyError::Rewrite { .. } => {
                 self.record_broken(text.clone());

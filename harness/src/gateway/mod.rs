@@ -12,6 +12,7 @@ mod handshake;
 mod headers;
 mod html;
 mod lane;
+mod limits;
 mod listener;
 mod mirror;
 mod page_clock;

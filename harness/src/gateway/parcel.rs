@@ -68,6 +68,11 @@ impl Packing {
         }
     }
 
+    /// What was sent that is more than is taken, if the last message was.
+    pub(super) fn excess(&mut self) -> Option<String> {
+        self.reader.excess()
+    }
+
     /// What the end of the connection leaves incomplete.
     pub(super) fn unfinished(&mut self) -> Option<Parcel> {
         let packet = self.reader.unfinished()?;

@@ -6,7 +6,7 @@ use std::string::FromUtf8Error;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header;
 use hyper::{Request, Response};
@@ -21,7 +21,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::evidence::Packet;
 
 use super::socketio::{self, Read, Reader};
-use super::{html, websocket};
+use super::{html, limits};
 
 /// How many times a page may lead on to another one.
 const MOST_REDIRECTS: usize = 5;
@@ -146,8 +146,9 @@ async fn text(path: String, answer: Response<Incoming>) -> Result<String, Previe
         let what = format!("{} ({media_type})", answer.status());
         return Err(PreviewError::NoPage { path, what });
     }
-    let body = answer.into_body().collect().await;
-    let body = body.map_err(|error| PreviewError::Unreachable(error.into()))?;
+    let body = Limited::new(answer.into_body(), limits::LARGEST_BODY);
+    let body = body.collect().await;
+    let body = body.map_err(PreviewError::Unreadable)?;
     Ok(String::from_utf8(body.to_bytes().into())?)
 }
 
@@ -155,7 +156,7 @@ async fn text(path: String, answer: Response<Incoming>) -> Result<String, Previe
 async fn packages(target: SocketAddr, subject: &str) -> Result<Vec<String>, PreviewError> {
     let address = format!("ws://{target}/socket.io/?EIO=4&transport=websocket");
     let stream = TcpStream::connect(target).await?;
-    let config = Some(websocket::config());
+    let config = Some(limits::websocket(limits::LARGEST_PACKET));
     let opened = client_async_with_config(address, stream, config).await;
     let (mut socket, _) = opened.map_err(|error| PreviewError::NoSocket(error.into()))?;
     let mut reader = Reader::default();

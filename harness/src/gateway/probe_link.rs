@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use super::limits::{self, Account, DEEPEST, Sender};
 use super::page_clock::{self, PageClock};
 use crate::evidence::{ClockFact, Fact, PageEvent, PageFact, Recorder};
 
@@ -174,12 +175,22 @@ impl ProbeLink {
             socket,
             clock: PageClock::default(),
             requests: 0,
+            account: Account::default(),
             waiting: HashMap::new(),
         };
         // A page that goes away breaks the line off: that is its end, not a fault.
-        let _ = talk.run(queue).await;
+        if let Err(error) = talk.run(queue).await
+            && let Some(what) = limits::sent_too_much(&error)
+        {
+            self.record_too_much(&what);
+        }
         // A later page may be there by now.
         self.current().take_if(|page| page.number == number);
+    }
+
+    fn record_too_much(&self, what: &str) {
+        let broken = Sender::Page.broken(&self.player, &format!("on the probe's line {what}"));
+        self.recorder.record_for(&self.player, broken);
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Page>> {
@@ -212,6 +223,7 @@ struct Talk<'a, S> {
     clock: PageClock,
     /// Number of requests so far.
     requests: u64,
+    account: Account,
     waiting: HashMap<u64, oneshot::Sender<Map<String, Value>>>,
 }
 
@@ -225,7 +237,7 @@ where
         loop {
             tokio::select! {
                 _ = now_and_then.tick() => self.ask_clock().await?,
-                message = self.socket.next() => match message {
+                message = self.next() => match message {
                     Some(Ok(Message::Text(text))) => self.hear(&text).await?,
                     Some(Ok(Message::Binary(bytes))) => {
                         self.record_unreadable(&format!("{} binary bytes", bytes.len()));
@@ -243,9 +255,28 @@ where
         }
     }
 
+    /// The next message. Too many, or one that is nested too deep, end the line.
+    async fn next(&mut self) -> Option<Result<Message, WsError>> {
+        let message = self.socket.next().await?;
+        let too_much = message.as_ref().ok().and_then(|message| {
+            let depth = message.to_text().map_or(0, limits::depth);
+            let too_deep = (depth > DEEPEST).then(|| {
+                format!("a message with JSON nested {depth} deep, and {DEEPEST} is taken at most")
+            });
+            self.account.add(message).or(too_deep)
+        });
+        match too_much {
+            None => Some(message),
+            Some(what) => {
+                self.link.record_too_much(&what);
+                None
+            }
+        }
+    }
+
     /// Goes on without requests.
     async fn listen(&mut self) -> Result<(), WsError> {
-        while let Some(message) = self.socket.next().await {
+        while let Some(message) = self.next().await {
             if let Message::Text(text) = message? {
                 self.hear(&text).await?;
             }

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 
 use super::answer::{self, Answer};
+use super::limits::{self, LARGEST_BODY};
 use super::mirror::Mirror;
 use super::{headers, html};
 use crate::target::{Edit, EditError, apply_edit};
@@ -48,6 +49,14 @@ pub(super) enum ProxyError {
     /// The target broke its answer off.
     #[error("the target broke its answer off")]
     BrokenOff(#[source] hyper::Error),
+    /// The target's header is larger than is taken.
+    #[error("{}", limits::too_many_headers())]
+    Headers,
+    /// The target's answer is larger than is taken.
+    #[error(
+        "{path} with a body of more than {LARGEST_BODY} bytes, which is more than is taken to rewrite it"
+    )]
+    Body { path: String },
     /// The answer cannot be changed as it must be.
     #[error("cannot rewrite the target's {path}")]
     Rewrite {
@@ -55,6 +64,28 @@ pub(super) enum ProxyError {
         #[source]
         source: RewriteError,
     },
+}
+
+impl ProxyError {
+    fn of_client(error: hyper_util::client::legacy::Error) -> ProxyError {
+        let source = std::error::Error::source(&error);
+        let source = source.and_then(|source| source.downcast_ref::<hyper::Error>());
+        match source.is_some_and(hyper::Error::is_parse_too_large) {
+            true => ProxyError::Headers,
+            false => ProxyError::Unreachable(error),
+        }
+    }
+
+    /// Whether the target sent more than is taken.
+    pub(super) fn is_too_much(&self) -> bool {
+        match self {
+            ProxyError::Headers | ProxyError::Body { .. } => true,
+            ProxyError::Request(_)
+            | ProxyError::Unreachable(_)
+            | ProxyError::BrokenOff(_)
+            | ProxyError::Rewrite { .. } => false,
+        }
+    }
 }
 
 /// Why an answer cannot be changed.
@@ -94,6 +125,8 @@ impl Proxy {
         // moment in which the next request goes out on it.
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
+            .http1_max_buf_size(limits::LARGEST_HEADERS)
+            .http1_max_headers(limits::MOST_HEADERS)
             .build(connector);
         Proxy {
             upstream,
@@ -115,7 +148,7 @@ impl Proxy {
         let asked = Asked::of(&request);
         let request = self.for_target(request).map_err(ProxyError::Request)?;
         let answer = self.client.request(request).await;
-        let (mut parts, body) = answer.map_err(ProxyError::Unreachable)?.into_parts();
+        let (mut parts, body) = answer.map_err(ProxyError::of_client)?.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
 
         let kind = kind(&parts.headers);
@@ -127,8 +160,7 @@ impl Proxy {
                 edits: Vec::new(),
             });
         }
-        let body = body.collect().await.map_err(ProxyError::BrokenOff)?;
-        let body = body.to_bytes().into();
+        let body = whole(body, &asked.path).await?;
         let rewritten = compressed(&parts.headers)
             .and_then(|()| {
                 self.rewrite(body, kind, &edits, origin, asked.document.then_some(probe))
@@ -200,6 +232,24 @@ impl Asked {
             document: purpose.is_none_or(|purpose| purpose == "document"),
         }
     }
+}
+
+/// A whole body, if it is not too large.
+async fn whole(mut body: Incoming, path: &str) -> Result<Vec<u8>, ProxyError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(ProxyError::BrokenOff)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > LARGEST_BODY {
+            return Err(ProxyError::Body {
+                path: path.to_owned(),
+            });
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
 }
 
 fn kind(headers: &HeaderMap) -> Kind {

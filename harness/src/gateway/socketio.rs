@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::evidence::Packet;
 
 use super::attachment;
+use super::limits::{DEEPEST, LARGEST_PACKET, MOST_ATTACHMENTS, depth};
 
 /// What a message of a WebSocket turned out to be.
 #[derive(Debug, PartialEq)]
@@ -30,12 +31,16 @@ pub(super) enum Read {
 pub(super) struct Reader {
     /// A packet that waits for its attachments.
     begun: Option<Begun>,
+    /// What was more than is taken, in the last message.
+    excess: Option<String>,
 }
 
 struct Begun {
     head: Head,
     attachments: Vec<Value>,
     missing: usize,
+    /// How large it is so far, in bytes.
+    size: usize,
 }
 
 /// The parts of a Socket.IO packet's text.
@@ -58,13 +63,38 @@ enum Kind {
 }
 
 /// A reason why something is unreadable.
-type Unread = String;
+#[derive(Debug)]
+struct Unread {
+    reason: String,
+    /// Whether it is more than is taken.
+    is_excess: bool,
+}
+
+impl Unread {
+    fn excess(reason: String) -> Unread {
+        Unread {
+            reason,
+            is_excess: true,
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Unread {
+    fn from(reason: T) -> Unread {
+        Unread {
+            reason: reason.into(),
+            is_excess: false,
+        }
+    }
+}
 
 impl Reader {
     /// Reads a text message.
     pub(super) fn text(&mut self, text: &str) -> Read {
-        self.engine_packet(text)
-            .unwrap_or_else(|reason| Read::Packet(unreadable(reason, text)))
+        match self.engine_packet(text) {
+            Ok(read) => read,
+            Err(unread) => Read::Packet(self.unreadable(unread, text)),
+        }
     }
 
     /// Reads a binary message: an attachment.
@@ -76,6 +106,15 @@ impl Reader {
                 start,
             });
         };
+        begun.size = begun.size.saturating_add(bytes.len());
+        if begun.size > LARGEST_PACKET {
+            let size = begun.size;
+            let unread = Unread::excess(format!(
+                "a Socket.IO packet of {size} bytes or more with its attachments, and {LARGEST_PACKET} are \
+                 taken at most"
+            ));
+            return Read::Packet(self.unreadable(unread, &begun.head.to_string()));
+        }
         begun.attachments.push(attachment::describe(bytes));
         begun.missing -= 1;
         if begun.missing > 0 {
@@ -84,7 +123,19 @@ impl Reader {
         }
         let start = begun.head.to_string();
         let packet = packet(begun.head, &begun.attachments);
-        Read::Completed(packet.unwrap_or_else(|reason| unreadable(reason, &start)))
+        Read::Completed(packet.unwrap_or_else(|unread| self.unreadable(unread, &start)))
+    }
+
+    /// What was more than is taken, if the last message was.
+    pub(super) fn excess(&mut self) -> Option<String> {
+        self.excess.take()
+    }
+
+    fn unreadable(&mut self, unread: Unread, text: &str) -> Packet {
+        if unread.is_excess {
+            self.excess = Some(unread.reason.clone());
+        }
+        unreadable(unread.reason, text)
     }
 
     /// Whether attachments are still to come.
@@ -119,7 +170,7 @@ impl Reader {
     fn socket_packet(&mut self, text: &str) -> Result<Read, Unread> {
         if let Some(begun) = self.begun.take() {
             let before = cut(&begun.head.to_string());
-            return Err(format!("text in place of an attachment of {before}"));
+            return Err(format!("text in place of an attachment of {before}").into());
         }
         let head = Head::read(text)?;
         if head.attachments == 0 {
@@ -127,6 +178,7 @@ impl Reader {
         }
         self.begun = Some(Begun {
             missing: head.attachments,
+            size: text.len(),
             attachments: Vec::new(),
             head,
         });
@@ -151,10 +203,13 @@ impl Head {
             let counted = rest.split_once('-');
             let (count, rest) = counted.ok_or("a binary packet without a number of attachments")?;
             let count = count.parse();
-            (
-                count.map_err(|_| "its number of attachments is none")?,
-                rest,
-            )
+            let count: usize = count.map_err(|_| "its number of attachments is none")?;
+            if count > MOST_ATTACHMENTS {
+                return Err(Unread::excess(format!(
+                    "a Socket.IO packet with {count} attachments, and {MOST_ATTACHMENTS} are taken at most"
+                )));
+            }
+            (count, rest)
         } else {
             (0, rest)
         };
@@ -187,7 +242,11 @@ pub(super) fn event_text(event: &str, args: &[Value]) -> String {
 
 fn packet(head: Head, attachments: &[Value]) -> Result<Packet, Unread> {
     let (namespace, id) = (head.namespace, head.id);
-    let data = head.data.map(|data| fill(data, attachments)).transpose()?;
+    let mut left = attachments.len();
+    let data = head
+        .data
+        .map(|data| fill(data, attachments, &mut left))
+        .transpose()?;
     Ok(match head.kind {
         Kind::Event => {
             let mut items = list(data)?.into_iter();
@@ -225,25 +284,33 @@ fn list(data: Option<Value>) -> Result<Vec<Value>, Unread> {
     }
 }
 
-/// Puts what is told of the attachments in their places.
-fn fill(value: Value, attachments: &[Value]) -> Result<Value, Unread> {
+/// Puts what is told of the attachments in their places, as often as there are attachments at most: a few
+/// bytes could ask for a large one again and again.
+fn fill(value: Value, attachments: &[Value], left: &mut usize) -> Result<Value, Unread> {
     if attachments.is_empty() {
         return Ok(value);
     }
     match value {
         Value::Array(items) => {
-            let filled = items.into_iter().map(|item| fill(item, attachments));
+            let filled = items.into_iter().map(|item| fill(item, attachments, left));
             Ok(Value::Array(filled.collect::<Result<_, _>>()?))
         }
         Value::Object(entries) if entries.get("_placeholder") == Some(&Value::Bool(true)) => {
             let number = entries.get("num").and_then(Value::as_u64);
             let found = number.and_then(|number| attachments.get(usize::try_from(number).ok()?));
-            Ok(found.ok_or("a placeholder for no attachment")?.clone())
+            let found = found.ok_or("a placeholder for no attachment")?;
+            *left = left.checked_sub(1).ok_or_else(|| {
+                Unread::excess(format!(
+                    "a Socket.IO packet with more places for attachments than its {} attachments",
+                    attachments.len()
+                ))
+            })?;
+            Ok(found.clone())
         }
         Value::Object(entries) => {
             let filled = entries
                 .into_iter()
-                .map(|(name, item)| Ok((name, fill(item, attachments)?)));
+                .map(|(name, item)| Ok((name, fill(item, attachments, left)?)));
             Ok(Value::Object(filled.collect::<Result<_, Unread>>()?))
         }
         other => Ok(other),
@@ -276,10 +343,16 @@ fn split_at_most(text: &str, chars: usize) -> (&str, &str) {
 }
 
 fn json(text: &str) -> Result<Value, Unread> {
-    serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))
+    let depth = depth(text);
+    if depth > DEEPEST {
+        return Err(Unread::excess(format!(
+            "a Socket.IO packet with JSON nested {depth} deep, and {DEEPEST} is taken at most"
+        )));
+    }
+    Ok(serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?)
 }
 
-fn unreadable(reason: Unread, text: &str) -> Packet {
+fn unreadable(reason: String, text: &str) -> Packet {
     Packet::Unreadable {
         reason,
         start: cut(text),

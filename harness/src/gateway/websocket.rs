@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 
@@ -22,22 +22,12 @@ use crate::evidence::{
 };
 
 use super::lane::{Identity, Injection, Lane, Outgoing};
+use super::limits::{self, Sender};
 use super::round_trips::RoundTrips;
 use super::rules::{Passage, Rules};
 
 /// How long an end that is left may take to read what was passed on to it, and to close.
 const LEAVE_TAKING: Duration = Duration::from_secs(2);
-
-/// The largest message, in bytes. Far above what the target sends: a limit must not be what a run
-/// fails of.
-const LARGEST_MESSAGE: usize = 1 << 30;
-
-/// Settings of every WebSocket of the gateway.
-pub(super) fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .max_message_size(Some(LARGEST_MESSAGE))
-        .max_frame_size(Some(LARGEST_MESSAGE))
-}
 
 /// What the gateway can do to an open connection.
 pub(super) enum Command {
@@ -92,6 +82,8 @@ struct Ended {
     by: End,
     farewell: Farewell,
     detail: String,
+    /// What the end had sent that is not taken, if it ended for that.
+    too_much: Option<String>,
 }
 
 enum Farewell {
@@ -123,6 +115,10 @@ impl Wire {
             if let Some(rule) = to_client.cut().or(to_server.cut()) {
                 break Ended::cut(rule);
             }
+            if let Some((sender, what)) = to_client.excess().or(to_server.excess()) {
+                self.record_too_much(sender, what);
+                break Ended::without_farewell(End::Gateway, "more was sent than is taken".into());
+            }
             let due = to_client.due().into_iter().chain(to_server.due()).min();
             tokio::select! {
                 message = browser.stream.next() => match arrived(End::Browser, message) {
@@ -130,11 +126,11 @@ impl Wire {
                         self.connection.note_arrival(&message);
                         to_server.receive(message);
                     }
-                    Err(ended) => break ended,
+                    Err(ended) => break self.given_up(ended),
                 },
                 message = target.stream.next() => match arrived(End::Target, message) {
                     Ok(message) => to_client.receive(message),
-                    Err(ended) => break ended,
+                    Err(ended) => break self.given_up(ended),
                 },
                 result = &mut browser.writer => break not_written(End::Browser, result),
                 result = &mut target.writer => break not_written(End::Target, result),
@@ -256,6 +252,19 @@ impl Wire {
         events
     }
 
+    /// Says that the run is broken, if the connection ended since one of its ends sent what is not taken.
+    fn given_up(&self, ended: Ended) -> Ended {
+        if let (Some(what), Ok(sender)) = (&ended.too_much, Sender::try_from(ended.by)) {
+            self.record_too_much(sender, what);
+        }
+        ended
+    }
+
+    fn record_too_much(&self, sender: Sender, what: &str) {
+        let fact = sender.broken(&self.player, what);
+        self.recorder.record_for(&self.player, fact);
+    }
+
     fn record_cut(&self, rule: &str) {
         let fact = RuleFact {
             rule: rule.to_owned(),
@@ -311,6 +320,7 @@ impl Ended {
             by,
             farewell: Farewell::None,
             detail,
+            too_much: None,
         }
     }
 
@@ -327,6 +337,7 @@ impl Ended {
                 reason: reason.into(),
             })),
             detail: reason.into(),
+            too_much: None,
         }
     }
 }
@@ -351,9 +362,13 @@ fn arrived(by: End, message: Option<Result<Message, WsError>>) -> Result<Message
                 None => "closed without a code".into(),
             },
             farewell: Farewell::Handshake(frame),
+            too_much: None,
         }),
         Some(Ok(message)) => Ok(message),
-        Some(Err(error)) => Err(Ended::without_farewell(by, error.to_string())),
+        Some(Err(error)) => Err(Ended {
+            too_much: limits::sent_too_much(&error),
+            ..Ended::without_farewell(by, error.to_string())
+        }),
         None => Err(Ended::without_farewell(by, "the connection ended".into())),
     }
 }

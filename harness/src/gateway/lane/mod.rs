@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::evidence::{Direction, Fact, Origin, Packet, Recorder, RuleEffect, RuleFact, WireFact};
 
+use super::limits::{Account, Sender};
 use super::parcel::{Packing, Parcel};
 use super::round_trips::{PING, RoundTrips};
 use super::rules::{Company, Forged, Passage, Rules, Side, Stop};
@@ -53,6 +54,8 @@ pub(super) struct Lane {
     held: Option<Held>,
     aside: Vec<Aside>,
     cut: Option<String>,
+    account: Account,
+    excess: Option<String>,
 }
 
 /// An event that waits, and all that came behind it.
@@ -90,16 +93,27 @@ impl Lane {
             held: None,
             aside: Vec::new(),
             cut: None,
+            account: Account::default(),
+            excess: None,
         }
     }
 
     /// Takes a message from the sending end.
     pub(super) fn receive(&mut self, message: Message) {
+        self.excess = self.account.add(&message);
         if let Some(mut parcel) = self.packing.add(message) {
             parcel.is_own = self.direction == Direction::ToClient
                 && self.identity.trips.is_own_answer(&parcel.packet);
             self.admit(parcel);
         }
+        let excess = self.packing.excess();
+        self.excess = self.excess.take().or(excess);
+    }
+
+    /// What was sent that is more than is taken, and by whom, if the connection must end for it.
+    pub(super) fn excess(&self) -> Option<(Sender, &str)> {
+        let what = self.excess.as_deref()?;
+        Some((self.direction.into(), what))
     }
 
     /// Sends a ping of the harness's own, and tells when the target has answered it. It waits behind

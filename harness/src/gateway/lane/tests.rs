@@ -549,3 +549,22 @@ fn a_ping_that_is_lost_or_doubled_is_answered_as_often_as_it_was_sent() {
     assert_eq!(bench.passed(), [pong(1), pong(2)]);
     assert_eq!(answered.try_recv(), Ok(()));
 }
+
+#[test]
+fn a_stream_without_an_end_ends_the_connection_and_says_who_sent_it() {
+    let mut bench = Bench::new();
+    // Not a packet: what it says is not kept.
+    let part = Message::text("x".repeat(1 << 20));
+    let mut sent = 0;
+    while bench.lane.excess().is_none() {
+        bench.lane.receive(part.clone());
+        bench.passed();
+        sent += 1;
+        assert!(sent < 1000, "it is taken for ever");
+    }
+    let (sender, what) = bench.lane.excess().expect("too much");
+    assert_eq!(sender, Sender::Target);
+    assert!(what.starts_with(&format!("{sent} messages")), "{what}");
+    bench.way_out.receive(Message::text("42[]"));
+    assert_eq!(bench.way_out.excess(), None);
+}
