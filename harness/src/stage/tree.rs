@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpid};
 use procfs::process::{FDTarget, Process, Stat, all_processes};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::evidence::{KernelProcess, UdpSocket};
@@ -15,7 +16,7 @@ use crate::evidence::{KernelProcess, UdpSocket};
 const MULTICAST_DNS: u16 = 5353;
 
 /// A process, told apart from a later one with the same id by its start time.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// Process id.
     pub pid: i32,
@@ -44,7 +45,17 @@ impl Member {
             .is_ok_and(|stat| stat.starttime == self.start && stat.state != 'Z')
     }
 
-    fn signal(&self, signal: Signal) {
+    /// The process that has this id now, if one has.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Member> {
+        Process::new(pid)
+            .and_then(|process| process.stat())
+            .ok()
+            .map(Member::from)
+    }
+
+    /// Sends it a signal, unless it has ended.
+    pub(super) fn signal(&self, signal: Signal) {
         if self.is_alive() {
             // It may end between the two calls: that is what is wanted.
             let _ = kill(Pid::from_raw(self.pid), signal);
