@@ -118,6 +118,10 @@ impl Listener {
         if request.uri().path() == probe_link::PATH && self.is_for_us(&request) {
             return self.answer_probe(request);
         }
+        if self.connections.is_stalled() {
+            // Its connection ends with the browser's patience, or with the gateway.
+            std::future::pending::<()>().await;
+        }
         let told = self.route(request).await;
         let fact = HttpFact {
             method,
