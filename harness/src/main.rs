@@ -5,5 +5,5 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    gymcheck::stage::watchdog().unwrap_or_else(cli::main)
 }

@@ -22,7 +22,7 @@ use gymcheck::run::{
     fate_of, find_root, pair_of_runs, select_repairs,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, PlannedRun, Spec, SpecError, select};
-use gymcheck::stage::{end_everything, on_signal};
+use gymcheck::stage::{end_everything, on_signal, watchdog};
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -38,6 +38,9 @@ mod guide;
 const TRIALS_AT_ONCE: usize = 64;
 
 fn main() -> ExitCode {
+    if let Some(status) = watchdog() {
+        return status;
+    }
     // A signal ends the browsers and servers first, then this program.
     let handled = on_signal(|interrupted| {
         end_everything();

@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::{
-    DepartedFact, Direction, Event, Fact, LeavingFact, Log, Origin, Overlay, Packet, PageEvent,
-    PageFact, ProcessPhase, StepPhase,
+    DepartedFact, Direction, End, Event, Fact, FrozenFact, FrozenProcess, KeptFact, KeptMessages,
+    LeavingFact, Log, Origin, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED,
+    StalledFact, StepPhase,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, Spec, WayToLeave};
@@ -136,13 +137,172 @@ fn each_way_to_leave_needs_its_own_proof() {
         match how {
             WayToLeave::Quit => proofs.push("process"),
             WayToLeave::Reload => proofs.push("hello"),
-            WayToLeave::Kill | WayToLeave::CloseTab | WayToLeave::Navigate => {}
+            WayToLeave::Kill
+            | WayToLeave::CloseTab
+            | WayToLeave::Navigate
+            | WayToLeave::Freeze
+            | WayToLeave::Stall => {}
         }
         for proof in proofs {
             let unproven = without(&left, |event| is(event, proof));
             assert_eq!(asked(&unproven), Verdict::Vacuous, "{how} without {proof}");
         }
     }
+}
+
+/// The same for the ways that tell nobody: only the target may have ended the socket, and what was done to
+/// the player must have been seen until then.
+#[test]
+fn a_departure_that_tells_nobody_is_proven_until_the_target_notices() {
+    let spec = spec(IN_GAME);
+    let asked = |log: &Log| verdict(&judge(&spec, log), "overlay-shown");
+    let of_partner = |event: &Event| event.player.as_deref() == Some("partner");
+    for how in [WayToLeave::Freeze, WayToLeave::Stall] {
+        let left = silently_left_by(how);
+        assert_eq!(asked(&left), Verdict::Pass, "{how}");
+        let parts = left.events().iter().filter(|event| match &event.fact {
+            Fact::Frozen(_) | Fact::Stalled(_) | Fact::Kept(_) => true,
+            Fact::Leaving(_) | Fact::Departed(_) => true,
+            Fact::WireClosed(_) => of_partner(event),
+            Fact::ServerHandled(handled) => {
+                handled.event == "disconnect" && handled.sid == "H6Ba9r2s3m2jfgN3AAAD"
+            }
+            _ => false,
+        });
+        let parts: Vec<u64> = parts.map(|event| event.seq).collect();
+        assert_eq!(parts.len(), 6, "{how}");
+        for part in parts {
+            let unproven = without(&left, |event| event.seq == part);
+            assert_eq!(asked(&unproven), Verdict::Vacuous, "{how} without {part}");
+        }
+        let spoilt = spoilt(&left);
+        assert_eq!(spoilt.len(), if how == WayToLeave::Freeze { 3 } else { 4 });
+        for (number, log) in spoilt.iter().enumerate() {
+            assert_eq!(asked(log), Verdict::Vacuous, "{how}, spoilt {number}");
+        }
+    }
+}
+
+/// The log of a silent departure, each time with another part that says something else.
+fn spoilt(left: &Log) -> Vec<Log> {
+    let mut logs = Vec::new();
+    for event in left.events() {
+        let mut put = |fact: Fact| {
+            logs.push(changed(left, |other| {
+                if other.seq == event.seq {
+                    other.fact = fact.clone();
+                }
+                true
+            }));
+        };
+        match &event.fact {
+            Fact::WireClosed(closed) if event.player.as_deref() == Some("partner") => {
+                let mut closed = closed.clone();
+                closed.by = End::Browser;
+                put(Fact::WireClosed(closed));
+            }
+            Fact::Frozen(frozen) => {
+                let mut frozen = frozen.clone();
+                frozen.processes[1].state = 'S';
+                put(Fact::Frozen(frozen));
+            }
+            Fact::Kept(kept) => {
+                for of_page in [true, false] {
+                    let mut kept = kept.clone();
+                    let none = match of_page {
+                        true => &mut kept.from_page,
+                        false => &mut kept.from_target,
+                    };
+                    *none = KeptMessages::default();
+                    put(Fact::Kept(kept));
+                }
+            }
+            Fact::Stalled(stalled) => {
+                // Something passes all the same.
+                let is_its = |event: &&Event| matches!(&event.fact, Fact::Wire(wire) if wire.connection == stalled.connection);
+                let mut passing = left.events().to_vec();
+                let last = passing.iter().rfind(is_its).expect("it played").clone();
+                let place = passing.iter().position(|one| one.seq == event.seq + 2);
+                passing.insert(place.expect("a later event"), last);
+                logs.push(numbered(passing));
+            }
+            _ => {}
+        }
+    }
+    logs
+}
+
+fn numbered(mut events: Vec<Event>) -> Log {
+    for (seq, event) in (0..).zip(&mut events) {
+        event.seq = seq;
+    }
+    Log::new(events)
+}
+
+fn silently_left_by(how: WayToLeave) -> Log {
+    let mut events = Vec::new();
+    for event in log("in-game").events() {
+        let of_partner = event.player.as_deref() == Some("partner");
+        let with = |fact: Fact| Event {
+            player: Some("partner".into()),
+            fact,
+            ..event.clone()
+        };
+        let before = events.len();
+        match &event.fact {
+            Fact::Process(process) if of_partner && process.role == "browser" => {
+                match (process.phase, how) {
+                    (ProcessPhase::Killed, _) => {
+                        events.push(with(Fact::Leaving(LeavingFact { how, at: None })));
+                        events.push(with(match how {
+                            WayToLeave::Freeze => frozen(),
+                            _ => Fact::Stalled(StalledFact { connection: 2 }),
+                        }));
+                    }
+                    (ProcessPhase::Gone, WayToLeave::Freeze) => events.push(with(frozen())),
+                    (ProcessPhase::Gone, _) => continue,
+                    (ProcessPhase::Started, _) => {}
+                }
+            }
+            Fact::WireClosed(closed) if of_partner => {
+                let messages = KeptMessages {
+                    messages: 2,
+                    bytes: 9,
+                };
+                if how == WayToLeave::Stall {
+                    events.push(with(Fact::Kept(KeptFact {
+                        connection: closed.connection,
+                        from_page: messages,
+                        from_target: messages,
+                    })));
+                }
+                let mut closed = closed.clone();
+                closed.by = End::Target;
+                events.push(with(Fact::WireClosed(closed)));
+            }
+            Fact::Step(step) if step.index == 3 && step.phase == StepPhase::Done => {
+                let proof = "seen".into();
+                let at = None;
+                events.push(with(Fact::Departed(DepartedFact { how, proof, at })));
+            }
+            _ => {}
+        }
+        if events.len() == before {
+            events.push(event.clone());
+        }
+    }
+    numbered(events)
+}
+
+fn frozen() -> Fact {
+    let process = |pid| FrozenProcess {
+        pid,
+        name: "chromium".into(),
+        state: STOPPED,
+    };
+    Fact::Frozen(FrozenFact {
+        processes: vec![process(30595), process(30635)],
+    })
 }
 
 fn left_by(how: WayToLeave) -> Log {

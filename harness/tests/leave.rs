@@ -20,6 +20,7 @@ scenarios! {
     a_closed_tab_is_gone_and_the_browser_is_not
     who_navigates_away_has_left_the_page
     a_reloaded_page_is_a_new_one
+    a_frozen_browser_stands_still_and_is_ended_all_the_same
     a_page_behind_another_tab_is_hidden_until_it_comes_back
     a_minimised_page_is_hidden_until_it_comes_back
     the_clock_of_a_page_is_known_within_its_bound
@@ -181,6 +182,36 @@ async fn a_reloaded_page_is_a_new_one(kind: Kind) {
     bench.socket_ended(from).await;
     assert_eq!(bench.player.subject().expect("an address"), before);
     bench.close().await;
+}
+
+async fn a_frozen_browser_stands_still_and_is_ended_all_the_same(kind: Kind) {
+    /// For how long nothing of it may move.
+    const STILL: Duration = Duration::from_secs(3);
+    let mut bench = Bench::open(kind).await;
+    let from = bench.recorder.len();
+    let known = bench.browser.session().processes();
+    // Those that were not known stop as well.
+    let frozen = bench.browser.session_mut().freeze(&known[..1]).await;
+    let frozen = frozen.expect("it stops");
+    assert!(
+        frozen.is_whole() && frozen.processes.len() > 1,
+        "{frozen:?}"
+    );
+    let page = |event: &Event| matches!(event.fact, Fact::Page(_) | Fact::WireClosed(_));
+    let since = bench.recorder.len();
+    let moved = bench
+        .recorder
+        .wait(since, STILL, "a sign of life", page)
+        .await;
+    assert!(moved.is_err(), "{moved:?}");
+    assert!(bench.browser.session().observe_frozen().is_whole());
+    let log = bench.recorder.log();
+    let looks = log.events().iter().filter(|event| event.seq >= from);
+    let looks = looks.filter(|event| matches!(event.fact, Fact::Frozen(_)));
+    assert_eq!(looks.count(), 2);
+    let processes = bench.browser.session().processes();
+    bench.close().await;
+    assert!(!processes.iter().any(|one| one.is_alive()));
 }
 
 async fn a_page_behind_another_tab_is_hidden_until_it_comes_back(kind: Kind) {

@@ -381,6 +381,8 @@ fn told(fact: &Fact) -> Option<(&'static str, String)> {
             Some(("the rules of the gateway", what))
         }
         Fact::Severed { .. } => Some(("its leaving", "connections broken".to_owned())),
+        Fact::Frozen(_) => Some(("its leaving", "browser stopped".to_owned())),
+        Fact::Stalled(_) => Some(("its leaving", "connection stalled".to_owned())),
         Fact::Leaving(_) => Some(("its leaving", "begins to leave".to_owned())),
         Fact::Departed(_) => Some(("its leaving", "has left".to_owned())),
         Fact::ServerHandled(handled) => handled.error.is_some().then(|| {
@@ -396,6 +398,7 @@ fn told(fact: &Fact) -> Option<(&'static str, String)> {
         | Fact::Clock(_)
         | Fact::Snapshot(_)
         | Fact::HitTest(_)
+        | Fact::Kept(_)
         | Fact::Kernel(_)
         | Fact::Process(_)
         | Fact::ServerLog { .. }

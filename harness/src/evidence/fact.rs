@@ -110,6 +110,12 @@ pub enum Fact {
         /// How many there were.
         connections: u32,
     },
+    /// A player's browser was stopped as a whole, or is looked at again: the state of each of its processes.
+    Frozen(FrozenFact),
+    /// From here on the gateway passes nothing on this WebSocket any more, and keeps both of its ends open.
+    Stalled(StalledFact),
+    /// What has come from the two ends of such a WebSocket and was not passed on, until it ended.
+    Kept(KeptFact),
     /// A player begins to leave: from here on its page may be gone.
     Leaving(LeavingFact),
     /// It was seen that the player has left.
@@ -924,6 +930,9 @@ pub struct ServerHandled {
     /// The error that its handler raised, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Of a `disconnect`: why, in the words of the target's Socket.IO library, as `ping timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The games that the target holds, after it has finished handling an event: told whenever somebody
@@ -999,6 +1008,62 @@ pub struct ActionFact {
     /// With what, as the text that was typed.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
+}
+
+/// The processes of a browser that was stopped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FrozenFact {
+    /// Each process of the browser's tree.
+    pub processes: Vec<FrozenProcess>,
+}
+
+impl FrozenFact {
+    /// Whether all of it is stopped.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.processes.is_empty() && self.processes.iter().all(|one| one.state == STOPPED)
+    }
+}
+
+/// The state of a process that was stopped by a signal, as the process table has it.
+pub const STOPPED: char = 'T';
+
+/// A process and its state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FrozenProcess {
+    /// Process id.
+    pub pid: i32,
+    /// Its name in the process table.
+    pub name: String,
+    /// Its state there: `T` where a signal has stopped it.
+    pub state: char,
+}
+
+/// A WebSocket on which nothing passes any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StalledFact {
+    /// The connection's number.
+    pub connection: u64,
+}
+
+/// What was kept of a stalled WebSocket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeptFact {
+    /// The connection's number.
+    pub connection: u64,
+    /// What came from the page.
+    pub from_page: KeptMessages,
+    /// What came from the target.
+    pub from_target: KeptMessages,
+}
+
+/// Messages that were not passed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptMessages {
+    /// How many.
+    pub messages: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
 }
 
 /// A player begins to leave.

@@ -1,6 +1,6 @@
 //! The WebSockets of one player that are open.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,11 +101,17 @@ pub struct Passed {
 #[derive(Default)]
 pub(super) struct Connections {
     open: Mutex<Vec<Arc<Connection>>>,
+    is_stalled: AtomicBool,
 }
 
 impl Connections {
     pub(super) fn opened(&self, connection: Arc<Connection>) {
-        self.open().push(connection);
+        let mut open = self.open();
+        if self.is_stalled() {
+            // Asked for before the stall, and open only now.
+            let _ = connection.commands.send(Command::Stall);
+        }
+        open.push(connection);
     }
 
     pub(super) fn ended(&self, number: u64) {
@@ -137,6 +143,23 @@ impl Connections {
             let _ = connection.commands.send(Command::Cut(rule.to_owned()));
         }
         open.len()
+    }
+
+    /// Keeps all of them open, and passes nothing on them any more, nor on any to come. Gives how many
+    /// there are.
+    pub(super) fn stall(&self) -> usize {
+        let open = self.open();
+        self.is_stalled.store(true, Ordering::SeqCst);
+        for connection in open.iter() {
+            // One that is just ending needs no stall.
+            let _ = connection.commands.send(Command::Stall);
+        }
+        open.len()
+    }
+
+    /// Whether nothing passes any more.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::SeqCst)
     }
 
     /// Sends an event on the participant's one, and waits until it is written.

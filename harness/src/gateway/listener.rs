@@ -121,6 +121,10 @@ impl Listener {
             .path_and_query()
             .map_or("/", |path| path.as_str())
             .to_owned();
+        if self.connections.is_stalled() && request.uri().path() != probe_link::PATH {
+            // Its connection ends with the browser's patience, or with the gateway.
+            std::future::pending::<()>().await;
+        }
         let told = match self.refusal(&request) {
             Some(refusal) => Told::by(GATEWAY, refusal),
             None if request.uri().path() == probe_link::PATH => return self.answer_probe(request),

@@ -154,6 +154,13 @@ impl Gateway {
         self.listener(player).connections.cut(rule)
     }
 
+    /// Keeps every WebSocket that a player's page has open to the target as it is, for both ends, and passes
+    /// nothing on it any more; what the page asks for from now on is not answered. Gives how many there
+    /// are. The probe's line goes on.
+    pub fn stall(&self, player: &str) -> usize {
+        self.listener(player).connections.stall()
+    }
+
     /// Sends an event in somebody's name on the player's newest Socket.IO connection, in the
     /// namespace `/`, and waits until it is written. It passes what a rule holds.
     ///

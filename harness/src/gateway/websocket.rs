@@ -18,7 +18,8 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 
 use crate::evidence::{
-    Direction, End, Fact, Origin, Packet, REGISTER, Recorder, RuleEffect, RuleFact, WireClosed,
+    Direction, End, Fact, KeptFact, KeptMessages, Origin, Packet, REGISTER, Recorder, RuleEffect,
+    RuleFact, StalledFact, WireClosed,
 };
 
 use super::lane::{Identity, Injection, Lane, Outgoing};
@@ -37,6 +38,8 @@ pub(super) enum Command {
     Ping(oneshot::Sender<()>),
     /// End it, for both of its ends without a farewell, as the rule of this name says.
     Cut(String),
+    /// Keep both of its ends open, and pass nothing any more.
+    Stall,
 }
 
 /// An open connection, as others see it.
@@ -86,6 +89,12 @@ struct Ended {
     too_much: Option<String>,
 }
 
+/// Why a connection passes nothing any more.
+enum Close {
+    Ended(Ended),
+    Stalled,
+}
+
 enum Farewell {
     /// A closing handshake, with what it said.
     Handshake(Option<CloseFrame>),
@@ -111,13 +120,16 @@ impl Wire {
         // They end with the lanes, and tell whoever waits for an answer.
         drop(trips);
         let mut releases = self.rules.releases();
-        let ended = loop {
+        let close = loop {
             if let Some(rule) = to_client.cut().or(to_server.cut()) {
-                break Ended::cut(rule);
+                break Close::Ended(Ended::cut(rule));
             }
             if let Some((sender, what)) = to_client.excess().or(to_server.excess()) {
                 self.record_too_much(sender, what);
-                break Ended::without_farewell(End::Gateway, "more was sent than is taken".into());
+                break Close::Ended(Ended::without_farewell(
+                    End::Gateway,
+                    "more was sent than is taken".into(),
+                ));
             }
             let due = to_client.due().into_iter().chain(to_server.due()).min();
             tokio::select! {
@@ -126,14 +138,14 @@ impl Wire {
                         self.connection.note_arrival(&message);
                         to_server.receive(message);
                     }
-                    Err(ended) => break self.given_up(ended),
+                    Err(ended) => break Close::Ended(self.given_up(ended)),
                 },
                 message = target.stream.next() => match arrived(End::Target, message) {
                     Ok(message) => to_client.receive(message),
-                    Err(ended) => break self.given_up(ended),
+                    Err(ended) => break Close::Ended(self.given_up(ended)),
                 },
-                result = &mut browser.writer => break not_written(End::Browser, result),
-                result = &mut target.writer => break not_written(End::Target, result),
+                result = &mut browser.writer => break Close::Ended(not_written(End::Browser, result)),
+                result = &mut target.writer => break Close::Ended(not_written(End::Target, result)),
                 Ok(()) = releases.changed() => {
                     to_client.reconsider();
                     to_server.reconsider();
@@ -148,12 +160,22 @@ impl Wire {
                     Command::Ping(answered) => to_server.ping(answered),
                     Command::Cut(rule) => {
                         self.record_cut(&rule);
-                        break Ended::cut(&rule);
+                        break Close::Ended(Ended::cut(&rule));
                     }
+                    Command::Stall => break Close::Stalled,
                 },
                 () = stop.cancelled() => {
-                    break Ended::shut_down();
+                    break Close::Ended(Ended::shut_down());
                 }
+            }
+        };
+        let ended = match close {
+            Close::Ended(ended) => ended,
+            Close::Stalled => {
+                to_client.end();
+                to_server.end();
+                self.keep((browser, target), commands, stop, on_end).await;
+                return;
             }
         };
         on_end();
@@ -174,6 +196,68 @@ impl Wire {
                 tokio::join!(linger(ends.0), linger(ends.1));
             }
         }
+    }
+
+    /// Keeps both ends of a stalled connection open and reads what they say, until the target gives it up;
+    /// then the browser's end alone, until the gateway is shut down.
+    async fn keep<B, T>(
+        &self,
+        (browser, target): (Side<B>, Side<T>),
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        stop: CancellationToken,
+        on_end: impl FnOnce(),
+    ) where
+        B: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // What was passed on before is written before the stall begins.
+        let (browser, target) = tokio::join!(browser.drained(), target.drained());
+        let connection = self.connection.number;
+        let stalled = Fact::Stalled(StalledFact { connection });
+        self.recorder.record_for(&self.player, stalled);
+        let mut kept = KeptFact {
+            connection,
+            from_page: KeptMessages::default(),
+            from_target: KeptMessages::default(),
+        };
+        let mut page = Page {
+            socket: browser,
+            speaks: true,
+        };
+        let (ended, target) = match target {
+            None => (
+                Ended::without_farewell(End::Target, "it takes no more".to_owned()),
+                None,
+            ),
+            Some(mut target) => {
+                let ended = loop {
+                    tokio::select! {
+                        message = target.next() => match arrived(End::Target, message) {
+                            Ok(message) => kept.from_target.add(&message),
+                            Err(ended) => break ended,
+                        },
+                        message = page.next() => {
+                            self.connection.note_arrival(&message);
+                            kept.from_page.add(&message);
+                        }
+                        // Whoever gave it learns that it was not carried out.
+                        Some(command) = commands.recv() => drop(command),
+                        () = stop.cancelled() => break Ended::shut_down(),
+                    }
+                };
+                (ended, Some(target))
+            }
+        };
+        on_end();
+        self.recorder.record_for(&self.player, Fact::Kept(kept));
+        self.record_closed(&ended);
+        linger(target).await;
+        let read_on = async {
+            loop {
+                page.next().await;
+            }
+        };
+        stop.run_until_cancelled(read_on).await;
     }
 
     /// Takes an end apart, and makes the lane that leads to it.
@@ -339,6 +423,36 @@ impl Ended {
             detail: reason.into(),
             too_much: None,
         }
+    }
+}
+
+impl KeptMessages {
+    fn add(&mut self, message: &Message) {
+        self.messages += 1;
+        self.bytes += message.len() as u64;
+    }
+}
+
+/// The page's end of a stalled connection. Nothing is ever said to it.
+struct Page<S> {
+    /// It is held even when the page has ended it.
+    socket: Option<WebSocketStream<S>>,
+    speaks: bool,
+}
+
+impl<S> Page<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Its next message. It waits for ever once the page has ended it: the target is not told.
+    async fn next(&mut self) -> Message {
+        if let (true, Some(socket)) = (self.speaks, &mut self.socket)
+            && let Ok(message) = arrived(End::Browser, socket.next().await)
+        {
+            return message;
+        }
+        self.speaks = false;
+        pending().await
     }
 }
 

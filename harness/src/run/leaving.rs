@@ -1,5 +1,7 @@
 //! Players who go away, and pages that go into the background.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,6 +24,8 @@ enum Ready {
     CloseTab(SpareTab),
     Navigate,
     Reload,
+    Freeze(Vec<Member>),
+    Stall,
 }
 
 impl Scenario {
@@ -52,7 +56,14 @@ impl Scenario {
             .record_for(name.as_str(), Fact::Leaving(leaving))
             .seq;
         let proof = self.go(name, ready).await?;
-        let ended = self.socket_ended(name, began).await?;
+        let patience = match how.is_silent() {
+            true => deadline::SILENCE,
+            false => deadline::DISCONNECT,
+        };
+        let ended = self.socket_ended(name, began, patience).await?;
+        if let (WayToLeave::Freeze, Some(browser)) = (how, self.stage.browsers.get(&name)) {
+            browser.observe_frozen();
+        }
         let instant = since.map(|(moment, event)| self.instant(&moment, &event, ended));
         let departed = DepartedFact {
             how,
@@ -78,6 +89,8 @@ impl Scenario {
             WayToLeave::CloseTab => Ready::CloseTab(self.player(name).open_spare_tab().await?),
             WayToLeave::Navigate => Ready::Navigate,
             WayToLeave::Reload => Ready::Reload,
+            WayToLeave::Freeze => Ready::Freeze(self.processes(name)),
+            WayToLeave::Stall => Ready::Stall,
         })
     }
 
@@ -105,12 +118,49 @@ impl Scenario {
             Ready::CloseTab(tabs) => self.player(name).close_tab(tabs).await,
             Ready::Navigate => self.player(name).navigate_away().await,
             Ready::Reload => self.player(name).reload().await,
+            Ready::Freeze(known) => {
+                let count = match self.stage.browsers.get_mut(&name) {
+                    Some(browser) => browser.freeze(&known).await?.processes.len(),
+                    None => 0,
+                };
+                Ok(format!(
+                    "its browser was stopped, all {count} processes of it"
+                ))
+            }
+            Ready::Stall => self.stall(name).await,
         }
+    }
+
+    /// Has the gateway pass nothing more for a player, and waits until that holds for the connection on
+    /// which the player takes part.
+    async fn stall(&self, name: PlayerName) -> Result<String, PlayerError> {
+        let from = self.recorder.len();
+        let log = self.recorder.log();
+        let participant = log.participant(name.as_str(), from);
+        let participant = participant.map(|(connection, _)| connection);
+        let count = self.stage.gateway.stall(name.as_str());
+        let what = format!("the gateway to pass nothing more for the {name}");
+        let player = self.player(name);
+        self.recorder
+            .wait(from, deadline::REACTION, &what, |event| {
+                player.is_mine(event)
+                    && matches!(&event.fact, Fact::Stalled(stalled)
+                        if Some(stalled.connection) == participant)
+            })
+            .await?;
+        Ok(format!(
+            "the gateway passes nothing on its connections any more, {count} of them open"
+        ))
     }
 
     /// Waits until the socket that a player had when it began to leave has ended at the gateway,
     /// and the target has finished with that. Gives when it ended.
-    async fn socket_ended(&self, name: PlayerName, began: u64) -> Result<f64, PlayerError> {
+    async fn socket_ended(
+        &self,
+        name: PlayerName,
+        began: u64,
+        patience: Duration,
+    ) -> Result<f64, PlayerError> {
         let log = self.recorder.log();
         let Some((connection, session)) = log.participant(name.as_str(), began) else {
             return Err(PlayerError::Missed(format!(
@@ -121,7 +171,7 @@ impl Scenario {
         let player = self.player(name);
         let ended = self
             .recorder
-            .wait(0, deadline::DISCONNECT, &what, |event| {
+            .wait(0, patience, &what, |event| {
                 player.is_mine(event)
                     && matches!(&event.fact, Fact::WireClosed(closed) if closed.connection == connection)
             })
@@ -131,7 +181,7 @@ impl Scenario {
         }
         let what = format!("the target to finish handling the {name}'s disconnect");
         self.recorder
-            .wait(0, deadline::DISCONNECT, &what, |event| {
+            .wait(0, patience, &what, |event| {
                 matches!(&event.fact, Fact::ServerHandled(handled)
                     if handled.event == "disconnect" && handled.sid == session)
             })

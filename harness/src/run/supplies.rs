@@ -1,13 +1,11 @@
 //! What a target's page asks of public hosts, and what answers it here.
 
-use tempfile::TempDir;
-
 use super::PrepareError;
 use super::preview::{exact_version, missing_addresses, missing_packages, name_of};
 use crate::gateway::{Mirror, MirrorEntry, Preview};
 use crate::provision::{self, Asset, Cdn, Home, Question, Supply};
 use crate::spec::{Catalogue, Experiment};
-use crate::stage::{self, FirstLook, interrupted};
+use crate::stage::{self, FirstLook, TemporaryFolder, interrupted};
 use crate::target::{ExperimentName, Target, TargetName};
 
 /// Gets beforehand what the pages of a target ask for, as a run of all specs would on its first look.
@@ -45,7 +43,7 @@ pub(super) struct Supplies {
     cdn: Option<Cdn>,
     mirror: Mirror,
     /// What was made on the way, until the call ends.
-    made: Option<TempDir>,
+    made: Option<TemporaryFolder>,
 }
 
 impl Supplies {
@@ -117,7 +115,7 @@ impl Supplies {
         let mut supply = self.at_hand.clone();
         let question = self.ask(&mut supply).await?;
         self.get(target, &mut supply, &question)?;
-        let made = TempDir::new()?;
+        let made = TemporaryFolder::new()?;
         if let Some((code, version)) = own {
             let wheel = provision::own_package(&mut supply.list, code, &version, made.path())?;
             supply.assets.push(wheel);
@@ -212,7 +210,7 @@ fn add_new<'a>(known: &mut Vec<String>, new: impl Iterator<Item = &'a String>) {
 }
 
 async fn first_look(target: &Target, experiment: &Experiment) -> Result<FirstLook, PrepareError> {
-    let logs = TempDir::new()?;
+    let logs = TemporaryFolder::new()?;
     tokio::select! {
         looked = stage::preview(target, experiment, logs.path()) => Ok(looked?),
         signal = interrupted() => Err(PrepareError::Interrupted { signal: signal.signal }),

@@ -50,7 +50,9 @@ impl Presence {
 
     fn leave(&mut self, leave: &Leave) -> Option<(PlayerName, String)> {
         let wrong = match leave.how {
-            WayToLeave::Kill | WayToLeave::Quit => self.there(leave.player),
+            WayToLeave::Kill | WayToLeave::Quit | WayToLeave::Freeze | WayToLeave::Stall => {
+                self.there(leave.player)
+            }
             WayToLeave::CloseTab | WayToLeave::Navigate | WayToLeave::Reload => {
                 self.in_front(leave.player)
             }

@@ -19,7 +19,8 @@ pub struct Leave {
     pub at: Option<Moment>,
 }
 
-/// A way to go away. After each of them the page where the player played is gone.
+/// A way to go away. After each of them the page where the player played is gone, or nothing of it comes
+/// to the target any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WayToLeave {
@@ -33,6 +34,27 @@ pub enum WayToLeave {
     Navigate,
     /// The page is loaded again.
     Reload,
+    /// SIGSTOP to the browser and all of its processes: nothing of it ends, and nothing of it answers. The
+    /// target notices by the time-out of its pings.
+    Freeze,
+    /// The gateway keeps the player's connections to the target open and passes nothing on them any more.
+    /// The target notices by the time-out of its pings; what players send each other goes on.
+    Stall,
+}
+
+impl WayToLeave {
+    /// Whether it is the target that has to notice, since nothing tells it.
+    #[must_use]
+    pub fn is_silent(self) -> bool {
+        match self {
+            WayToLeave::Freeze | WayToLeave::Stall => true,
+            WayToLeave::Kill
+            | WayToLeave::CloseTab
+            | WayToLeave::Quit
+            | WayToLeave::Navigate
+            | WayToLeave::Reload => false,
+        }
+    }
 }
 
 impl fmt::Display for WayToLeave {
@@ -43,6 +65,8 @@ impl fmt::Display for WayToLeave {
             WayToLeave::Quit => "quit",
             WayToLeave::Navigate => "navigate",
             WayToLeave::Reload => "reload",
+            WayToLeave::Freeze => "freeze",
+            WayToLeave::Stall => "stall",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -13,7 +14,7 @@ use super::process::{StageProcess, Start, log_path};
 use super::server::{Folders, broken};
 use super::tree::{self, Member};
 use super::{StageError, deadline};
-use crate::evidence::{Fact, KernelFact, ProcessFact, ProcessPhase, Recorder};
+use crate::evidence::{Fact, FrozenFact, KernelFact, ProcessFact, ProcessPhase, Recorder};
 use crate::provision::Browser;
 use crate::spec::BrowserKind;
 
@@ -22,6 +23,9 @@ const WINDOW: (u32, u32) = (1280, 960);
 
 /// Set to anything, Chromium is started without its own sandbox. For containers, which are one.
 const NO_SANDBOX: &str = "GYMCHECK_NO_SANDBOX";
+
+/// How long there is between two looks at processes that are being stopped.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// A browser of the stage, with a WebDriver session to it. Dropping it ends driver and browser.
 pub struct BrowserSession {
@@ -171,6 +175,53 @@ impl BrowserSession {
                 processes: alive.len(),
             })
         }
+    }
+
+    /// Stops the browser with all of its processes, and waits until each of them is stopped. They stay so
+    /// until they are killed.
+    ///
+    /// `known` are its processes as they were a moment ago: they stop at once.
+    ///
+    /// # Errors
+    /// A process does not stop.
+    pub async fn freeze(&mut self, known: &[Member]) -> Result<FrozenFact, StageError> {
+        // It may not bear a browser that is silent: that is no accident any more.
+        self.driver.may_end();
+        tree::stop_all(known);
+        let end = tokio::time::Instant::now() + deadline::DEATH;
+        loop {
+            // One that was just being started is there only now.
+            let members = self.processes();
+            tree::stop_all(&members);
+            let frozen = FrozenFact {
+                processes: tree::states(&members),
+            };
+            if frozen.is_whole() {
+                return Ok(self.record_frozen(frozen));
+            }
+            if tokio::time::Instant::now() > end {
+                return Err(StageError::NotReady {
+                    what: format!("the {}'s browser to be stopped: {frozen:?}", self.player),
+                    waited: deadline::DEATH,
+                    component: "browser".to_owned(),
+                    last_lines: self.driver.last_lines(),
+                });
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// Takes down the state of each process of a browser that was stopped.
+    pub fn observe_frozen(&self) -> FrozenFact {
+        self.record_frozen(FrozenFact {
+            processes: tree::states(&self.processes()),
+        })
+    }
+
+    fn record_frozen(&self, frozen: FrozenFact) -> FrozenFact {
+        self.recorder
+            .record_for(&self.player, Fact::Frozen(frozen.clone()));
+        frozen
     }
 
     /// Quits the browser in an orderly way, by ending its WebDriver session, and waits until none of

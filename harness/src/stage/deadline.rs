@@ -20,6 +20,9 @@ pub const REACTION: Duration = Duration::from_secs(90);
 /// For the target to notice and handle the end of a connection: a ping interval of 8 s and a
 /// time-out of 30 s, with room.
 pub const DISCONNECT: Duration = Duration::from_secs(90);
+/// For the target to notice by itself that nothing comes any more: the same, and a round of looking after
+/// every participant, which takes as long as the time-out again.
+pub const SILENCE: Duration = Duration::from_secs(180);
 /// For the probe to answer.
 pub const PROBE: Duration = Duration::from_secs(60);
 /// For the watcher of a process to tell that it has ended, when somebody else has noticed already.

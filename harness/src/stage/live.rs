@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::left;
 use super::process::STAGE_VARIABLE;
 use super::tree::{self, Member};
+use super::watchdog;
 
 /// The folders of the stages that stand now: each path is also the mark of its processes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -41,17 +42,20 @@ pub(super) struct StageFolder {
 }
 
 impl StageFolder {
-    pub(super) fn new(folder: TempDir, keep: bool) -> StageFolder {
+    /// # Errors
+    /// It cannot be watched over.
+    pub(super) fn new(folder: TempDir, keep: bool) -> std::io::Result<StageFolder> {
         let path = folder.path().to_owned();
+        watchdog::watch_folder(&path, keep)?;
         live().push(path.clone());
         let lock = left::mark(&path, keep);
-        StageFolder {
+        Ok(StageFolder {
             folder: Some(folder),
             mark: path.to_string_lossy().into_owned(),
             path,
             keep,
             _lock: lock,
-        }
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -75,6 +79,7 @@ impl Drop for StageFolder {
                 anstream::eprintln!("gymcheck: cannot remove the stage's folder: {error}");
             }
         }
+        watchdog::forget(&self.path);
     }
 }
 
@@ -147,6 +152,7 @@ pub fn end_everything() {
         end_marked(&path);
         // Processes are gone; what they wrote is of no use to anybody.
         let _ = std::fs::remove_dir_all(&path);
+        watchdog::forget(&path);
     }
 }
 

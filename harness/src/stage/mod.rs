@@ -9,6 +9,7 @@ mod preview;
 mod process;
 mod server;
 mod tree;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
 pub use tree::Member;
+pub use watchdog::{TemporaryFolder, watchdog};
 
 /// What a stage is set with.
 pub struct StageOptions<'a> {
@@ -220,7 +222,10 @@ impl Ground {
         };
         tree::adopt_orphans().map_err(environment)?;
         let folder = TempDir::with_prefix(left::PREFIX).map_err(environment)?;
-        let folder = live::StageFolder::new(folder, keep);
+        let folder = live::StageFolder::new(folder, keep).map_err(|source| StageError::Start {
+            what: "what ends a stage whose gymcheck is killed".to_owned(),
+            source,
+        })?;
         let refused = TcpSocket::new_v4().map_err(environment)?;
         refused
             .bind(SocketAddr::from(([127, 0, 0, 1], 0)))

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::live;
 use super::tree::{self, Member};
+use super::watchdog;
 use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder};
 
 /// The variable by which a stage knows its own processes, also those that left their group.
@@ -93,6 +94,7 @@ impl StageProcess {
             .id()
             .and_then(|pid| i32::try_from(pid).ok())
             .ok_or_else(|| std::io::Error::other("it ended before it could be watched"))?;
+        watchdog::watch_process(mark, Member::of(pid));
         let last_lines = LastLines::default();
         let outputs = [
             child.stdout.take().map(|out| {

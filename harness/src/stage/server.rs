@@ -40,6 +40,7 @@ struct Observed {
     handled: Option<String>,
     sid: Option<String>,
     error: Option<String>,
+    reason: Option<String>,
     held: Option<BTreeMap<String, BTreeMap<String, u32>>>,
     unseen: Option<String>,
     package: Option<String>,
@@ -212,6 +213,7 @@ fn take_line(line: &str, recorder: &Recorder) -> Option<Told> {
             event,
             sid: observed.sid.unwrap_or_default(),
             error: observed.error,
+            reason: observed.reason,
         }));
     }
     if let Some(games) = observed.held {
@@ -248,6 +250,7 @@ mod tests {
         let lines = [
             r#"@gymcheck {"listening": 4711}"#,
             r#"@gymcheck {"handled": "advance_scene", "sid": "s", "error": null}"#,
+            r#"@gymcheck {"handled": "disconnect", "sid": "s", "error": null, "reason": "ping timeout"}"#,
             r#"@gymcheck {"held": {"coordinator": {"g": 2}, "rooms": {}}}"#,
             r#"@gymcheck {"unseen": "AttributeError: no rooms"}"#,
             r#"@gymcheck is no JSON here"#,
@@ -256,11 +259,14 @@ mod tests {
         let told = lines.map(|line| take_line(line, &recorder));
         let code = Told::Code(Package::Mug, "/site/mug".into());
         let listening = Some(Told::Listening(4711));
-        assert_eq!(told, [listening, None, None, None, None, Some(code)]);
+        assert_eq!(told, [listening, None, None, None, None, None, Some(code)]);
         let log = recorder.log();
-        let [handled, held, unseen, own] = log.events() else {
-            panic!("four events: {log:?}");
+        let [handled, ended, held, unseen, own] = log.events() else {
+            panic!("five events: {log:?}");
         };
+        assert!(
+            matches!(&ended.fact, Fact::ServerHandled(one) if one.reason.as_deref() == Some("ping timeout"))
+        );
         assert!(matches!(&handled.fact, Fact::ServerHandled(one) if one.event == "advance_scene"));
         let Fact::ServerHolds(holds) = &held.fact else {
             panic!("{held:?}");

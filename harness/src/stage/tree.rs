@@ -7,15 +7,16 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpid};
 use procfs::process::{FDTarget, Process, Stat, all_processes};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::evidence::{KernelProcess, UdpSocket};
+use crate::evidence::{FrozenProcess, KernelProcess, UdpSocket};
 
 /// The port of multicast DNS, RFC 6762: a socket on it is no peer connection.
 const MULTICAST_DNS: u16 = 5353;
 
 /// A process, told apart from a later one with the same id by its start time.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// Process id.
     pub pid: i32,
@@ -44,7 +45,17 @@ impl Member {
             .is_ok_and(|stat| stat.starttime == self.start && stat.state != 'Z')
     }
 
-    fn signal(&self, signal: Signal) {
+    /// The process that has this id now, if one has.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Member> {
+        Process::new(pid)
+            .and_then(|process| process.stat())
+            .ok()
+            .map(Member::from)
+    }
+
+    /// Sends it a signal, unless it has ended.
+    pub(super) fn signal(&self, signal: Signal) {
         if self.is_alive() {
             // It may end between the two calls: that is what is wanted.
             let _ = kill(Pid::from_raw(self.pid), signal);
@@ -107,6 +118,28 @@ pub fn kill_all(group: Option<i32>, members: &[Member]) {
     }
     for member in members {
         member.signal(Signal::SIGKILL);
+    }
+}
+
+/// These processes that run, each with its state: `T` where a signal has stopped it.
+#[must_use]
+pub fn states(members: &[Member]) -> Vec<FrozenProcess> {
+    let stat = |member: &Member| Process::new(member.pid).and_then(|process| process.stat());
+    let running = members.iter().filter_map(|member| {
+        let stat = stat(member).ok()?;
+        (stat.starttime == member.start && stat.state != 'Z').then_some(FrozenProcess {
+            pid: stat.pid,
+            name: stat.comm,
+            state: stat.state,
+        })
+    });
+    running.collect()
+}
+
+/// Sends SIGSTOP to each of these processes.
+pub fn stop_all(members: &[Member]) {
+    for member in members {
+        member.signal(Signal::SIGSTOP);
     }
 }
 
@@ -268,6 +301,44 @@ mod tests {
         while tree.iter().any(Member::is_alive) {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_tree_that_is_stopped_is_seen_to_be_and_can_be_killed_all_the_same() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 600 & wait"])
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let pid = child.id() as i32;
+        let tree = loop {
+            let tree: Vec<Member> = Member::of(pid)
+                .into_iter()
+                .chain(descendants(pid))
+                .collect();
+            if tree.iter().any(|one| one.name == "sleep") {
+                break tree;
+            }
+            std::thread::yield_now();
+        };
+        let seen = |state: char| {
+            states(&tree)
+                .iter()
+                .filter(|one| one.state == state)
+                .count()
+        };
+        assert_eq!((tree.len(), seen('T')), (2, 0));
+        stop_all(&tree);
+        while seen('T') < 2 {
+            std::thread::yield_now();
+        }
+        assert!(tree.iter().all(Member::is_alive));
+        kill_all(Some(pid), &tree);
+        child.wait().expect("it ends");
+        while tree.iter().any(Member::is_alive) {
+            std::thread::yield_now();
+        }
+        assert!(states(&tree).is_empty());
     }
 
     #[test]

@@ -50,7 +50,11 @@ def _watch_socketio(module):
         finally:
             if namespace == "/":
                 if event not in _FREQUENT:
-                    _tell(handled=event, sid=arguments[0] if arguments else "", error=error)
+                    sid = arguments[0] if arguments else ""
+                    # What a `disconnect` brings besides. Older ones bring nothing.
+                    why = arguments[1:2] if event == "disconnect" else ()
+                    told = {"reason": str(why[0])} if why else {}
+                    _tell(handled=event, sid=sid, error=error, **told)
                 _tell_held(self, always=event in _ENDS_A_SCENE)
 
     module.Server._trigger_event = triggered

@@ -49,7 +49,10 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
         // A browser may keep a page that was left, frozen, with its socket: then it is the target
         // that gives it up.
         Some(WayToLeave::Navigate) => end != End::Gateway,
-        _ => end == End::Browser,
+        // Nothing has ended at the player's own end: only the target can give it up.
+        Some(WayToLeave::Freeze | WayToLeave::Stall) => end == End::Target,
+        Some(WayToLeave::Kill | WayToLeave::Quit | WayToLeave::CloseTab | WayToLeave::Reload)
+        | None => end == End::Browser,
     };
     let after = |question: &dyn Fn(&Fact) -> bool| {
         log.events()
@@ -63,7 +66,7 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
         })
     });
     let mut left = vec![
-        at_its_browser(log, departure),
+        at_its_browser(log, departure, socket),
         Stimulus::new("the partner's socket ended at the gateway", seq(socket)),
     ];
     // Where nobody can see that, the two others must do.
@@ -88,7 +91,7 @@ pub(super) fn disconnect_handled<'a>(log: &'a Log, player: &str) -> Option<&'a E
 }
 
 /// What was seen of the departure at the partner's own browser: each way has a proof of its own.
-fn at_its_browser(log: &Log, departure: Option<Departure<'_>>) -> Stimulus {
+fn at_its_browser(log: &Log, departure: Option<Departure<'_>>, socket: Option<&Event>) -> Stimulus {
     let Some(departure) = departure else {
         return Stimulus::new("the partner left", Vec::new());
     };
@@ -125,7 +128,71 @@ fn at_its_browser(log: &Log, departure: Option<Departure<'_>>) -> Stimulus {
             "the partner's page was loaded again and is a new one",
             vec![seen(), hello()],
         ),
+        WayToLeave::Freeze => (
+            "the partner's browser was stopped, each process of it, and still was when the target had \
+             given its socket up",
+            frozen(log, from, socket)
+                .into_iter()
+                .chain([seen()])
+                .collect(),
+        ),
+        WayToLeave::Stall => (
+            "the gateway kept the partner's connection open and what came on it, and passed nothing",
+            stalled(log, from, socket)
+                .into_iter()
+                .chain([seen()])
+                .collect(),
+        ),
     };
     let all: Option<Vec<u64>> = proofs.into_iter().collect();
     Stimulus::new(what, all.unwrap_or_default())
+}
+
+/// Where the process table had all of the partner's browser stopped: before and after its socket had
+/// ended, and never otherwise.
+fn frozen(log: &Log, from: u64, socket: Option<&Event>) -> [Option<u64>; 2] {
+    let socket = socket.map_or(u64::MAX, |event| event.seq);
+    let looks = log.of(PARTNER).filter_map(|event| match &event.fact {
+        Fact::Frozen(frozen) if event.seq > from => Some((event.seq, frozen.is_whole())),
+        _ => None,
+    });
+    let looks: Vec<(u64, bool)> = looks.collect();
+    if looks.iter().any(|(_, is_whole)| !is_whole) {
+        return [None, None];
+    }
+    let mut seen = looks.into_iter().map(|(seq, _)| seq);
+    [
+        seen.find(|seq| *seq < socket),
+        seen.find(|seq| *seq > socket),
+    ]
+}
+
+/// Where nothing passed any more on the partner's connection, and what was kept of what both ends went on
+/// to send.
+fn stalled(log: &Log, from: u64, socket: Option<&Event>) -> [Option<u64>; 2] {
+    let Some((connection, _)) = log.participant(PARTNER, from) else {
+        return [None, None];
+    };
+    let found = |question: &dyn Fn(&Fact) -> bool| {
+        let found = log
+            .of(PARTNER)
+            .find(|event| event.seq > from && question(&event.fact));
+        found.map(|event| event.seq)
+    };
+    let began = found(&|fact| matches!(fact, Fact::Stalled(one) if one.connection == connection));
+    let kept = found(&|fact| {
+        matches!(fact, Fact::Kept(kept)
+            if kept.connection == connection
+                && kept.from_page.bytes > 0
+                && kept.from_target.bytes > 0)
+    });
+    let passed = log.of(PARTNER).any(|event| {
+        began.is_some_and(|began| event.seq > began)
+            && matches!(&event.fact, Fact::Wire(wire) if wire.connection == connection)
+    });
+    let in_time = kept.filter(|kept| socket.is_some_and(|socket| *kept < socket.seq));
+    match passed {
+        true => [None, None],
+        false => [began, in_time],
+    }
 }

@@ -1,7 +1,7 @@
 //! What a player did, and when its page was looked at.
 
 use super::{Row, Style, kind_of, mark};
-use crate::evidence::{Fact, Log};
+use crate::evidence::{Fact, Log, STOPPED};
 
 /// What a player did at its browser, its departure included.
 pub(super) fn person(log: &Log, player: &str) -> Row {
@@ -12,6 +12,25 @@ pub(super) fn person(log: &Log, player: &str) -> Row {
             Fact::Severed { connections } => {
                 (format!("{connections} connections severed"), Style::Rule)
             }
+            Fact::Frozen(frozen) => {
+                let stopped = frozen.processes.iter().filter(|one| one.state == STOPPED);
+                let (stopped, all) = (stopped.count(), frozen.processes.len());
+                (
+                    format!("{stopped} of {all} processes stopped"),
+                    Style::Departure,
+                )
+            }
+            Fact::Stalled(stalled) => (
+                format!("nothing passes on connection {}", stalled.connection),
+                Style::Departure,
+            ),
+            Fact::Kept(kept) => (
+                format!(
+                    "kept on connection {}: {} bytes of the page, {} of the target",
+                    kept.connection, kept.from_page.bytes, kept.from_target.bytes
+                ),
+                Style::Departure,
+            ),
             Fact::Leaving(leaving) => (format!("leaves ({})", leaving.how), Style::Departure),
             Fact::Departed(departed) => (format!("gone: {}", departed.proof), Style::Departure),
             _ => continue,

@@ -115,6 +115,7 @@ fn handled(recorder: &Recorder, event: &str) {
         event: event.into(),
         sid: "a".into(),
         error: None,
+        reason: None,
     };
     recorder.record(Fact::ServerHandled(handled));
 }

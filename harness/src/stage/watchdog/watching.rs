@@ -1,0 +1,184 @@
+//! The watchdog's own side: it listens until its pipe ends, and then ends what still stands.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::keeper::{can_watch, is_called_as_watchdog};
+use super::left_over::end_left_over;
+use super::{WATCHING, Word};
+use crate::stage::tree::Member;
+
+/// Its name in the process table.
+const NAME: &std::ffi::CStr = c"gymcheck-watch";
+
+/// How long killed processes may take to vanish, and a folder to be removed.
+const DEADLINE: Duration = Duration::from_secs(20);
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
+/// A folder that stands.
+struct Standing {
+    keep: bool,
+    /// Processes that serve it.
+    processes: Vec<Member>,
+}
+
+type AllStanding = BTreeMap<PathBuf, Standing>;
+
+/// To be asked first by every `main` whose program sets stages: whether the program was called as a
+/// watchdog. If so, it has been one when this returns, and ends with this status.
+#[must_use]
+pub fn watchdog() -> Option<ExitCode> {
+    // Whoever types it has no pipe: it is a mistake in the call then.
+    let stdin = std::io::stdin();
+    let argument = std::env::args_os().nth(1);
+    if !is_called_as_watchdog(argument.as_deref()) || stdin.is_terminal() {
+        can_watch();
+        return None;
+    }
+    Some(match watch(stdin.lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("the watchdog cannot watch: {error}"));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn watch(told: impl BufRead) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // Nobody looks at it: the signal does not end the program, that is all.
+        signal_hook::flag::register(signal, Arc::<AtomicBool>::default())?;
+    }
+    // For people: nothing goes by it.
+    let _ = nix::sys::prctl::set_name(NAME);
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{WATCHING}")?;
+    stdout.flush()?;
+    let standing = listen(told);
+    if !standing.is_empty() {
+        end(&standing);
+    }
+    Ok(())
+}
+
+/// Takes down what it is told, until the pipe ends. Gives what stands then.
+fn listen(told: impl BufRead) -> AllStanding {
+    let mut standing = AllStanding::new();
+    for line in told.split(b'\n').map_while(Result::ok) {
+        // A parent that is killed may not have finished its last word.
+        let Ok(word) = serde_json::from_slice(&line) else {
+            continue;
+        };
+        match word {
+            Word::Stands { folder, keep } => {
+                let processes = Vec::new();
+                standing.insert(folder, Standing { keep, processes });
+            }
+            Word::Started { folder, process } => {
+                if let Some(standing) = standing.get_mut(&folder) {
+                    standing.processes.push(process);
+                }
+            }
+            Word::Gone { folder } => drop(standing.remove(&folder)),
+        }
+    }
+    standing
+}
+
+/// Ends what still stands. Processes first: they write into the folders.
+fn end(standing: &AllStanding) {
+    let deadline = Instant::now() + DEADLINE;
+    let marks: Vec<&Path> = standing.keys().map(PathBuf::as_path).collect();
+    let known = standing.values().flat_map(|one| &one.processes);
+    let known: Vec<Member> = known.cloned().collect();
+    let ended = end_left_over(&marks, &known, deadline);
+    let (kept, others): (Vec<_>, Vec<_>) = standing.iter().partition(|(_, one)| one.keep);
+    for (folder, _) in others {
+        remove(folder, deadline);
+    }
+    // Folders alone are nothing to speak of.
+    if ended.count > 0 {
+        tell(&format!(
+            "gymcheck ended without ending what it had started: {} processes were ended in its stead",
+            ended.count
+        ));
+    }
+    for (folder, _) in kept {
+        tell(&format!("kept the stage's folder {}", folder.display()));
+    }
+    if !ended.alive.is_empty() {
+        tell(&format!("processes do not end: {:?}", ended.alive));
+    }
+}
+
+/// Removes a folder, if it is still there.
+fn remove(folder: &Path, deadline: Instant) {
+    loop {
+        match std::fs::remove_dir_all(folder) {
+            Ok(()) => return,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) if Instant::now() > deadline => {
+                tell(&format!("cannot remove {}: {error}", folder.display()));
+                return;
+            }
+            Err(_) => std::thread::sleep(BETWEEN_TRIES),
+        }
+    }
+}
+
+/// Says something, if anybody is there who could hear it.
+fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "gymcheck: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(word: &Word) -> String {
+        serde_json::to_string(word).unwrap() + "\n"
+    }
+
+    fn process() -> Member {
+        Member {
+            pid: 4711,
+            start: 99,
+            name: "server".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_stands_no_more_and_a_last_word_may_be_cut_off() {
+        let [first, second]: [PathBuf; 2] = ["/tmp/first".into(), "/tmp/second".into()];
+        let stands = |folder: &PathBuf, keep| {
+            let folder = folder.clone();
+            line(&Word::Stands { folder, keep })
+        };
+        let started = |folder: &PathBuf| {
+            let (folder, process) = (folder.clone(), process());
+            line(&Word::Started { folder, process })
+        };
+        let gone = |folder: &PathBuf| {
+            let folder = folder.clone();
+            line(&Word::Gone { folder })
+        };
+        let told = stands(&first, false) + &stands(&second, true) + &started(&second);
+        let all = listen(told.as_bytes());
+        assert_eq!(all.len(), 2);
+        assert!(!all[&first].keep && all[&first].processes.is_empty());
+        assert!(all[&second].keep && all[&second].processes == [process()]);
+
+        let told = told + &gone(&first) + &started(&first);
+        let cut = told.clone() + &gone(&second)[..8];
+        let rest = listen(cut.as_bytes());
+        assert_eq!(rest.keys().collect::<Vec<_>>(), [&second]);
+        assert!(listen((told + &gone(&second)).as_bytes()).is_empty());
+    }
+}
