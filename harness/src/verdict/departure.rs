@@ -71,10 +71,15 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
     ];
     // Where nobody can see that, the two others must do.
     if log.lacks(Source::Handlers).is_none() {
-        left.push(Stimulus::new(
-            "the target handled the partner's disconnect",
-            seq(disconnect_handled(log, PARTNER)),
-        ));
+        let is_silent = departure.is_some_and(|departure| departure.how.is_silent());
+        let handled = disconnect_handled(log, PARTNER);
+        left.push(match is_silent {
+            false => Stimulus::new("the target handled the partner's disconnect", seq(handled)),
+            true => Stimulus::new(
+                "the target handled the partner's disconnect, of which nobody had told it",
+                seq(handled.filter(|event| !was_told(event))),
+            ),
+        });
     }
     left
 }
@@ -88,6 +93,17 @@ pub(super) fn disconnect_handled<'a>(log: &'a Log, player: &str) -> Option<&'a E
             && matches!(&event.fact, Fact::ServerHandled(handled)
                 if handled.event == "disconnect" && handled.sid == session)
     })
+}
+
+/// What the target's Socket.IO library calls a disconnect that the client has told it of. One that it has
+/// noticed by itself is a `ping timeout`, or, where it reads in vain for as long, a `transport close`.
+const BY_CLIENT: &str = "client disconnect";
+
+/// Whether the target's library says that a client has ended its session in an orderly way. Older ones say
+/// nothing.
+fn was_told(disconnect: &Event) -> bool {
+    matches!(&disconnect.fact, Fact::ServerHandled(handled)
+        if handled.reason.as_deref() == Some(BY_CLIENT))
 }
 
 /// What was seen of the departure at the partner's own browser: each way has a proof of its own.
