@@ -52,7 +52,7 @@ fn without_its_inside(log: &Log) -> Log {
 
 /// The recorded headline run, as if it had been of a server that ran already.
 fn of_a_running_server() -> Log {
-    let log = served(&with_moments(&recorded("good")));
+    let log = served(&recorded("good"));
     changed(&without_its_inside(&log), |event| {
         if let Fact::Run(run) = &mut event.fact {
             let lacking = [Source::Handlers, Source::Log, Source::Data];
@@ -118,7 +118,7 @@ fn what_only_the_servers_inside_can_prove_is_not_applicable_with_the_reason() {
 /// Where the run could have seen it, that it did not see it is no excuse.
 #[test]
 fn what_could_have_been_seen_and_was_not_is_no_excuse() {
-    let log = without_its_inside(&served(&with_moments(&recorded("good"))));
+    let log = without_its_inside(&served(&recorded("good")));
     let judgement = judge(&headline(), &log);
     for check in ["played-peer-to-peer", "no-overlay", "form-answered"] {
         let found = verdicts(&judgement)
@@ -233,7 +233,7 @@ fn what_an_experiment_has_not_is_expected_only_of_one_that_is_not_the_specs_own(
 /// records say.
 #[test]
 fn an_episode_may_end_early_where_nobody_knows_the_game() {
-    let longer = changed(&with_moments(&recorded("good")), |event| {
+    let longer = changed(&recorded("good"), |event| {
         if is_socket_event(event, "survivor", "activate_scene")
             && let Some(scene) = args(event)[0].as_object_mut()
             && scene["scene_type"] == "GymScene"

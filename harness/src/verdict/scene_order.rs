@@ -214,7 +214,8 @@ fn is_multiplayer(args: &[Value]) -> bool {
         .unwrap_or(true)
 }
 
-/// An advance to which nothing came, although the target answered two pings after it.
+/// An advance to which nothing came, although the target answered two of the page's pings after it, or
+/// a barrier was passed.
 fn unfinished(walk: &mut Walk<'_>, log: &Log) {
     let last = log
         .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
@@ -226,7 +227,7 @@ fn unfinished(walk: &mut Walk<'_>, log: &Log) {
         .socket_events(SURVIVOR, Direction::ToClient, "pong")
         .filter(|(pong, _, _)| pong.seq > event.seq)
         .nth(1);
-    if answered.is_some() {
+    if answered.is_some() || barrier_after(log, event.seq).is_some() {
         let here = walk.here();
         let what = if walk.ended {
             "was ended, and no scene followed it"

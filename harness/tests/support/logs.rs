@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use gymcheck::evidence::{
-    ChannelState, ConnectionState, Event, Fact, Log, Origin, Packet, PageEvent, PageFact,
-    PageState, Snapshot, TimerState, WorkerState,
+    Event, Fact, Log, Origin, Packet, PageEvent, PageFact, PageState, Snapshot,
 };
 use gymcheck::run::find_root;
 use serde_json::Value;
@@ -127,139 +126,25 @@ pub fn without_moment(log: &Log, wanted: &str) -> Log {
     )
 }
 
-/// The log with the pages of both players at `before-game` and `in-game`, as far as it has none.
-pub fn with_moments(log: &Log) -> Log {
-    if log.snapshot("survivor", "in-game").is_some() {
-        return log.clone();
-    }
-    let mut log = log.clone();
-    for label in ["before-game", "in-game"] {
-        for player in ["survivor", "partner"] {
-            let place = position(&log, |event| {
-                is_of(event, player)
-                    && matches!(&event.fact, Fact::Kernel(kernel) if kernel.label == label)
-            });
-            let snapshot = page_at(&log, player, label, place);
-            log = inserted(&log, place + 1, [snapshot]);
-        }
-    }
-    log
-}
-
-/// A page at a moment, from what its probe had told until then.
-fn page_at(log: &Log, player: &str, label: &str, place: usize) -> Event {
-    let (model, later) = log
-        .of(player)
-        .find_map(|event| match &event.fact {
-            Fact::Snapshot(snapshot) => Some((event, snapshot)),
-            _ => None,
-        })
-        .expect("a page");
-    let here = &log.events()[place];
-    let mut state = later.state.clone();
-    refresh(&mut state, log, player, place);
-    state.timeouts.retain(|timer| timer.period > 10_000.0);
-    if label == "in-game" {
-        state.listeners.insert("webrtc_signal".into(), 1);
-        state.game["frameNumber"] = 0.into();
-    }
-    let mut event = model.clone();
-    event.t = here.t;
-    event.fact = Fact::Snapshot(Snapshot {
-        label: label.to_owned(),
-        page: later.page,
-        page_t: here.t,
-        state,
+/// The target's id of the game that the survivor was assigned to.
+pub fn game_id(log: &Log) -> String {
+    let place = position(log, |event| {
+        is_socket_event(event, "survivor", "pyodide_player_assigned")
     });
-    event
+    let said = args(&mut log.events()[place].clone())[0]["game_id"].clone();
+    said.as_str().expect("an id").to_owned()
 }
 
-/// Makes of a page's ledger what its events tell until a place in the log.
-pub fn refresh(state: &mut PageState, log: &Log, player: &str, place: usize) {
-    state.connections.clear();
-    state.channels.clear();
-    state.workers.clear();
-    state.intervals.clear();
-    for event in &log.events()[..place] {
-        if let Fact::Page(page) = &event.fact
-            && is_of(event, player)
-        {
-            replay(state, page.page_t, &page.what);
-        }
-    }
-}
-
-fn replay(state: &mut PageState, at: f64, what: &PageFact) {
-    match what.clone() {
-        PageFact::ConnectionCreated { id, stack } => state.connections.push(ConnectionState {
-            id,
-            created: at,
-            connection: "new".into(),
-            ice: "new".into(),
-            signaling: "stable".into(),
-            was_connected: false,
-            closed: None,
-            candidates: 0,
-            stack,
-        }),
-        PageFact::ConnectionState { id, connection, .. } => {
-            for one in state.connections.iter_mut().filter(|one| one.id == id) {
-                one.was_connected |= connection == "connected";
-                one.connection.clone_from(&connection);
-            }
-        }
-        PageFact::ChannelCreated {
-            id,
-            connection,
-            label,
-            ..
-        } => state.channels.push(ChannelState {
-            id,
-            connection,
-            label,
-            state: "connecting".into(),
-            sent: 0,
-            sent_bytes: 0,
-            received: 0,
-            received_bytes: 0,
-        }),
-        PageFact::ChannelState { id, state: now } => {
-            for one in state.channels.iter_mut().filter(|one| one.id == id) {
-                one.state.clone_from(&now);
-            }
-        }
-        PageFact::ChannelTraffic {
-            id,
-            sent,
-            sent_bytes,
-            received,
-            received_bytes,
-        } => {
-            for one in state.channels.iter_mut().filter(|one| one.id == id) {
-                (one.sent, one.sent_bytes) = (sent, sent_bytes);
-                (one.received, one.received_bytes) = (received, received_bytes);
-            }
-        }
-        PageFact::WorkerCreated { id, stack } => state.workers.push(WorkerState {
-            id,
-            created: at,
-            terminated: None,
-            stack,
-        }),
-        PageFact::WorkerTerminated { id } => {
-            for one in state.workers.iter_mut().filter(|one| one.id == id) {
-                one.terminated = Some(at);
-            }
-        }
-        PageFact::IntervalCreated { id, period, stack } => state.intervals.push(TimerState {
-            id,
-            created: at,
-            period,
-            stack,
-        }),
-        PageFact::IntervalCleared { id } => state.intervals.retain(|one| one.id != id),
-        _ => {}
-    }
+/// Where the target had last finished with a player's event of this name before a moment's barrier.
+pub fn handled(log: &Log, player: &str, wanted: &str, before: &str) -> usize {
+    let session = log.session(player).expect("a session");
+    let barrier = log.barrier("survivor", before).expect("a barrier").seq;
+    let found = log.events().iter().rposition(|event| {
+        event.seq < barrier
+            && matches!(&event.fact, Fact::ServerHandled(handled)
+                if handled.event == wanted && handled.sid == session)
+    });
+    found.expect("handled")
 }
 
 /// The headline run with its game and its survey played so many times in one page, as a sound
@@ -269,30 +154,158 @@ fn replay(state: &mut PageState, at: f64, what: &PageFact) {
 pub fn played(times: usize) -> Log {
     static PLAYED: Mutex<BTreeMap<usize, Log>> = Mutex::new(BTreeMap::new());
     let mut played = PLAYED.lock().expect("no panic");
-    played.entry(times).or_insert_with(|| play(times)).clone()
+    let play = || Played::of(&recorded("good")).again_and_again(times);
+    played.entry(times).or_insert_with(play).clone()
 }
 
-fn play(times: usize) -> Log {
-    let once = with_moments(&recorded("good"));
-    let start = position(&once, |event| is_click(event, "partner"));
-    let end = position(
-        &once,
-        |event| matches!(&event.fact, Fact::Step(step) if step.step.starts_with("partner leaves")),
-    );
-    let (before, after) = (&once.events()[..end], &once.events()[end..]);
-    let part = &once.events()[start..end];
-    let duration = after[0].t - part[0].t;
-    let mut events = before.to_vec();
-    for time in 2..=times {
-        let shift = duration * (time - 1) as f64;
-        events.extend(part.iter().filter_map(|event| again(event, time, shift)));
+/// A recorded run of one game, and what of it is played again.
+struct Played<'a> {
+    log: &'a Log,
+    /// The target's id of the game.
+    game: String,
+    /// Where each player leaves the scene before it.
+    begins: [(&'static str, usize); 2],
+    /// Where the partner is about to leave.
+    ends: usize,
+}
+
+impl Played<'_> {
+    fn of(log: &Log) -> Played<'_> {
+        let begins = ["survivor", "partner"]
+            .map(|player| (player, position(log, |event| is_click(event, player))));
+        let leaves = |event: &Event| matches!(&event.fact, Fact::Step(step) if step.step.starts_with("partner leaves"));
+        Played {
+            log,
+            game: game_id(log),
+            begins,
+            ends: position(log, leaves),
+        }
     }
-    let shift = duration * (times - 1) as f64;
-    events.extend(after.iter().cloned().map(|mut event| {
+
+    fn again_and_again(&self, times: usize) -> Log {
+        let (before, after) = self.log.events().split_at(self.ends);
+        let mut events = before.to_vec();
+        for time in 2..=times {
+            let part = (0..)
+                .zip(before)
+                .filter(|(place, event)| self.is_of_the_game(*place, event));
+            events.extend(part.filter_map(|(_, event)| self.again(event, time)));
+        }
+        events.extend(after.iter().filter_map(|event| self.again(event, times)));
+        in_order(events)
+    }
+
+    fn starts(&self) -> usize {
+        let places = self.begins.iter().map(|(_, place)| *place);
+        places.min().expect("two players")
+    }
+
+    /// Whether it belongs to what is played again, and not to the way to the experiment.
+    fn is_of_the_game(&self, place: usize, event: &Event) -> bool {
+        let own = self.begins.iter().find(|(player, _)| is_of(event, player));
+        place >= own.map_or(self.starts(), |(_, begins)| *begins)
+    }
+
+    fn began(&self) -> f64 {
+        self.log.events()[self.starts()].t
+    }
+
+    fn shift(&self, time: usize) -> f64 {
+        let duration = self.log.events()[self.ends].t - self.began();
+        duration * (time - 1) as f64
+    }
+
+    /// An event of the recorded game as it is in the game of this number.
+    fn again(&self, event: &Event, time: usize) -> Option<Event> {
+        if time == 1 {
+            return Some(event.clone());
+        }
+        let text = serde_json::to_string(event).expect("it can be written");
+        if text.contains("pyodide_loading") {
+            return None;
+        }
+        let text = self.renamed(&text, time);
+        let mut event: Event = serde_json::from_str(&text).expect("still an event");
+        let shift = self.shift(time);
         event.t += shift;
-        event
-    }));
-    with_true_pages(&in_order(events))
+        match &mut event.fact {
+            Fact::Page(page) => {
+                page.page_t += shift;
+                renumber(&mut page.what, number(time));
+            }
+            Fact::Snapshot(snapshot) => {
+                snapshot.page_t += shift;
+                let player = event.player.as_deref().expect("a page is a player's");
+                self.carry_on(player, &mut snapshot.state, time);
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    fn renamed(&self, text: &str, time: usize) -> String {
+        let mut text = text
+            .replace("game-1", &format!("game-{time}"))
+            .replace("survey-1", &format!("survey-{time}"))
+            .replace(
+                "\"scene_id\":\"start\"",
+                &format!("\"scene_id\":\"survey-{}\"", time - 1),
+            )
+            .replace("Duet 1", &format!("Duet {time}"))
+            .replace("Survey 1", &format!("Survey {time}"))
+            .replace(&self.game, &format!("{}-{time}", self.game));
+        for label in ["before-game", "in-game", "after-exit"] {
+            text = text.replace(&format!("\"{label}"), &format!("\"{label}-{time}"));
+        }
+        text
+    }
+
+    /// Makes of a page's ledger that of the game of this number: what the games before have made and
+    /// ended stands in it as well.
+    fn carry_on(&self, player: &str, state: &mut PageState, time: usize) {
+        let (_, ended) = self
+            .log
+            .snapshot(player, "after-exit/later")
+            .expect("taken");
+        let own = state.clone();
+        state.connections.clear();
+        state.channels.clear();
+        state.workers.clear();
+        for earlier in 1..time {
+            self.add_made(state, &ended.state, earlier);
+        }
+        self.add_made(state, &own, time);
+        for timer in state.intervals.iter_mut().chain(&mut state.timeouts) {
+            if timer.created > self.began() {
+                timer.id += number(time);
+                timer.created += self.shift(time);
+            }
+        }
+    }
+
+    fn add_made(&self, state: &mut PageState, made: &PageState, time: usize) {
+        let (by, shift) = (number(time), self.shift(time));
+        let connections = made.connections.iter().cloned().map(|mut one| {
+            one.id += by;
+            one.created += shift;
+            one.closed = one.closed.map(|closed| closed + shift);
+            one
+        });
+        let channels = made.channels.iter().cloned().map(|mut one| {
+            one.id += by;
+            one.connection += by;
+            one
+        });
+        let workers = made.workers.iter().cloned().map(|mut one| {
+            one.id += by;
+            one.created += shift;
+            one.terminated = one.terminated.map(|terminated| terminated + shift);
+            one
+        });
+        state.connections.extend(connections);
+        state.channels.extend(channels);
+        state.workers.extend(workers);
+    }
 }
 
 fn is_click(event: &Event, player: &str) -> bool {
@@ -300,37 +313,9 @@ fn is_click(event: &Event, player: &str) -> bool {
         && matches!(&event.fact, Fact::Action(action) if action.action.starts_with("click"))
 }
 
-/// An event of the first game as it would be in a later one.
-fn again(event: &Event, time: usize, shift: f64) -> Option<Event> {
-    let mut text = serde_json::to_string(event).expect("it can be written");
-    if text.contains("pyodide_loading") {
-        return None;
-    }
-    text = text
-        .replace("game-1", &format!("game-{time}"))
-        .replace("survey-1", &format!("survey-{time}"))
-        .replace(
-            "\"scene_id\":\"start\"",
-            &format!("\"scene_id\":\"survey-{}\"", time - 1),
-        )
-        .replace("Duet 1", &format!("Duet {time}"))
-        .replace("Survey 1", &format!("Survey {time}"))
-        .replace("9674f500-", &format!("{time}674f500-"));
-    for label in ["before-game", "in-game", "after-exit"] {
-        text = text.replace(&format!("\"{label}"), &format!("\"{label}-{time}"));
-    }
-    let mut event: Event = serde_json::from_str(&text).expect("still an event");
-    event.t += shift;
-    let number = u32::try_from(time).expect("few");
-    match &mut event.fact {
-        Fact::Page(page) => {
-            page.page_t += shift;
-            renumber(&mut page.what, number * 1000);
-        }
-        Fact::Snapshot(snapshot) => snapshot.page_t += shift,
-        _ => {}
-    }
-    Some(event)
+/// What is added to the numbers of a page's ledger in the game of this number.
+fn number(time: usize) -> u32 {
+    u32::try_from(time - 1).expect("few") * 1000
 }
 
 /// What a page makes anew in a later game has another number in its ledger.
@@ -338,6 +323,7 @@ fn renumber(what: &mut PageFact, by: u32) {
     match what {
         PageFact::ConnectionCreated { id, .. }
         | PageFact::ConnectionState { id, .. }
+        | PageFact::IceCandidate { id, .. }
         | PageFact::ConnectionClosed { id, .. }
         | PageFact::ChannelState { id, .. }
         | PageFact::ChannelClosed { id, .. }
@@ -352,16 +338,4 @@ fn renumber(what: &mut PageFact, by: u32) {
         }
         _ => {}
     }
-}
-
-/// Makes the ledgers of all pages what their events tell.
-pub fn with_true_pages(log: &Log) -> Log {
-    let mut place = 0;
-    changed(log, |event| {
-        if let (Some(player), Fact::Snapshot(snapshot)) = (event.player.clone(), &mut event.fact) {
-            refresh(&mut snapshot.state, log, &player, place);
-        }
-        place += 1;
-        true
-    })
 }
