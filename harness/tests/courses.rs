@@ -94,6 +94,19 @@ fn what_comes_all_the_time_is_missed_in_the_scene_in_which_it_did_not_come() {
         ("ping", Some("survey-1"))
     );
     assert_eq!(parting.other, None);
+    // As often, and in another scene.
+    let game = log.scenes("survivor").nth(1).expect("a second scene").0.seq;
+    let silent_before = without(&log, |event| {
+        is_socket_event(event, "survivor", "ping") && (game..survey).contains(&event.seq)
+    });
+    let silent_then = without(&log, |event| {
+        let end = log
+            .scenes("survivor")
+            .nth(3)
+            .map_or(u64::MAX, |(event, _)| event.seq);
+        is_socket_event(event, "survivor", "ping") && (survey..end).contains(&event.seq)
+    });
+    assert_ne!(self::parting(&silent_before, &silent_then), None);
 }
 
 /// Both logs of one run, one of them slower: the first place by what both agree in, not by the clock.
@@ -102,12 +115,21 @@ fn the_first_of_two_places_is_told() {
     let log = recorded("good");
     let without_event =
         |log: &Log, name: &str| without(log, |event| is_socket_event(event, "survivor", name));
-    let late = without_event(&log, "static_scene_data_emission");
-    let early = without_event(&slower(&log), "start_game");
+    // On its own clock the slower run has the earlier event after the later one of the other.
+    let early = without_event(&log, "emit_episode_data");
+    let late = without_event(&slower(&log), "static_scene_data_emission");
+    let at = |log: &Log, name: &str| {
+        let place = position(log, |event| is_socket_event(event, "survivor", name));
+        log.events()[place].t
+    };
+    assert!(at(&late, "emit_episode_data") > at(&early, "static_scene_data_emission"));
     for parting in [parting(&late, &early), parting(&early, &late)] {
         let parting = parting.expect("they part");
         let both = parting.one.into_iter().chain(parting.other);
-        assert!(both.map(|one| one.what).any(|what| what == "start_game"));
+        assert!(
+            both.map(|one| one.what)
+                .any(|what| what == "emit_episode_data")
+        );
     }
 }
 

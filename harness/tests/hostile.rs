@@ -236,7 +236,7 @@ async fn packets_beyond_what_is_taken_break_the_run() {
         .send(Message::binary(vec![0xc0; 3]))
         .await
         .expect("written");
-    let words = ["more places for attachments than its 1 attachments"];
+    let words = ["names one of its 1 attachments more than once"];
     bench.assert_broken("target", &words).await;
     assert_ended(&mut browser).await;
 }

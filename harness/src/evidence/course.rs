@@ -40,8 +40,11 @@ pub enum Sight {
 /// What tells apart runs that decided the same, and so explains nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Chance {
-    of: BTreeSet<(Option<String>, String, String)>,
+    of: BTreeSet<Named>,
 }
+
+/// Whose event it is, who tells of it, and what it is.
+type Named = (Option<String>, &'static str, String);
 
 /// Whose events, and who tells of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +112,13 @@ struct Both<'a> {
     agreed: usize,
 }
 
+/// Both runs, as they are compared.
+struct View<'a> {
+    ones: Lanes<'a>,
+    others: Lanes<'a>,
+    chatter: BTreeSet<Lane>,
+}
+
 type Lanes<'a> = BTreeMap<Lane, Vec<&'a Point>>;
 
 impl Course {
@@ -153,39 +163,25 @@ impl Course {
     /// this run. What is chance is left out.
     #[must_use]
     pub fn part(&self, other: &Course, by: Sight, chance: &Chance) -> Option<Parting> {
-        let chatter: BTreeSet<Lane> = self.chatter().chain(other.chatter()).collect();
-        let ones = self.apart(&chatter, by, chance);
-        let others = other.apart(&chatter, by, chance);
-        let lanes: BTreeSet<&Lane> = ones.keys().chain(others.keys()).collect();
-        let none = Vec::new();
-        let lanes = lanes.into_iter().map(|lane| {
-            let (one, other) = (ones.get(lane), others.get(lane));
-            let is_chatter = chatter.contains(lane);
-            Both::new(
-                lane,
-                one.unwrap_or(&none),
-                other.unwrap_or(&none),
-                is_chatter,
-            )
-        });
-        let lanes: Vec<Both<'_>> = lanes.collect();
+        let view = View::new(self, other, by, chance);
+        let lanes = view.lanes();
         let clocks = clocks(&lanes);
         let parted = lanes.iter().filter(|both| both.is_parted());
         let first = parted.map(|both| (both.when(&clocks), both));
         let (when, both) = first.min_by(|one, other| one.0.total_cmp(&other.0))?;
         let all = self.lanes.values().flatten();
-        let (here, there) = (both.one.get(both.agreed), both.other.get(both.agreed));
+        let (here, there) = both.next();
         let before = match (here, there) {
-            (Some(here), _) => self.before(both.lane, here, &chatter),
-            (None, Some(there)) => other.before(both.lane, there, &chatter),
+            (Some(here), _) => self.before(both.lane, here, &view.chatter),
+            (None, Some(there)) => other.before(both.lane, there, &view.chatter),
             (None, None) => None,
         };
         Some(Parting {
             player: both.lane.player.clone(),
             source: both.lane.source.to_owned(),
             after: before.map(|point| point.what.clone()),
-            one: here.map(|point| point.moment()),
-            other: there.map(|point| point.moment()),
+            one: here.map(Point::moment),
+            other: there.map(Point::moment),
             agreed: all.filter(|point| point.t < when).count(),
         })
     }
@@ -241,19 +237,51 @@ impl Chance {
     /// Learns all that tells apart two runs that decided the same.
     pub fn learn(&mut self, one: &Course, other: &Course, by: Sight) {
         // Each time there is less that can tell them apart.
-        while let Some(parting) = one.part(other, by, self) {
-            for moment in parting.one.into_iter().chain(parting.other) {
-                let what = (parting.player.clone(), parting.source.clone(), moment.what);
-                self.of.insert(what);
+        loop {
+            let view = View::new(one, other, by, self);
+            let lanes = view.lanes();
+            let parted = lanes.iter().filter(|both| both.is_parted());
+            let parted = parted.flat_map(|both| {
+                let (here, there) = both.next();
+                let points = here.into_iter().chain(there);
+                points.map(|point| named(both.lane, &point.what))
+            });
+            let parted: Vec<_> = parted.collect();
+            if parted.is_empty() {
+                return;
             }
+            self.of.extend(parted);
         }
     }
 
     fn has(&self, lane: &Lane, what: &str) -> bool {
-        let is_it = |(player, source, known): &&(Option<String>, String, String)| {
-            *player == lane.player && source == lane.source && known == what
-        };
-        self.of.iter().any(|one| is_it(&one))
+        !self.of.is_empty() && self.of.contains(&named(lane, what))
+    }
+}
+
+fn named(lane: &Lane, what: &str) -> Named {
+    (lane.player.clone(), lane.source, what.to_owned())
+}
+
+impl<'a> View<'a> {
+    fn new(one: &'a Course, other: &'a Course, by: Sight, chance: &Chance) -> View<'a> {
+        let chatter: BTreeSet<Lane> = one.chatter().chain(other.chatter()).collect();
+        View {
+            ones: one.apart(&chatter, by, chance),
+            others: other.apart(&chatter, by, chance),
+            chatter,
+        }
+    }
+
+    fn lanes(&self) -> Vec<Both<'_>> {
+        let lanes: BTreeSet<&Lane> = self.ones.keys().chain(self.others.keys()).collect();
+        let both = lanes.into_iter().map(|lane| {
+            let one = self.ones.get(lane).map_or(&[][..], Vec::as_slice);
+            let other = self.others.get(lane).map_or(&[][..], Vec::as_slice);
+            let is_chatter = self.chatter.contains(lane);
+            Both::new(lane, one, other, is_chatter)
+        });
+        both.collect()
     }
 }
 
@@ -276,14 +304,20 @@ impl<'a> Both<'a> {
         }
     }
 
+    /// What comes next in either run, where they part.
+    fn next(&self) -> (Option<&'a Point>, Option<&'a Point>) {
+        let next = |points: &'a [&'a Point]| points.get(self.agreed).copied();
+        (next(self.one), next(self.other))
+    }
+
     fn is_parted(&self) -> bool {
         self.agreed < self.one.len().max(self.other.len())
     }
 
     /// When they part, by the clock of the one run.
     fn when(&self, clocks: &[(f64, f64)]) -> f64 {
-        let here = self.one.get(self.agreed).map(|point| point.t);
-        let there = self.other.get(self.agreed);
+        let (here, there) = self.next();
+        let here = here.map(|point| point.t);
         let there = there.map(|point| on_clock(clocks, point.t));
         here.into_iter().chain(there).fold(f64::INFINITY, f64::min)
     }

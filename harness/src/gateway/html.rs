@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use lol_html::errors::RewritingError;
 use lol_html::html_content::{ContentType, Element};
-use lol_html::{MemorySettings, RewriteStrSettings, Settings, element, end, rewrite_str};
+use lol_html::{MemorySettings, RewriteStrSettings, Settings, doc_text, element, rewrite_str};
 use serde_json::json;
 
 use super::limits::MOST_REWRITING;
@@ -26,7 +26,7 @@ pub(super) fn probe_element(script: &str, token: &str, path: &str) -> Option<Str
 }
 
 /// The page with its public addresses led to the mirror, and with the probe, if it gets one, as the
-/// first thing in its head (without a head: before its first element).
+/// first thing in its head (without a head: before its first element or text).
 pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, RewritingError> {
     let probe = Cell::new(probe);
     let elements = element!("*", |element| {
@@ -41,17 +41,24 @@ pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, Rewriti
         }
         rewrite_addresses(element)
     });
-    let end = end!(|end| {
-        if let Some(probe) = probe.take() {
-            end.append(probe, ContentType::Html);
+    let text = doc_text!(|text| {
+        if !text.as_str().trim().is_empty()
+            && let Some(probe) = probe.take()
+        {
+            text.before(probe, ContentType::Html);
         }
         Ok(())
     });
     let settings = RewriteStrSettings::new()
         .with_strict(false)
         .append_element_content_handler(elements)
-        .append_document_content_handler(end);
-    rewrite_within_memory(page, settings)
+        .append_document_content_handler(text);
+    let rewritten = rewrite_within_memory(page, settings)?;
+    // Whatever comes behind the end of a page could be taken for the rest of a tag that it breaks off in.
+    Ok(match probe.take() {
+        Some(probe) => format!("{probe}{rewritten}"),
+        None => rewritten,
+    })
 }
 
 /// The public addresses that a page makes a browser load from, in their order.
@@ -183,7 +190,17 @@ mod tests {
                 "<script>a()</script><head></head>",
                 "{}<script>a()</script><head></head>",
             ),
-            ("nothing but text", "nothing but text{}"),
+            ("nothing but text", "{}nothing but text"),
+            (" <!doctype html>text<p>", " <!doctype html>{}text<p>"),
+            // The end of it is no element, and must not become one.
+            (
+                "<img src='https://a.example/' ",
+                "{}<img src='https://a.example/' ",
+            ),
+            (
+                "a<img src='https://a.example/' ",
+                "{}a<img src='https://a.example/' ",
+            ),
         ];
         for (page, expected) in cases {
             assert_eq!(rewritten(page), expected.replace("{}", PROBE));

@@ -10,6 +10,8 @@ mod attachment;
 mod connections;
 mod handshake;
 mod headers;
+#[cfg(test)]
+mod hostile_tests;
 mod html;
 mod lane;
 mod limits;

@@ -242,10 +242,10 @@ pub(super) fn event_text(event: &str, args: &[Value]) -> String {
 
 fn packet(head: Head, attachments: &[Value]) -> Result<Packet, Unread> {
     let (namespace, id) = (head.namespace, head.id);
-    let mut left = attachments.len();
+    let mut places = vec![false; attachments.len()];
     let data = head
         .data
-        .map(|data| fill(data, attachments, &mut left))
+        .map(|data| fill(data, attachments, &mut places))
         .transpose()?;
     Ok(match head.kind {
         Kind::Event => {
@@ -284,33 +284,37 @@ fn list(data: Option<Value>) -> Result<Vec<Value>, Unread> {
     }
 }
 
-/// Puts what is told of the attachments in their places, as often as there are attachments at most: a few
-/// bytes could ask for a large one again and again.
-fn fill(value: Value, attachments: &[Value], left: &mut usize) -> Result<Value, Unread> {
+/// Puts what is told of the attachments in their places, each in one: a few bytes could ask for a large one
+/// again and again.
+fn fill(value: Value, attachments: &[Value], places: &mut [bool]) -> Result<Value, Unread> {
     if attachments.is_empty() {
         return Ok(value);
     }
     match value {
         Value::Array(items) => {
-            let filled = items.into_iter().map(|item| fill(item, attachments, left));
+            let filled = items
+                .into_iter()
+                .map(|item| fill(item, attachments, places));
             Ok(Value::Array(filled.collect::<Result<_, _>>()?))
         }
         Value::Object(entries) if entries.get("_placeholder") == Some(&Value::Bool(true)) => {
             let number = entries.get("num").and_then(Value::as_u64);
-            let found = number.and_then(|number| attachments.get(usize::try_from(number).ok()?));
-            let found = found.ok_or("a placeholder for no attachment")?;
-            *left = left.checked_sub(1).ok_or_else(|| {
-                Unread::excess(format!(
-                    "a Socket.IO packet with more places for attachments than its {} attachments",
+            let number = number.and_then(|number| usize::try_from(number).ok());
+            let found =
+                number.and_then(|number| attachments.get(number).zip(places.get_mut(number)));
+            let (found, is_taken) = found.ok_or("a placeholder for no attachment")?;
+            if std::mem::replace(is_taken, true) {
+                return Err(Unread::excess(format!(
+                    "a Socket.IO packet that names one of its {} attachments more than once",
                     attachments.len()
-                ))
-            })?;
+                )));
+            }
             Ok(found.clone())
         }
         Value::Object(entries) => {
             let filled = entries
                 .into_iter()
-                .map(|(name, item)| Ok((name, fill(item, attachments, left)?)));
+                .map(|(name, item)| Ok((name, fill(item, attachments, places)?)));
             Ok(Value::Object(filled.collect::<Result<_, Unread>>()?))
         }
         other => Ok(other),

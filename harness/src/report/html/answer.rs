@@ -503,3 +503,37 @@ fn runs_head(results: &Results) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::repeated::repeated;
+    use crate::report::samples::{facts, run_on};
+
+    #[test]
+    fn what_is_unstable_comes_first_and_lets_no_markup_through() {
+        let mut results = Results::new(vec![facts("mug@1")]);
+        for verdict in [Verdict::Pass, Verdict::Fail] {
+            results.runs.push(run_on("mug@1", verdict, Verdict::Pass));
+        }
+        results.runs[1].folder = "runs/2".into();
+        results.repeated = repeated(&results.runs);
+        results.repeated[0].checks[0].apart = serde_json::from_value(serde_json::json!({
+            "one": {"repetition": 1, "verdict": "pass", "folder": "runs/mug@1"},
+            "other": {"repetition": 2, "verdict": "fail", "folder": "runs/2"},
+            "parting": {
+                "player": "survivor", "source": "events to the page", "agreed": 7,
+                "one": {"what": "<script>", "seq": 3, "t": 1500.0},
+            },
+        }))
+        .expect("where they part");
+        let page = page_top(&results, &[0, 1]).into_string();
+        let unstable = page.find("Unstable: the same runs").expect("it is told");
+        assert!(unstable < page.find("<h2>Unexpected</h2>").expect("as the run is"));
+        let told = "they part at the survivor, events to the page: time 1 (pass) has `&lt;script&gt;` at \
+                    1.500 s (#3); time 2 (fail) has nothing more";
+        assert!(page.contains(told), "{page}");
+        assert!(page.contains("href=\"#run-0\"") && page.contains("href=\"#run-1\""));
+        assert!(page.contains("1 pass, 1 fail of 2"), "{page}");
+    }
+}
