@@ -115,8 +115,9 @@ fn who_runs(paths: &[PathBuf]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::os::unix::fs::symlink;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
     use crate::provision::cache::{CachePart, cache, tests::furnished};
@@ -225,10 +226,19 @@ mod tests {
         let python = home.targets().join("mug-0.1.3/bin/python");
         fs::create_dir_all(python.parent().unwrap()).unwrap();
         symlink("/usr/bin/tail", &python).unwrap();
+        let said = folder.path().join("said");
+        fs::write(&said, "it runs\n").unwrap();
         let mut server = Command::new(&python)
-            .args(["-f", "/dev/null"])
+            .arg("-f")
+            .arg(&said)
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // A process that has just been started may have no arguments yet.
+        let mut line = String::new();
+        let mut output = BufReader::new(server.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "it runs\n");
         let refused = remove_all(&home);
         let idle = cache(&home).unwrap();
         let other = idle
