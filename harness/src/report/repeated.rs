@@ -1,6 +1,7 @@
 //! What was carried out several times: how steady the verdicts are, and where runs that differ part.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -151,35 +152,29 @@ fn came(which: &Which, moment: Option<&Moment>) -> String {
 }
 
 /// What makes runs the same but for their time.
-fn key(run: &RunRecord) -> impl PartialEq {
-    (
-        run.spec.clone(),
-        run.pair.clone(),
-        run.target.clone(),
-        run.mutant.clone(),
-        run.repairs.clone(),
-    )
+fn key(run: &RunRecord) -> impl Eq + Hash {
+    (&run.spec, &run.pair, &run.target, &run.mutant, &run.repairs)
 }
 
-/// The runs of the same, in the order in which the first of each stands.
-fn groups(runs: &[RunRecord]) -> Vec<Vec<&RunRecord>> {
+/// What was carried out several times, each with its runs, in the order in which the first of each stands.
+fn several(runs: &[RunRecord]) -> Vec<Vec<&RunRecord>> {
     let mut groups: Vec<Vec<&RunRecord>> = Vec::new();
+    let mut places = HashMap::new();
     for run in runs {
-        let known = groups.iter_mut().find(|group| key(group[0]) == key(run));
-        match known {
+        let place = *places.entry(key(run)).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.push(run),
             None => groups.push(vec![run]),
         }
     }
+    groups.retain(|group| group.len() > 1);
     groups
 }
 
 /// What of these runs was carried out several times, without where those that differ part.
 #[must_use]
 pub fn repeated(runs: &[RunRecord]) -> Vec<Repeated> {
-    let groups = groups(runs).into_iter();
-    let several = groups.filter(|group| group.len() > 1);
-    several.map(|group| of_group(&group)).collect()
+    several(runs).iter().map(|group| of_group(group)).collect()
 }
 
 fn of_group(group: &[&RunRecord]) -> Repeated {
@@ -223,9 +218,9 @@ pub fn repeated_with_partings(runs: &[RunRecord], out: &Path) -> Vec<Repeated> {
         out,
         read: HashMap::new(),
     };
-    let mut all = repeated(runs);
-    let several = groups(runs).into_iter().filter(|group| group.len() > 1);
-    for (one, group) in all.iter_mut().zip(several) {
+    let mut all = Vec::new();
+    for group in several(runs) {
+        let mut one = of_group(&group);
         for (index, check) in one.checks.iter_mut().enumerate() {
             if check.steadiness.is_unstable() {
                 check.apart = courses.apart(&group, Some(index));
@@ -235,6 +230,7 @@ pub fn repeated_with_partings(runs: &[RunRecord], out: &Path) -> Vec<Repeated> {
         if one.whole.is_unstable() && !is_told {
             one.apart = courses.apart(&group, None);
         }
+        all.push(one);
     }
     all
 }
