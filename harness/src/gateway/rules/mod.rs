@@ -67,24 +67,15 @@ impl Rules {
     /// Takes a rule out of force. A hold that has kept nothing so far has only to see its event come after
     /// this. False if there is none of that name.
     pub(super) fn release(&self, name: &str) -> bool {
-        for set in self.rules().iter_mut() {
-            if set.rule.name == name && matches!(set.rule.fault, Fault::Hold { .. }) && !set.spent {
-                set.overdue = true;
-                return true;
-            }
-        }
-        self.remove(|set| set.rule.name == name)
+        self.let_go(|rule| rule.name == name)
     }
 
     /// An event was delivered: those who waited for it are released. A hold that has kept nothing so
     /// far has only to see its own event come after this one.
     pub(super) fn passed(&self, at: &Passage) {
-        let waits =
-            |rule: &Rule| matches!(&rule.fault, Fault::Hold { until: Some(until) } if until == at);
-        for set in self.rules().iter_mut() {
-            set.overdue |= !set.spent && waits(&set.rule);
-        }
-        self.remove(|set| set.spent && waits(&set.rule));
+        self.let_go(
+            |rule| matches!(&rule.fault, Fault::Hold { until: Some(until) } if until == at),
+        );
     }
 
     /// Whether a rule is in force.
@@ -119,16 +110,26 @@ impl Rules {
         met.collect()
     }
 
-    fn remove(&self, wanted: impl Fn(&Set) -> bool) -> bool {
+    /// Takes the wanted rules out of force; of those, a hold that has kept nothing so far stays to see its
+    /// event come. Whether there is one.
+    fn let_go(&self, wanted: impl Fn(&Rule) -> bool) -> bool {
         let mut rules = self.rules();
         let before = rules.len();
-        rules.retain(|set| !wanted(set));
+        let mut is_any = false;
+        rules.retain_mut(|set| {
+            if !wanted(&set.rule) {
+                return true;
+            }
+            is_any = true;
+            set.overdue = matches!(set.rule.fault, Fault::Hold { .. }) && !set.spent;
+            set.overdue
+        });
         let removed = rules.len() < before;
         drop(rules);
         if removed {
             self.released.send_replace(());
         }
-        removed
+        is_any
     }
 
     fn rules(&self) -> MutexGuard<'_, Vec<Set>> {
