@@ -19,7 +19,7 @@ use procfs::process::{Process, all_processes};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// What the issue promises.
+/// What the README promises.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// For what has to happen before anybody is killed.

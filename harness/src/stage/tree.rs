@@ -1,6 +1,7 @@
 //! Processes and their sockets, as the kernel has them.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -40,27 +41,31 @@ impl Member {
     /// Whether this very process still runs (a zombie does not).
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        Process::new(self.pid)
-            .and_then(|process| process.stat())
-            .is_ok_and(|stat| stat.starttime == self.start && stat.state != 'Z')
+        self.running().is_some()
+    }
+
+    /// What the process table says of it, if it still runs.
+    fn running(&self) -> Option<Stat> {
+        stat_of(self.pid).filter(|stat| stat.starttime == self.start && stat.state != 'Z')
     }
 
     /// The process that has this id now, if one has.
     #[must_use]
     pub fn of(pid: i32) -> Option<Member> {
-        Process::new(pid)
-            .and_then(|process| process.stat())
-            .ok()
-            .map(Member::from)
+        stat_of(pid).map(Member::from)
     }
 
     /// Sends it a signal, unless it has ended.
-    pub(super) fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         if self.is_alive() {
             // It may end between the two calls: that is what is wanted.
             let _ = kill(Pid::from_raw(self.pid), signal);
         }
     }
+}
+
+fn stat_of(pid: i32) -> Option<Stat> {
+    Process::new(pid).and_then(|process| process.stat()).ok()
 }
 
 /// All descendants of a process, parents before their children, without the process itself; also
@@ -89,6 +94,11 @@ pub fn descendants(root: i32) -> Vec<Member> {
     found
 }
 
+/// The value of a variable in a process's environment.
+pub(super) fn value_of(process: &Process, variable: &str) -> Option<OsString> {
+    process.environ().ok()?.remove(OsStr::new(variable))
+}
+
 /// Processes whose environment has this variable with this value: those that left their tree.
 #[must_use]
 pub fn marked(variable: &str, value: &str) -> Vec<Member> {
@@ -96,13 +106,7 @@ pub fn marked(variable: &str, value: &str) -> Vec<Member> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|process| {
-            process.environ().is_ok_and(|environment| {
-                environment
-                    .get(std::ffi::OsStr::new(variable))
-                    .is_some_and(|found| found.to_str() == Some(value))
-            })
-        })
+        .filter(|process| value_of(process, variable).is_some_and(|found| found == value))
         .filter_map(|process| {
             let stat = process.stat().ok()?;
             (stat.state != 'Z').then(|| Member::from(stat))
@@ -124,16 +128,13 @@ pub fn kill_all(group: Option<i32>, members: &[Member]) {
 /// These processes that run, each with its state: `T` where a signal has stopped it.
 #[must_use]
 pub fn states(members: &[Member]) -> Vec<FrozenProcess> {
-    let stat = |member: &Member| Process::new(member.pid).and_then(|process| process.stat());
-    let running = members.iter().filter_map(|member| {
-        let stat = stat(member).ok()?;
-        (stat.starttime == member.start && stat.state != 'Z').then_some(FrozenProcess {
-            pid: stat.pid,
-            name: stat.comm,
-            state: stat.state,
-        })
+    let running = members.iter().filter_map(Member::running);
+    let states = running.map(|stat| FrozenProcess {
+        pid: stat.pid,
+        name: stat.comm,
+        state: stat.state,
     });
-    running.collect()
+    states.collect()
 }
 
 /// Sends SIGSTOP to each of these processes.
@@ -279,25 +280,38 @@ mod tests {
     use super::*;
     use std::net::UdpSocket as Bound;
     use std::os::unix::process::CommandExt;
-    use std::process::Command;
+    use std::process::{Child, Command};
 
     #[test]
     fn a_tree_is_found_and_ends_whole() {
-        let mut child = Command::new("sh")
-            .args(["-c", "sleep 600 & sleep 600 & wait"])
+        let shell = shell_with_sleepers(2);
+        let tree = sleepers_below(&shell, 2);
+        end(shell, &tree);
+    }
+
+    /// A shell in a group of its own, with so many below it that sleep.
+    fn shell_with_sleepers(count: usize) -> Child {
+        Command::new("sh")
+            .args(["-c", &("sleep 600 & ".repeat(count) + "wait")])
             .process_group(0)
             .spawn()
-            .expect("a shell");
-        let pid = child.id() as i32;
-        let tree = loop {
-            let tree = descendants(pid);
-            if tree.iter().filter(|one| one.name == "sleep").count() == 2 {
-                break tree;
+            .expect("a shell")
+    }
+
+    /// All below a shell, once so many sleep.
+    fn sleepers_below(shell: &Child, count: usize) -> Vec<Member> {
+        loop {
+            let tree = descendants(shell.id().cast_signed());
+            if tree.iter().filter(|one| one.name == "sleep").count() == count {
+                return tree;
             }
             std::thread::yield_now();
-        };
-        kill_all(Some(pid), &tree);
-        child.wait().expect("it ends");
+        }
+    }
+
+    fn end(mut shell: Child, tree: &[Member]) {
+        kill_all(Some(shell.id().cast_signed()), tree);
+        shell.wait().expect("it ends");
         while tree.iter().any(Member::is_alive) {
             std::thread::yield_now();
         }
@@ -305,22 +319,9 @@ mod tests {
 
     #[test]
     fn a_tree_that_is_stopped_is_seen_to_be_and_can_be_killed_all_the_same() {
-        let mut child = Command::new("sh")
-            .args(["-c", "sleep 600 & wait"])
-            .process_group(0)
-            .spawn()
-            .expect("a shell");
-        let pid = child.id() as i32;
-        let tree = loop {
-            let tree: Vec<Member> = Member::of(pid)
-                .into_iter()
-                .chain(descendants(pid))
-                .collect();
-            if tree.iter().any(|one| one.name == "sleep") {
-                break tree;
-            }
-            std::thread::yield_now();
-        };
+        let shell = shell_with_sleepers(1);
+        let mut tree = sleepers_below(&shell, 1);
+        tree.extend(Member::of(shell.id().cast_signed()));
         let seen = |state: char| {
             states(&tree)
                 .iter()
@@ -333,12 +334,20 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(tree.iter().all(Member::is_alive));
-        kill_all(Some(pid), &tree);
-        child.wait().expect("it ends");
-        while tree.iter().any(Member::is_alive) {
+        end(shell, &tree);
+        assert!(states(&tree).is_empty());
+    }
+
+    #[test]
+    fn a_process_that_has_ended_and_is_not_buried_yet_runs_no_more() {
+        let mut child = Command::new("true").spawn().expect("it starts");
+        let member = Member::of(child.id().cast_signed()).expect("it is there");
+        while stat_of(member.pid).expect("nobody has buried it").state != 'Z' {
             std::thread::yield_now();
         }
-        assert!(states(&tree).is_empty());
+        assert!(!member.is_alive());
+        assert!(states(std::slice::from_ref(&member)).is_empty());
+        child.wait().expect("it has ended");
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! Finding and ending the processes that a killed gymcheck left, without anybody's help.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use procfs::process::{Process, Stat, all_processes};
 
 use crate::stage::process::STAGE_VARIABLE;
-use crate::stage::tree::Member;
+use crate::stage::tree::{self, Member};
 
 /// How long there is between two looks at processes that are about to vanish.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -28,8 +26,8 @@ pub(super) fn end_left_over(marks: &[&Path], known: &[Member], deadline: Instant
     let mut ended: BTreeMap<i32, Member> = BTreeMap::new();
     loop {
         let found = stop_all(marks, known);
+        tree::kill_all(None, &found);
         for member in &found {
-            member.signal(Signal::SIGKILL);
             ended.insert(member.pid, member.clone());
         }
         if found.is_empty() || Instant::now() > deadline {
@@ -58,10 +56,8 @@ fn stop_all(marks: &[&Path], known: &[Member]) -> Vec<Member> {
         if new.is_empty() {
             return stopped;
         }
-        for member in new {
-            member.signal(Signal::SIGSTOP);
-            stopped.push(member);
-        }
+        tree::stop_all(&new);
+        stopped.extend(new);
     }
 }
 
@@ -98,10 +94,7 @@ fn look(marks: &[&Path], known: &[Member]) -> Vec<Member> {
 }
 
 fn is_marked(process: &Process, marks: &[&Path]) -> bool {
-    let Ok(environment) = process.environ() else {
-        return false;
-    };
-    let mark = environment.get(OsStr::new(STAGE_VARIABLE));
+    let mark = tree::value_of(process, STAGE_VARIABLE);
     mark.is_some_and(|mark| marks.iter().any(|one| one.as_os_str() == mark))
 }
 
@@ -131,8 +124,7 @@ mod tests {
     }
 
     fn member(child: &Child) -> Member {
-        let process = Process::new(child.id().cast_signed()).unwrap();
-        process.stat().unwrap().into()
+        Member::of(child.id().cast_signed()).unwrap()
     }
 
     #[test]
