@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::string::FromUtf8Error;
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Error as HttpError;
@@ -235,21 +235,15 @@ impl Asked {
 }
 
 /// A whole body, if it is not too large.
-async fn whole(mut body: Incoming, path: &str) -> Result<Vec<u8>, ProxyError> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(ProxyError::BrokenOff)?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if bytes.len() + data.len() > LARGEST_BODY {
-            return Err(ProxyError::Body {
-                path: path.to_owned(),
-            });
-        }
-        bytes.extend_from_slice(&data);
+async fn whole(body: Incoming, path: &str) -> Result<Vec<u8>, ProxyError> {
+    let body = Limited::new(body, LARGEST_BODY).collect().await;
+    match body.map_err(|error| error.downcast::<hyper::Error>()) {
+        Ok(body) => Ok(body.to_bytes().into()),
+        Err(Ok(error)) => Err(ProxyError::BrokenOff(*error)),
+        Err(Err(_)) => Err(ProxyError::Body {
+            path: path.to_owned(),
+        }),
     }
-    Ok(bytes)
 }
 
 fn kind(headers: &HeaderMap) -> Kind {
