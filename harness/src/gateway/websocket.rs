@@ -234,7 +234,7 @@ impl Wire {
                     tokio::select! {
                         message = target.next() => match arrived(End::Target, message) {
                             Ok(message) => kept.from_target.add(&message),
-                            Err(ended) => break ended,
+                            Err(ended) => break self.given_up(ended),
                         },
                         message = page.next() => {
                             self.connection.note_arrival(&message);
