@@ -372,11 +372,17 @@ fn on_clock(clocks: &[(f64, f64)], t: f64) -> f64 {
 /// The scene that an event leads its player to.
 fn scene_of(event: &Event) -> Option<Scene<'_>> {
     match &event.fact {
-        Fact::Wire(WireFact {
-            direction: Direction::ToClient,
-            packet: Packet::Event { name, args, .. },
-            ..
-        }) if name == "activate_scene" => args.first().map(Scene::new),
+        Fact::Wire(wire) if wire.direction == Direction::ToClient => activated(&wire.packet),
+        _ => None,
+    }
+}
+
+/// The scene that a packet activates.
+fn activated(packet: &Packet) -> Option<Scene<'_>> {
+    match packet {
+        Packet::Event { name, args, .. } if name == "activate_scene" => {
+            args.first().map(Scene::new)
+        }
         _ => None,
     }
 }
@@ -452,9 +458,8 @@ fn of_wire(wire: &WireFact) -> Option<(&'static str, String)> {
     let what = match (&wire.packet, wire.origin) {
         // The harness's own pings are its own affair.
         (_, Origin::Harness) => return None,
-        (Packet::Event { name, args, .. }, origin) => {
-            let scene = (name == "activate_scene").then(|| args.first().map(Scene::new));
-            let scene = scene.flatten().map(|scene| format!(" {}", scene.id()));
+        (Packet::Event { name, .. }, origin) => {
+            let scene = activated(&wire.packet).map(|scene| format!(" {}", scene.id()));
             let made = match origin {
                 Origin::Natural | Origin::Harness => "",
                 Origin::Injected | Origin::Synthetic => " (made by the gateway)",
