@@ -1,14 +1,17 @@
 //! What a hostile target, a hostile page, and strangers on the same machine get from the gateway: a
 //! refusal, or a run that is broken with who sent what, and how much of it.
 
+#[path = "support/bench.rs"]
+mod bench;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use bench::Bench;
 use futures_util::{SinkExt, StreamExt};
-use gymcheck::evidence::{BrokenFact, Recorder, WaitError};
-use gymcheck::gateway::{Gateway, GatewayOptions, Mirror};
+use gymcheck::evidence::{BrokenFact, WaitError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -22,31 +25,9 @@ const MIB: usize = 1 << 20;
 
 type Browser = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A gateway, and the raw connections that it opens to its target.
-struct Bench {
-    gateway: Gateway,
-    recorder: Recorder,
-    target: TcpListener,
-}
-
 impl Bench {
     async fn new() -> Bench {
-        let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let target = target.expect("a port");
-        let recorder = Recorder::in_memory();
-        let options = GatewayOptions {
-            upstream: target.local_addr().expect("its address"),
-            players: vec![PLAYER.into()],
-            mirror: Mirror::default(),
-            edits: Vec::new(),
-            probe_script: "probe(/*GYMCHECK_CONFIG*/{})".into(),
-        };
-        let gateway = Gateway::start(options, recorder.clone()).await;
-        Bench {
-            gateway: gateway.expect("a gateway"),
-            recorder,
-            target,
-        }
+        Bench::of(&[PLAYER]).await
     }
 
     fn address(&self) -> SocketAddr {
@@ -254,6 +235,19 @@ async fn a_page_without_an_end_is_not_rewritten() {
         "33554432 bytes",
     ];
     bench.assert_broken("target", &words).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_broken_off_is_no_page_that_is_too_large() {
+    let bench = Bench::new().await;
+    let part = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 60\r\n\r\n<head>";
+    let request = get(&bench.address().to_string(), "");
+    let answer = bench.exchange(&request, &[part, b""]).await;
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+    assert!(
+        answer.contains("the target broke its answer off"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

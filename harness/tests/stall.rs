@@ -1,12 +1,16 @@
 //! A player for whom the gateway passes nothing any more, without a browser: both ends of its connection stay
 //! open, what they send is kept, and nobody else notices.
 
+#[path = "support/bench.rs"]
+mod bench;
+
 use std::time::Duration;
 
+use bench::Bench;
 use futures_util::{SinkExt, StreamExt};
-use gymcheck::evidence::{End, Event, Fact, KeptFact, Recorder, WireClosed};
-use gymcheck::gateway::{Gateway, GatewayOptions, Mirror};
-use tokio::net::{TcpListener, TcpStream};
+use gymcheck::evidence::{End, Event, Fact, KeptFact, WaitError, WireClosed};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async};
@@ -18,13 +22,6 @@ const SILENCE: Duration = Duration::from_millis(500);
 
 const PLAYERS: [&str; 2] = ["survivor", "partner"];
 
-/// A target that takes WebSockets, behind a gateway.
-struct Bench {
-    gateway: Gateway,
-    target: TcpListener,
-    recorder: Recorder,
-}
-
 /// A connection, by its two ends.
 struct Line {
     page: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -33,21 +30,7 @@ struct Line {
 
 impl Bench {
     async fn open() -> Bench {
-        let target = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let recorder = Recorder::in_memory();
-        let options = GatewayOptions {
-            upstream: target.local_addr().expect("bound"),
-            players: PLAYERS.map(str::to_owned).to_vec(),
-            mirror: Mirror::default(),
-            edits: Vec::new(),
-            probe_script: "/*GYMCHECK_CONFIG*/{}".to_owned(),
-        };
-        let gateway = Gateway::start(options, recorder.clone()).await;
-        Bench {
-            gateway: gateway.expect("a gateway"),
-            target,
-            recorder,
-        }
+        Bench::of(&PLAYERS).await
     }
 
     fn address(&self, player: &str) -> String {
@@ -179,6 +162,27 @@ async fn a_page_that_gives_up_first_is_not_told_of_and_gets_no_other_way_in() {
     let (closed, kept) = bench.ended().await;
     assert_eq!(closed.by, End::Target);
     assert_eq!((kept.from_page.messages, kept.from_target.messages), (0, 0));
+    bench.gateway.shutdown().await;
+}
+
+/// The target ends the connection by that, and has not noticed anything.
+#[tokio::test]
+async fn what_is_not_taken_breaks_the_run_in_a_stall_as_well() {
+    let bench = Bench::open().await;
+    let line = bench.line("partner").await;
+    bench.stall().await;
+    let mut raw = line.target.into_inner();
+    raw.write_all(&[0xF1, 0x01, b'2']).await.expect("written");
+    let broken = bench.recorder.wait(0, DEADLINE, "the end", |_| false).await;
+    let Err(WaitError::Broken { broken, .. }) = broken else {
+        panic!("the run is not broken: {broken:?}");
+    };
+    assert_eq!(broken.component, "target");
+    assert!(
+        broken.reason.contains("a broken frame on a WebSocket"),
+        "{}",
+        broken.reason
+    );
     bench.gateway.shutdown().await;
 }
 
