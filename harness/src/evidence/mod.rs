@@ -6,6 +6,7 @@
 mod course;
 mod fact;
 mod games;
+mod life;
 mod log;
 mod paths;
 mod recorder;
@@ -14,6 +15,7 @@ mod scenes;
 pub use course::{Chance, Course, Moment, Parting, Sight};
 pub use fact::*;
 pub use games::GameScene;
+pub use life::LifeEvent;
 pub use log::{Damage, EVIDENCE, Header, Log, LogError};
 pub use paths::{begins, comes_after};
 pub use recorder::{Awaited, Recorder, WaitError};

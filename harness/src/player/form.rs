@@ -145,6 +145,11 @@ impl Player {
             let id = self.id_of(&element).await?;
             self.command(&format!("click {id}"), element.click())
                 .await?;
+            // An answer that was broken off is given anew.
+            if !self.value_of(&element).await?.is_empty() {
+                self.command(&format!("clear {id}"), element.clear())
+                    .await?;
+            }
             self.command(&format!("type into {id}"), element.send_keys(text))
                 .await?;
             let value = self.value_of(&element).await?;

@@ -126,20 +126,34 @@ impl Player {
     /// No game comes to be, or the run broke.
     pub async fn start(&self) -> Result<(), PlayerError> {
         let start = self.recorder.len();
+        self.press_start().await?;
+        self.matched(start).await
+    }
+
+    /// Presses Start in a GymScene, and waits until the page asks for a partner.
+    ///
+    /// # Errors
+    /// There is no Start to be pressed, or the run broke.
+    pub async fn press_start(&self) -> Result<(), PlayerError> {
+        let start = self.recorder.len();
         // It is there once the environment has been loaded.
         tokio::select! {
             clicked = self.click_within(deadline::LOAD, "#startButton") => clicked?,
             failed = self.environment_failed() => return Err(failed),
         }
-        self.wait_to_server(
-            start,
-            deadline::REACTION,
-            "join_game",
-            "the Start button to join",
-        )
-        .await?;
+        let joined = "the Start button to join";
+        self.wait_to_server(start, deadline::REACTION, "join_game", joined)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until the game runs that the page has asked for, from a position of the evidence on.
+    ///
+    /// # Errors
+    /// No game comes to be, or the run broke.
+    pub async fn matched(&self, from: u64) -> Result<(), PlayerError> {
         // From here on the other player has to come as well.
-        self.wait_to_client(start, deadline::LOAD, "start_game", "the game to start")
+        self.wait_to_client(from, deadline::LOAD, "start_game", "the game to start")
             .await?;
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Scenario {
         let (name, how) = (leave.player, leave.how);
         let ready = self.prepare_to_leave(name, how).await?;
         let since = match leave.at {
-            Some(moment) => Some((moment, self.play_until(moment).await?)),
+            Some(moment) => Some((moment, self.go_on_until(moment).await?)),
             None => {
                 self.pictures(&PlayerName::BOTH, "before the departure")
                     .await;

@@ -7,51 +7,61 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::scenario::Scenario;
+use super::walk::endless;
 use crate::evidence::{Awaited, Direction, Event, InstantFact, PageFact, Source};
 use crate::player::{PlayerError, socket_event};
-use crate::spec::{GameEvent, LAST_FRAMES, Moment, PlayerName};
+use crate::spec::{GameEvent, GameNumber, LAST_FRAMES, Moment, PlayerName};
 use crate::stage::deadline;
 
 impl Scenario {
-    /// Lets all who are there play until a moment. Nobody plays longer than until the end of its
-    /// last episode. Gives the event from which the moment counts.
-    pub(super) async fn play_until(&self, moment: Moment) -> Result<Awaited, PlayerError> {
-        let hands = self.in_front().into_iter().map(|name| {
-            let hands = self.hands(name);
-            let over = async move {
-                tokio::select! {
-                    reached = self.reach(moment) => reached.map(drop),
-                    ended = self.last_episode_ended(name) => ended.map(drop),
-                }
-            };
-            async move { self.player(name).play(&hands, over).await }
+    /// Lets all who are there go on as participants do, until a moment. Gives the event from which the
+    /// moment counts.
+    pub(super) async fn go_on_until(&self, moment: Moment) -> Result<Awaited, PlayerError> {
+        let number = moment.game.unwrap_or_else(|| self.newest_game(moment.of));
+        let walking = self.in_front().into_iter().map(|name| async move {
+            self.walk_to_the_end(&[name]).await?;
+            std::future::pending::<Result<(), PlayerError>>().await
         });
-        let playing = async {
-            let hands = futures_util::future::try_join_all(hands);
-            let (event, _) = tokio::try_join!(self.reach(moment), hands)?;
-            Ok(event)
-        };
-        let looking = async {
-            // The game may be over already.
-            if self.current_game(PlayerName::Survivor).is_ok() {
-                self.look_into_the_game().await?;
-            }
-            std::future::pending().await
-        };
-        // The moment may come before there is anything to look at: it does not wait for that.
+        let walking = futures_util::future::try_join_all(walking);
         tokio::select! {
-            reached = playing => reached,
-            failed = looking => failed,
+            biased;
+            reached = self.reach(moment, number) => reached,
+            failed = walking => Err(failed.err().unwrap_or_else(endless)),
+            failed = self.look_into_the_games() => Err(failed),
         }
     }
 
     /// Waits for a moment. Gives the event from which it counts.
-    pub(super) async fn reach(&self, moment: Moment) -> Result<Awaited, PlayerError> {
-        let event = self.game_event(moment.after, moment.of).await?;
+    async fn reach(&self, moment: Moment, number: GameNumber) -> Result<Awaited, PlayerError> {
+        let event = self.game_event(moment.after, moment.of, number).await?;
         let passed = self.recorder.now() - event.t;
         let left = (f64::from(moment.offset_ms) - passed).max(0.0);
         tokio::time::sleep_until(Instant::now() + Duration::from_secs_f64(left / 1000.0)).await;
         Ok(event)
+    }
+
+    /// Takes down each of the survivor's games from where it stands, while it is played. Ends only if that
+    /// cannot be done.
+    async fn look_into_the_games(&self) -> PlayerError {
+        let survivor = PlayerName::Survivor;
+        let mut number = self.newest_game(survivor);
+        loop {
+            if let Err(error) = self
+                .game_event(GameEvent::GameStarted, survivor, number)
+                .await
+            {
+                return error;
+            }
+            // The game may be over already.
+            if self
+                .current_game(survivor)
+                .is_ok_and(|game| game.number == number)
+                && let Err(error) = self.look_into_the_game().await
+            {
+                return error;
+            }
+            number = GameNumber::after(number.get() as usize);
+        }
     }
 
     /// How long after a moment's event it is now, or was at `at`.
@@ -65,25 +75,98 @@ impl Scenario {
         }
     }
 
-    /// Waits for an event of a player's newest game.
-    async fn game_event(&self, event: GameEvent, of: PlayerName) -> Result<Awaited, PlayerError> {
-        let began = self.game_began(of).await?;
+    /// Plays until an event of the survivor's game. Nobody plays longer than until the end of its last
+    /// episode.
+    pub(super) async fn play_to(&self, event: GameEvent) -> Result<(), PlayerError> {
+        let survivor = PlayerName::Survivor;
+        let number = self.newest_game(survivor);
+        let hands = self.in_front().into_iter().map(|name| {
+            let hands = self.hands(name);
+            let newest = self.newest_game(name);
+            let over = async move {
+                tokio::select! {
+                    reached = self.game_event(event, survivor, number) => reached.map(drop),
+                    ended = self.game_event(GameEvent::LastEpisodeEnded, name, newest) => ended.map(drop),
+                }
+            };
+            async move { self.player(name).play(&hands, over).await }
+        });
+        let playing = async {
+            let hands = futures_util::future::try_join_all(hands);
+            tokio::try_join!(self.game_event(event, survivor, number), hands)?;
+            Ok(())
+        };
+        let looking = async {
+            // The game may be over already.
+            if self.current_game(survivor).is_ok() {
+                self.look_into_the_game().await?;
+            }
+            std::future::pending().await
+        };
+        // The event may come before there is anything to look at: it does not wait for that.
+        tokio::select! {
+            reached = playing => reached,
+            failed = looking => failed,
+        }
+    }
+
+    /// The game where a player stands, or from which it came last; the first one, as long as it came to none.
+    fn newest_game(&self, of: PlayerName) -> GameNumber {
+        let log = self.recorder.log();
+        let games = log.games(of.as_str()).len();
+        GameNumber::after(games.saturating_sub(1))
+    }
+
+    /// Waits for an event of a player's game of this number.
+    async fn game_event(
+        &self,
+        event: GameEvent,
+        of: PlayerName,
+        number: GameNumber,
+    ) -> Result<Awaited, PlayerError> {
+        let entered = self.scene_entered(of, number).await?;
+        let player = self.player(of);
+        let within = deadline::LOAD + self.game_deadline();
+        match event {
+            GameEvent::SceneEntered => return Ok(entered),
+            GameEvent::JoinSent => {
+                let what = "the page to ask for a partner";
+                let sent = player.wait_to_server(entered.seq, within, "join_game", what);
+                return sent.await;
+            }
+            GameEvent::MatchFound => {
+                let what = "a partner";
+                let found =
+                    player.wait_to_client(entered.seq, within, "match_found_countdown", what);
+                return found.await;
+            }
+            _ => {}
+        }
+        let what = "the game to start";
+        let began = player.wait_to_client(entered.seq, within, "start_game", what);
+        let began = began.await?;
         let from = began.seq;
         match event {
-            GameEvent::GameStarted => Ok(began),
+            GameEvent::SceneEntered
+            | GameEvent::JoinSent
+            | GameEvent::MatchFound
+            | GameEvent::GameStarted => Ok(began),
+            GameEvent::FirstFrame => {
+                let first = |now: u32, frame: u32| now == 0 && frame > 0;
+                self.progress(of, from, "the first frame", first).await
+            }
             GameEvent::LastFrames => self.last_frames(of, from).await,
-            GameEvent::LastEpisodeEnded => self.last_episode_ended(of).await,
+            GameEvent::LastEpisodeEnded => self.last_episode_ended(of, from).await,
             GameEvent::AdvanceSent => {
-                let player = self.player(of);
                 let what = "the page to ask for the next scene";
                 player
-                    .wait_to_server(from, self.game_deadline(), "advance_scene", what)
+                    .wait_to_server(from, within, "advance_scene", what)
                     .await
             }
             GameEvent::AdvanceHandled => {
                 let what = format!("the target to handle the {of}'s `advance_scene`");
                 self.must_see(Source::Handlers)?;
-                self.wait_handled(of, from, self.game_deadline(), "advance_scene", &what)
+                self.wait_handled(of, from, within, "advance_scene", &what)
                     .await
             }
             GameEvent::SceneTerminated => self.told(of, from, "terminate_scene").await,
@@ -93,31 +176,42 @@ impl Scenario {
 
     async fn told(&self, of: PlayerName, from: u64, event: &str) -> Result<Awaited, PlayerError> {
         let what = "the scene after the game";
+        let within = deadline::LOAD + self.game_deadline();
         self.player(of)
-            .wait_to_client(from, self.game_deadline(), event, what)
+            .wait_to_client(from, within, event, what)
             .await
     }
 
-    /// The event by which a player's newest game began.
-    async fn game_began(&self, of: PlayerName) -> Result<Awaited, PlayerError> {
-        let newest = self
-            .recorder
-            .log()
-            .socket_events(of.as_str(), Direction::ToClient, "start_game")
-            .next_back()
-            .map_or(0, |(event, _, _)| event.seq);
-        self.player(of)
-            .wait_to_client(newest, deadline::LOAD, "start_game", "the game to start")
-            .await
+    /// The event by which a player came to its GymScene of this number.
+    async fn scene_entered(
+        &self,
+        of: PlayerName,
+        number: GameNumber,
+    ) -> Result<Awaited, PlayerError> {
+        let mut from = 0;
+        loop {
+            let what = format!("game {number}");
+            let within = deadline::LOAD + self.game_deadline();
+            let activated = self
+                .player(of)
+                .wait_to_client(from, within, "activate_scene", &what)
+                .await?;
+            let log = self.recorder.log();
+            let games = log.games(of.as_str());
+            let entered = games.get(number.index()).map(|game| game.activated.seq);
+            if entered == Some(activated.seq) {
+                return Ok(activated);
+            }
+            from = activated.seq + 1;
+        }
     }
 
-    /// The page's record of the last episode of a player's newest game, as it passes the gateway.
-    /// A page that gets no answer sends the same record again.
-    async fn last_episode_ended(&self, of: PlayerName) -> Result<Awaited, PlayerError> {
-        let began = self.game_began(of).await?;
+    /// The page's record of the last episode of a player's game that began at `from`, as it passes the
+    /// gateway. A page that gets no answer sends the same record again.
+    async fn last_episode_ended(&self, of: PlayerName, from: u64) -> Result<Awaited, PlayerError> {
         let player = self.player(of);
         let mut seen = BTreeSet::new();
-        let mut from = began.seq;
+        let mut from = from;
         loop {
             let what = format!("the {of}'s record of episode {}", seen.len() + 1);
             let within = self.game_deadline();

@@ -14,7 +14,8 @@ use crate::evidence::{
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
-    ExitPath, Experiment, GameEvent, Moment, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
+    ExitPath, Experiment, GameEvent, PlayUntil, PlayerName, Provoke, Spec, Step, WalkUntil,
+    WatchUntil,
 };
 use crate::stage::{Stage, deadline};
 
@@ -86,6 +87,7 @@ impl Scenario {
     /// Carries out one step.
     pub(super) async fn step(&mut self, step: &Step) -> Result<(), PlayerError> {
         match step {
+            Step::Enter(who) => self.enter_together(&who.players).await,
             Step::Join(who) => self.join(&who.players).await,
             Step::Start(who) => self.start(&who.players).await,
             Step::Solo(who) => self.solo(&who.players).await,
@@ -96,7 +98,10 @@ impl Scenario {
                 PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
             },
             Step::Arrive(arrive) => self.arrive(arrive.player, arrive.at).await,
-            Step::Walk(walk) => self.walk_to_the_end(&walk.players).await,
+            Step::Walk(walk) => match walk.until {
+                WalkUntil::End => self.walk_to_the_end(&walk.players).await,
+                WalkUntil::Alone => self.walk_alone(&walk.players).await,
+            },
             Step::Observe(observe) => self.observe(observe).await,
             Step::Leave(leave) => self.leave(leave).await,
             Step::Background(background) => self.background(background).await,
@@ -136,10 +141,14 @@ impl Scenario {
     }
 
     async fn join(&mut self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        self.enter_together(names).await?;
+        self.start(names).await
+    }
+
+    async fn enter_together(&mut self, names: &[PlayerName]) -> Result<(), PlayerError> {
         let entering = names.iter().map(|name| self.enter(*name));
         futures_util::future::try_join_all(entering).await?;
-        self.find_out()?;
-        self.start(names).await
+        self.find_out()
     }
 
     /// Takes note of what the experiment is, where it is not the spec's own, by its first game for two.
@@ -195,12 +204,6 @@ impl Scenario {
         });
         let playing = futures_util::future::try_join_all(playing);
         tokio::try_join!(playing, self.look_into_the_game())?;
-        Ok(())
-    }
-
-    /// Plays until an event of the survivor's game.
-    async fn play_to(&self, event: GameEvent) -> Result<(), PlayerError> {
-        self.play_until(Moment::of_survivor(event)).await?;
         Ok(())
     }
 
@@ -341,21 +344,27 @@ impl Scenario {
             .map_or(0, |event| event.seq)
     }
 
-    /// Lets the time pass in which a survivor would be moved on by mistake.
-    async fn watch_out_the_game(&self, name: PlayerName) -> Result<(), PlayerError> {
+    /// After so long a survivor would have been moved on that is moved on by mistake: all episodes, and the
+    /// "Done!" countdown.
+    pub(super) fn until_moved_on(&self) -> Duration {
         let frames = f64::from(self.experiment.episodes * self.experiment.steps);
         let game = Duration::from_secs_f64(frames / f64::from(self.experiment.frame_rate.max(1)));
-        let player = self.player(name);
-        let from = self.recorder.len();
         let game = match self.experiment.may_end_early {
             true => game.min(LONGEST_WATCH),
             false => game,
         };
+        game + DONE_COUNTDOWN
+    }
+
+    /// Lets the time pass in which a survivor would be moved on by mistake.
+    async fn watch_out_the_game(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        let from = self.recorder.len();
         let moved_on = self
             .recorder
             .wait(
                 from,
-                game + DONE_COUNTDOWN,
+                self.until_moved_on(),
                 "the survivor to be moved on",
                 |event| {
                     player.is_mine(event)

@@ -2,16 +2,33 @@
 //! without being asked for.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::scenario::Scenario;
-use crate::evidence::{Direction, Event, Log, Scene, SceneKind};
+use crate::evidence::{Direction, Event, Fact, Log, PageFact, Scene, SceneKind};
 use crate::player::{PlayerError, socket_event};
 use crate::spec::{GameNumber, PlayerName, SceneRole};
 use crate::stage::deadline;
 
 /// How many scenes an experiment has at most.
 const MOST_SCENES: usize = 200;
+
+/// How long a scene may last: the page's Python runtime may have to be loaded there, and a game be played.
+const LONGEST_SCENE: Duration = Duration::from_secs(600);
+
+/// How long a client waits for its partner's connection before it gives the game up, and for how long it
+/// checks the connection then: 15 s each, which no experiment can set.
+const WAITS_FOR_CONNECTION: Duration = Duration::from_secs(30);
+
+/// For how many of its pings, one each second, a page must be covered to be taken for covered for good.
+const PINGS_UNDER_COVER: u32 = 5;
+
+/// How large a share of the view covers a page.
+const COVERS: f64 = 0.5;
 
 /// The game for two where a player stands.
 pub(super) struct CurrentGame {
@@ -76,18 +93,124 @@ impl Scenario {
         Ok(())
     }
 
+    /// Each scene is left by whatever the player does there, or by itself; a walk that was broken off can be
+    /// taken up wherever it was.
     async fn walk_on(&self, name: PlayerName) -> Result<(), PlayerError> {
         for _ in 0..MOST_SCENES {
             let (id, kind) = self.stands_on(name)?;
+            let to_the_next: BoxFuture<'_, Result<(), PlayerError>> = match kind {
+                SceneKind::GameForTwo => self.play_for_two(name).boxed(),
+                SceneKind::GameForOne => self.play_alone(name).boxed(),
+                SceneKind::Static => self.pass(name, &id).boxed(),
+                SceneKind::End => return Ok(()),
+                SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
+            };
+            tokio::select! {
+                done = to_the_next => done?,
+                moved_on = self.next_scene(name, LONGEST_SCENE) => moved_on?,
+            }
+        }
+        Err(endless())
+    }
+
+    /// Leads players on whose partner has left, as far as each comes.
+    pub(super) async fn walk_alone(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
+        let walking = names.iter().map(|name| self.walk_on_alone(*name));
+        futures_util::future::try_join_all(walking).await?;
+        Ok(())
+    }
+
+    async fn walk_on_alone(&self, name: PlayerName) -> Result<(), PlayerError> {
+        for _ in 0..MOST_SCENES {
+            let (id, kind) = self.stands_on(name)?;
             match kind {
-                SceneKind::GameForTwo => self.play_for_two(name).await?,
+                SceneKind::GameForTwo => match self.stay_in_game(name).await? {
+                    true => {}
+                    false => return Ok(()),
+                },
                 SceneKind::GameForOne => self.play_alone(name).await?,
-                SceneKind::Static => self.pass(name, &id).await?,
+                SceneKind::Static => tokio::select! {
+                    passed = self.pass(name, &id) => passed?,
+                    covered = self.stays_covered(name) => return covered,
+                },
                 SceneKind::End => return Ok(()),
                 SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
             }
         }
         Err(endless())
+    }
+
+    /// Ends when something has covered a player's page for so long that it stays: whoever stands there can
+    /// do nothing, and has come to rest.
+    async fn stays_covered(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        let mut from = self.recorder.len();
+        let mut pings = 0;
+        while pings < PINGS_UNDER_COVER {
+            // The page pings once a second.
+            let ping =
+                player.wait_to_server(from, deadline::REACTION, "ping", "a ping of the page");
+            from = ping.await?.seq + 1;
+            pings = match is_covered(&self.recorder.log(), name) {
+                true => pings + 1,
+                false => 0,
+            };
+        }
+        Ok(())
+    }
+
+    /// Stays in a GymScene for two without a partner. Says whether that led to the next scene; if not, the
+    /// player has come to rest.
+    async fn stay_in_game(&self, name: PlayerName) -> Result<bool, PlayerError> {
+        let game = self.current_game(name)?;
+        let player = self.player(name);
+        let log = self.recorder.log();
+        let had = |direction, event: &str| {
+            let mut events = log.socket_events(name.as_str(), direction, event);
+            events.any(|(event, _, _)| event.seq > game.activated)
+        };
+        if !had(Direction::ToClient, "match_found_countdown") {
+            if !had(Direction::ToServer, "join_game") {
+                self.look_once(name, &game.number.before()).await?;
+                player.press_start().await?;
+            }
+            // Nobody else will come.
+            let waits = "the waiting room";
+            player
+                .wait_to_client(game.activated, deadline::REACTION, "waiting_room", waits)
+                .await?;
+            return Ok(false);
+        }
+        let next = self.next_scene(name, WAITS_FOR_CONNECTION + self.until_moved_on());
+        let told = async {
+            let told = "p2p_game_ended";
+            let seen = player.wait_to_client(game.activated, LONGEST_SCENE, told, "the news");
+            seen.await?;
+            let next = self.next_scene(name, self.until_moved_on());
+            next.await
+        };
+        let led_on = tokio::select! {
+            next = next => next,
+            next = told => next,
+        };
+        match led_on {
+            Ok(()) => Ok(true),
+            // It must not come where the game was broken off. If it must, the evidence says so.
+            Err(PlayerError::Missed(_)) => Ok(false),
+            Err(error @ (PlayerError::Broken(_) | PlayerError::NotOffered(_))) => Err(error),
+        }
+    }
+
+    /// Waits until a player is led to the next scene.
+    async fn next_scene(&self, name: PlayerName, within: Duration) -> Result<(), PlayerError> {
+        let here = self.recorder.log();
+        let here = here.scenes(name.as_str()).next_back();
+        let here = here.map_or(0, |(event, _)| event.seq);
+        let next = "the next scene";
+        let came = self
+            .player(name)
+            .wait_to_client(here + 1, within, "activate_scene", next);
+        came.await.map(drop)
     }
 
     /// The target's id of the scene where a player stands, and what can be done there.
@@ -116,15 +239,23 @@ impl Scenario {
 
     /// A game for two, from its GymScene to the next scene.
     async fn play_for_two(&self, name: PlayerName) -> Result<(), PlayerError> {
-        let from = self.recorder.len();
-        self.player(name).start().await?;
+        let game = self.current_game(name)?;
+        let has_started = game.started != game.activated;
+        if !has_started {
+            self.look_once(name, &game.number.before()).await?;
+            let player = self.player(name);
+            let log = self.recorder.log();
+            let joined = log
+                .socket_events(name.as_str(), Direction::ToServer, "join_game")
+                .any(|(event, _, _)| event.seq > game.activated);
+            match joined {
+                true => player.matched(game.activated).await?,
+                false => player.start().await?,
+            }
+        }
         self.play_or_wait(name, self.hands(name), self.stored_episodes(name))
             .await?;
-        let next = "the scene after the game";
-        self.player(name)
-            .wait_to_client(from, deadline::REACTION, "activate_scene", next)
-            .await?;
-        Ok(())
+        self.next_scene(name, LONGEST_SCENE).await
     }
 
     /// From where the players stand into a running game. In an experiment that nobody here knows other
@@ -299,6 +430,15 @@ impl Scenario {
         Ok(())
     }
 
+    /// The same, unless that was done before.
+    async fn look_once(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
+        let taken = self.recorder.log().snapshot(name.as_str(), label).is_some();
+        match taken {
+            true => Ok(()),
+            false => self.look(name, label).await,
+        }
+    }
+
     /// Takes down the page and the kernel's view of a player, unless the spec has an `observe` of that
     /// name.
     async fn look(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
@@ -308,6 +448,23 @@ impl Scenario {
         self.observe_kernel(name, label);
         self.snapshot(name, label).await
     }
+}
+
+/// Whether something covers a player's page now, as its probe told.
+fn is_covered(log: &Log, name: PlayerName) -> bool {
+    let mut covers = BTreeSet::new();
+    for event in log.of(name.as_str()) {
+        if let Fact::Page(page) = &event.fact
+            && let PageFact::Overlay(overlay) = &page.what
+        {
+            let which = (page.page, overlay.id);
+            match overlay.visible && overlay.coverage >= COVERS {
+                true => covers.insert(which),
+                false => covers.remove(&which),
+            };
+        }
+    }
+    !covers.is_empty()
 }
 
 fn activates_end(event: &Event) -> bool {
@@ -327,7 +484,7 @@ fn foreign(id: &str, what: &str) -> PlayerError {
     PlayerError::NotOffered(format!("the experiment leads to `{id}`, {what}"))
 }
 
-fn endless() -> PlayerError {
+pub(super) fn endless() -> PlayerError {
     PlayerError::Missed(format!(
         "{MOST_SCENES} scenes came, and no end of the experiment"
     ))
@@ -376,7 +533,7 @@ impl Arrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Fact, Origin, Packet, PageEvent, PageFact, WireFact};
+    use crate::evidence::{Origin, Packet, PageEvent, WireFact};
 
     fn event(seq: u64, fact: Fact) -> Event {
         Event {

@@ -25,7 +25,8 @@ pub(super) fn mistake(step: &Step, experiment: &Experiment) -> Option<Mistake> {
         Step::Overtake(rule) => unknown(&rule.event, rule.direction)
             .or_else(|| unknown(&rule.before, rule.direction))
             .or_else(|| of_overtake(rule)),
-        Step::Join(_)
+        Step::Enter(_)
+        | Step::Join(_)
         | Step::Start(_)
         | Step::Solo(_)
         | Step::Play(_)

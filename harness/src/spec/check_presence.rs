@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{PlayerName, Step};
+use super::model::{PlayerName, Players, Step, Walk};
 use super::{Leave, WayToLeave};
 
 /// Where the players are, step by step.
@@ -41,8 +41,10 @@ impl Presence {
                 (!hidden).then(|| not_in_background(who.player))
             }),
             Step::Leave(leave) => self.leave(leave),
-            Step::Start(who) | Step::Solo(who) | Step::Walk(who) => {
-                who.players.iter().find_map(|player| self.in_front(*player))
+            Step::Start(Players { players })
+            | Step::Solo(Players { players })
+            | Step::Walk(Walk { players, .. }) => {
+                players.iter().find_map(|player| self.in_front(*player))
             }
             _ => None,
         }

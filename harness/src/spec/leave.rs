@@ -1,10 +1,12 @@
 //! How players go away, and how they only seem to.
 
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::source::unknown;
 use super::{Moment, PlayerName};
 
 /// How a player goes away.
@@ -43,6 +45,17 @@ pub enum WayToLeave {
 }
 
 impl WayToLeave {
+    /// Every way.
+    pub const ALL: [WayToLeave; 7] = [
+        WayToLeave::Kill,
+        WayToLeave::CloseTab,
+        WayToLeave::Quit,
+        WayToLeave::Navigate,
+        WayToLeave::Reload,
+        WayToLeave::Freeze,
+        WayToLeave::Stall,
+    ];
+
     /// Whether it is the target that has to notice, since nothing tells it.
     #[must_use]
     pub fn is_silent(self) -> bool {
@@ -54,6 +67,20 @@ impl WayToLeave {
             | WayToLeave::Navigate
             | WayToLeave::Reload => false,
         }
+    }
+}
+
+impl FromStr for WayToLeave {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<WayToLeave, String> {
+        let known = WayToLeave::ALL.map(|way| way.to_string());
+        let found = WayToLeave::ALL
+            .into_iter()
+            .find(|way| way.to_string() == text);
+        found.ok_or_else(|| {
+            unknown("way to leave", text, known.iter().map(String::as_str)).unwrap_or_default()
+        })
     }
 }
 

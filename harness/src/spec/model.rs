@@ -333,7 +333,9 @@ impl Default for Experiment {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Step {
-    /// Open the page, pass the start scene, press Start, and be matched into a running game.
+    /// Open the page, and come to stand before the first game.
+    Enter(Players),
+    /// The same, press Start, and be matched into a running game.
     Join(Players),
     /// Press Start in the GymScene where the players stand, and be matched into a running game.
     Start(Players),
@@ -345,8 +347,8 @@ pub enum Step {
     /// Wait until a player stands on a scene.
     Arrive(Arrive),
     /// Go on as a participant would, each for itself: answer what is asked, play whatever games there are to
-    /// their ends, up to the end of the experiment.
-    Walk(Players),
+    /// their ends, up to the end of the experiment, or as far as a survivor comes alone.
+    Walk(Walk),
     /// Wait for a barrier, and take down everything about the players that are there.
     Observe(Observe),
     /// Go away.
@@ -390,6 +392,30 @@ pub struct Players {
     /// Who.
     #[serde(default = "both")]
     pub players: Vec<PlayerName>,
+}
+
+/// Players who go on, and how far.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Walk {
+    /// Who.
+    #[serde(default = "both")]
+    pub players: Vec<PlayerName>,
+    /// How far.
+    #[serde(default)]
+    pub until: WalkUntil,
+}
+
+/// How far a walk goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WalkUntil {
+    /// To the end of the experiment.
+    #[default]
+    End,
+    /// As far as a player comes whose partner has left: to the end of the experiment; or to a GymScene where
+    /// it waits for a partner; or to a game that is over without leading on.
+    Alone,
 }
 
 fn yes() -> bool {
@@ -543,6 +569,12 @@ pub enum Question {
     NoErrors(ExitPaths),
     /// Was the survivor told in the game and stayed, or not told and came to a scene that works?
     ToldOrCarriedOn(BetweenMoments),
+    /// Wherever the survivor stood when the partner went: was it told in an active game and stayed, or left in
+    /// peace anywhere else, where it can go on?
+    SoundAfterDeparture(AtRest),
+    /// Once the partner has gone and the survivor has come to rest: is no connection open that a game made,
+    /// and nothing of a game alive that could act later?
+    NothingLeft(AtRest),
     /// Did a connection that was made for this game carry its inputs?
     FreshConnection(GameAtMoment),
     /// Does a later game run on the same equipment, page and Python as the first?
@@ -570,6 +602,8 @@ impl Question {
             Question::DataWhole(_) => "data-whole",
             Question::NoErrors(_) => "no-errors",
             Question::ToldOrCarriedOn(_) => "told-or-carried-on",
+            Question::SoundAfterDeparture(_) => "sound-after-departure",
+            Question::NothingLeft(_) => "nothing-left",
             Question::FreshConnection(_) => "fresh-connection",
             Question::SameEquipment(_) => "same-equipment",
             Question::NobodyTold(_) => "nobody-told",
@@ -597,6 +631,8 @@ impl Question {
             | Question::SameEquipment(_)
             | Question::NobodyTold(_)
             | Question::CountsSteady(_)
+            | Question::SoundAfterDeparture(_)
+            | Question::NothingLeft(_)
             | Question::NoErrors(_) => None,
         }
     }
@@ -623,6 +659,7 @@ impl Question {
                 vec![&moments.at, &moments.before, &moments.during]
             }
             Question::FreshConnection(which) => vec![&which.at],
+            Question::SoundAfterDeparture(rest) | Question::NothingLeft(rest) => vec![&rest.at],
             Question::SameEquipment(two) => vec![&two.first, &two.second],
             Question::NobodyTold(moment) => vec![&moment.after],
             Question::ServerForgets(left) => vec![&left.at],
@@ -690,6 +727,14 @@ fn in_second_game() -> String {
 pub struct AfterMoment {
     /// The label of the `observe` step after the partner's departure.
     pub after: String,
+}
+
+/// A question about the time after the partner's departure.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AtRest {
+    /// The label of the `observe` step after it, where the survivor has come to rest.
+    pub at: String,
 }
 
 /// A question about all games until one of them.
@@ -865,10 +910,14 @@ impl fmt::Display for ExitPath {
     }
 }
 
+fn names(players: &[PlayerName]) -> String {
+    let names: Vec<_> = players.iter().map(|name| name.as_str()).collect();
+    names.join(" and ")
+}
+
 impl fmt::Display for Players {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.players.iter().map(|name| name.as_str()).collect();
-        f.write_str(&names.join(" and "))
+        f.write_str(&names(&self.players))
     }
 }
 
@@ -893,7 +942,8 @@ impl Step {
             Step::Cut(rule) => Some(&rule.name),
             Step::Drop(rule) | Step::Duplicate(rule) => Some(&rule.name),
             Step::Overtake(rule) => Some(&rule.name),
-            Step::Join(_)
+            Step::Enter(_)
+            | Step::Join(_)
             | Step::Start(_)
             | Step::Solo(_)
             | Step::Play(_)
@@ -915,6 +965,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::Enter(players) => write!(f, "{players} enter"),
             Step::Join(players) => write!(f, "{players} join"),
             Step::Start(players) => write!(f, "{players} press Start"),
             Step::Solo(players) => write!(f, "{players} play alone"),
@@ -925,7 +976,13 @@ impl fmt::Display for Step {
                 PlayUntil::LastEpisodeEnded => "play until the last episode has ended",
             }),
             Step::Arrive(arrive) => write!(f, "{} arrives at {}", arrive.player, arrive.at),
-            Step::Walk(players) => write!(f, "{players} walk on to the end"),
+            Step::Walk(walk) => {
+                let to = match walk.until {
+                    WalkUntil::End => "to the end",
+                    WalkUntil::Alone => "as far as one comes alone",
+                };
+                write!(f, "{} walk on {to}", names(&walk.players))
+            }
             Step::Observe(observe) => write!(f, "observe `{}`", observe.label),
             Step::Leave(leave) => leave.fmt(f),
             Step::Background(background) => write!(

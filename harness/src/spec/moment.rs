@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PlayerName;
+use super::game::GameNumber;
 
 /// How many frames before the end of an episode its last frames begin.
 pub const LAST_FRAMES: u32 = 10;
@@ -19,6 +20,9 @@ pub struct Moment {
     /// Whose event.
     #[serde(default = "survivor")]
     pub of: PlayerName,
+    /// Of which game for two. Without it: of the one where the player stands, or of the first one to which
+    /// it comes.
+    pub game: Option<GameNumber>,
     /// How long after it, in milliseconds.
     #[serde(default)]
     pub offset_ms: u32,
@@ -35,6 +39,7 @@ impl Moment {
         Moment {
             after,
             of: survivor(),
+            game: None,
             offset_ms: 0,
         }
     }
@@ -46,8 +51,16 @@ impl Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GameEvent {
+    /// The page was told the GymScene, where nobody has pressed Start yet.
+    SceneEntered,
+    /// The page has asked for a partner: it waits.
+    JoinSent,
+    /// The page was told that its partner is there: the countdown begins.
+    MatchFound,
     /// The target started the game.
     GameStarted,
+    /// The page has played the first frame, as its game says.
+    FirstFrame,
     /// The page plays the last frames of its last episode, as its game says.
     LastFrames,
     /// The page has sent its record of the last episode: the "Done!" countdown begins.
@@ -62,10 +75,31 @@ pub enum GameEvent {
     SceneActivated,
 }
 
+impl GameEvent {
+    /// All of them, in their order.
+    pub const ALL: [GameEvent; 11] = [
+        GameEvent::SceneEntered,
+        GameEvent::JoinSent,
+        GameEvent::MatchFound,
+        GameEvent::GameStarted,
+        GameEvent::FirstFrame,
+        GameEvent::LastFrames,
+        GameEvent::LastEpisodeEnded,
+        GameEvent::AdvanceSent,
+        GameEvent::AdvanceHandled,
+        GameEvent::SceneTerminated,
+        GameEvent::SceneActivated,
+    ];
+}
+
 impl fmt::Display for GameEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            GameEvent::SceneEntered => "scene-entered",
+            GameEvent::JoinSent => "join-sent",
+            GameEvent::MatchFound => "match-found",
             GameEvent::GameStarted => "game-started",
+            GameEvent::FirstFrame => "first-frame",
             GameEvent::LastFrames => "last-frames",
             GameEvent::LastEpisodeEnded => "last-episode-ended",
             GameEvent::AdvanceSent => "advance-sent",
@@ -79,8 +113,12 @@ impl fmt::Display for GameEvent {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.offset_ms {
-            0 => write!(f, "at the {}'s {}", self.of, self.after),
-            offset => write!(f, "{offset} ms after the {}'s {}", self.of, self.after),
+            0 => write!(f, "at the {}'s {}", self.of, self.after)?,
+            offset => write!(f, "{offset} ms after the {}'s {}", self.of, self.after)?,
+        }
+        match self.game {
+            Some(game) => write!(f, " of game {game}"),
+            None => Ok(()),
         }
     }
 }

@@ -1,0 +1,116 @@
+//! A player's way through its games, as a list of the events that specs can name.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::fact::{Direction, Event, Fact, PageFact};
+use super::games::GameScene;
+use super::log::Log;
+use crate::spec::{Experiment, GameEvent, GameNumber, LAST_FRAMES};
+
+/// An event of one of a player's games.
+#[derive(Debug, Clone, Copy)]
+pub struct LifeEvent<'a> {
+    /// Which game.
+    pub game: GameNumber,
+    /// Which event of it.
+    pub what: GameEvent,
+    /// Where it is in the evidence.
+    pub event: &'a Event,
+}
+
+impl Log {
+    /// The events of all games of a player, in the order of the evidence; of what happens several times in
+    /// a game, the first. When the target has finished with an advance is no event of the player's own.
+    #[must_use]
+    pub fn life<'a>(&'a self, player: &'a str, experiment: &Experiment) -> Vec<LifeEvent<'a>> {
+        let games = self.games(player);
+        let of_game = |(index, game): (usize, &GameScene<'a>)| {
+            let number = GameNumber::after(index);
+            let found = GameEvent::ALL.into_iter().filter_map(move |what| {
+                let event = self.find_in_game(player, experiment, game, what)?;
+                Some((number, what, event))
+            });
+            found.collect::<Vec<_>>()
+        };
+        let mut life: Vec<LifeEvent<'a>> = games
+            .iter()
+            .enumerate()
+            .flat_map(of_game)
+            .map(|(game, what, event)| LifeEvent { game, what, event })
+            .collect();
+        life.sort_by_key(|one| one.event.seq);
+        life
+    }
+
+    fn find_in_game<'a>(
+        &'a self,
+        player: &'a str,
+        experiment: &Experiment,
+        game: &GameScene<'a>,
+        what: GameEvent,
+    ) -> Option<&'a Event> {
+        let last = game.left.map_or(u64::MAX, |left| left.seq);
+        let first_of = |direction, name: &'static str, from: u64| {
+            self.socket_events(player, direction, name)
+                .map(|(event, _, _)| event)
+                .find(|event| event.seq >= from && event.seq <= last)
+        };
+        let entered = game.activated.seq;
+        let started = game.started.map(|event| event.seq);
+        let reached = |question: &dyn Fn(u32, u32) -> bool, from: u64| {
+            self.of(player).find(|event| {
+                event.seq > from
+                    && event.seq <= last
+                    && matches!(&event.fact, Fact::Page(page) if matches!(
+                        page.what,
+                        PageFact::GameProgress { episodes, frame } if question(episodes, frame)
+                    ))
+            })
+        };
+        let ended = || self.last_episode_ended(player, experiment, started?, last);
+        match what {
+            GameEvent::SceneEntered => Some(game.activated),
+            GameEvent::JoinSent => first_of(Direction::ToServer, "join_game", entered),
+            GameEvent::MatchFound => {
+                first_of(Direction::ToClient, "match_found_countdown", entered)
+            }
+            GameEvent::GameStarted => game.started,
+            GameEvent::FirstFrame => {
+                reached(&|episodes, frame| episodes == 0 && frame > 0, started?)
+            }
+            GameEvent::LastFrames => {
+                let near = experiment.steps - LAST_FRAMES.min(experiment.steps / 2);
+                let is_last = |episodes| episodes + 1 == experiment.episodes;
+                let begun = reached(&|now, frame| is_last(now) && frame < near, started?)?;
+                reached(&|now, frame| is_last(now) && frame >= near, begun.seq)
+            }
+            GameEvent::LastEpisodeEnded => ended(),
+            GameEvent::AdvanceSent => first_of(Direction::ToServer, "advance_scene", ended()?.seq),
+            GameEvent::SceneTerminated => {
+                first_of(Direction::ToClient, "terminate_scene", started?)
+            }
+            GameEvent::SceneActivated => game.left,
+            GameEvent::AdvanceHandled => None,
+        }
+    }
+
+    fn last_episode_ended<'a>(
+        &'a self,
+        player: &'a str,
+        experiment: &Experiment,
+        from: u64,
+        last: u64,
+    ) -> Option<&'a Event> {
+        let mut seen = BTreeSet::new();
+        self.socket_events(player, Direction::ToServer, "emit_episode_data")
+            .filter(|(event, _, _)| event.seq > from && event.seq <= last)
+            .find(|(event, _, args)| {
+                let number = args.first().and_then(|sent| sent.get("episode_num"));
+                seen.insert(number.and_then(Value::as_u64).unwrap_or(event.seq));
+                seen.len() >= experiment.episodes as usize
+            })
+            .map(|(event, _, _)| event)
+    }
+}
