@@ -1868,3 +1868,171 @@ mod pace {
         assert_eq!(expected(&slowed(&good(), 9.0), &[]).verdict, Verdict::Pass);
     }
 }
+
+mod sound_after_departure {
+    use super::*;
+
+    const ASK: &str = "{ sound-after-departure = { at = \"after-death\" } }";
+
+    /// The mid-game run as if the partner had died earlier: without some of what led to the game.
+    fn earlier(names: &[&str]) -> Log {
+        without(&recorded("in-game"), |event| {
+            names
+                .iter()
+                .any(|name| is_socket_event(event, "survivor", name))
+        })
+    }
+
+    fn is_overlay(event: &Event) -> bool {
+        matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::Overlay(_)))
+    }
+
+    /// Nothing covers the page at any time, and its controls are in reach.
+    fn uncovered(log: &Log) -> Log {
+        changed(log, |event| {
+            match &mut event.fact {
+                Fact::Snapshot(snapshot) => snapshot.state.overlays.clear(),
+                Fact::HitTest(test) => test.controls.clear(),
+                _ => {}
+            }
+            !is_overlay(event)
+        })
+    }
+
+    #[test]
+    fn in_each_place_what_should_be_passes() {
+        passes(ASK, &recorded("in-game"));
+        passes(ASK, &good());
+        // In the countdown before the game it was told, and stays.
+        passes(ASK, &earlier(&["start_game"]));
+        // In the waiting room it knows of no partner.
+        let alone = [
+            "start_game",
+            "p2p_game_ended",
+            "match_found_countdown",
+            "pyodide_player_assigned",
+        ];
+        passes(ASK, &uncovered(&earlier(&alone)));
+    }
+
+    #[test]
+    fn who_is_not_told_in_the_game_and_not_led_on_fails() {
+        let log = earlier(&["p2p_game_ended"]);
+        fails(ASK, "wire", "neither told nor moved on", &log);
+        let log = uncovered(&earlier(&["p2p_game_ended", "start_game", "waiting_room"]));
+        fails(ASK, "wire", "neither told nor led on", &log);
+        let log = uncovered(&recorded("in-game"));
+        fails(ASK, "DOM history", "no overlay came", &log);
+    }
+
+    #[test]
+    fn an_overlay_outside_an_active_game_fails() {
+        let log = earlier(&["start_game", "p2p_game_ended"]);
+        fails(ASK, "DOM history", "after the game's end", &log);
+        let log = good();
+        let place = places(&log, "p2p_game_ended")[0] + 1;
+        let covered = inserted(&log, place, [overlay()]);
+        fails(ASK, "DOM history", "partnerDisconnectedContainer", &covered);
+    }
+
+    #[test]
+    fn a_survey_that_leads_nowhere_fails() {
+        let log = good();
+        let left = exit(&log) as u64;
+        let log = without(&log, |event| {
+            event.seq > left && is_socket_event(event, "survivor", "activate_scene")
+        });
+        fails(ASK, "wire", "neither told nor led on", &log);
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        let log = good();
+        is_vacuous(ASK, "the death", &without(&log, is_of_a_departure));
+        is_vacuous(ASK, "a barrier", &without(&log, is_barrier));
+        let handled = |event: &Event| matches!(&event.fact, Fact::ServerHandled(one) if one.event == "disconnect");
+        is_vacuous(ASK, "its handling", &without(&log, handled));
+    }
+}
+
+mod nothing_left {
+    use super::*;
+
+    const ASK: &str = "{ nothing-left = { at = \"after-death\" } }";
+    const REST: &str = "after-death/later";
+
+    #[test]
+    fn a_survey_with_nothing_of_the_game_passes() {
+        passes(ASK, &good());
+    }
+
+    #[test]
+    fn the_telemetry_that_the_release_leaves_running_under_the_notice_fails() {
+        let told = recorded("in-game");
+        fails(ASK, "equipment", "LatencyTelemetry", &told);
+    }
+
+    #[test]
+    fn an_open_connection_or_channel_fails() {
+        let open = with_page(&good(), "survivor", REST, |page| {
+            page.state.connections[0].connection = "connected".into();
+        });
+        fails(ASK, "ledger", "is `connected`", &open);
+        let open = with_page(&good(), "survivor", REST, |page| {
+            page.state.channels[0].state = "open".into();
+        });
+        fails(ASK, "ledger", "is `open`", &open);
+    }
+
+    #[test]
+    fn a_socket_in_the_kernel_fails() {
+        let game = good();
+        let (_, in_game) = game
+            .kernel("survivor", "in-game")
+            .expect("the kernel's view");
+        let sockets = in_game.udp.clone();
+        let log = changed(&game, |event| {
+            if is_of(event, "survivor")
+                && let Fact::Kernel(kernel) = &mut event.fact
+                && kernel.label == REST
+            {
+                kernel.udp.clone_from(&sockets);
+            }
+            true
+        });
+        fails(ASK, "kernel", "still holds the UDP socket", &log);
+    }
+
+    #[test]
+    fn what_runs_in_the_game_and_draws_it_may_go_on_and_nothing_else() {
+        let game = good();
+        let (_, in_game) = game.snapshot("survivor", "in-game").expect("a page");
+        let worker = in_game.state.workers[0].clone();
+        let left = with_page(&game, "survivor", REST, |page| {
+            page.state.workers.push(worker.clone());
+        });
+        fails(ASK, "equipment", "worker made by", &left);
+        let drawing = with_page(&game, "survivor", REST, |page| {
+            let mut worker = worker.clone();
+            worker.id += 1000;
+            worker.stack = "Error\n    at e (http://h/phaser.min.js:1:2)".into();
+            page.state.workers.push(worker);
+        });
+        passes(ASK, &drawing);
+    }
+
+    #[test]
+    fn without_each_stimulus_it_is_vacuous() {
+        let log = good();
+        let before = |event: &Event| matches!(&event.fact, Fact::Snapshot(page) if page.label == "before-game");
+        is_vacuous(ASK, "the page before the game", &without(&log, before));
+        is_vacuous(ASK, "the death", &without(&log, is_of_a_departure));
+        is_vacuous(ASK, "a barrier", &without(&log, is_barrier));
+        let silent = without(&log, |event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::Page(page)
+                    if matches!(page.what, PageFact::ChannelTraffic { .. }))
+        });
+        is_vacuous(ASK, "a channel that carried messages", &silent);
+    }
+}

@@ -34,6 +34,13 @@ impl Creator {
     }
 }
 
+impl Creator {
+    /// The name of the script.
+    pub(super) fn script(&self) -> &str {
+        self.place.split(':').next().unwrap_or_default()
+    }
+}
+
 /// `index.js:612` of `http://host/static/js/index.js?v=1:612:1`.
 fn script_and_line(address: &str) -> String {
     let file = address.rsplit('/').next().unwrap_or(address);

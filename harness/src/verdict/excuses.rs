@@ -41,3 +41,11 @@ pub(super) fn kept_listener(event: &str, had: u32) -> Option<&'static str> {
         .find(|kept| kept.event == event && had <= kept.others)
         .map(|_| KEPT)
 }
+
+/// The scripts whose time-outs draw the scene where a survivor rests: they go on for as long as it is shown.
+const DRAWING: [&str; 1] = ["phaser.min.js"];
+
+/// Whether a script draws the scene, and does nothing else.
+pub(super) fn draws(script: &str) -> bool {
+    DRAWING.contains(&script)
+}

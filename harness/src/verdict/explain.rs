@@ -30,7 +30,7 @@ pub fn explain(check: &str) -> Option<&'static Explanation> {
 const DEPARTURE: &str = "the partner's departure: it went, its socket ended, the target handled it";
 
 /// Every check, in the order in which specs tell a run's story.
-pub const EXPLANATIONS: [Explanation; 15] = [
+pub const EXPLANATIONS: [Explanation; 17] = [
     Explanation {
         check: "played-peer-to-peer",
         question: "Did one connection carry the inputs of both, and do both records of the game \
@@ -182,6 +182,44 @@ pub const EXPLANATIONS: [Explanation; 15] = [
             "hit-testing: nothing in reach, or everything",
         ],
         vacuous: "the partner did not really leave, or not from a game that had begun.",
+    },
+    Explanation {
+        check: "sound-after-departure",
+        question: "Wherever the survivor stood when the partner went: was it told in an active game \
+                   and stayed, or left in peace anywhere else, where it can go on?",
+        why: "A partner may go at any moment of a session. `gymcheck sweep` asks this of all of them: \
+              before Start, in the waiting room, in the countdown, in the game, on the way out of it, \
+              on the survey.",
+        stimuli: &[
+            "where the survivor stood",
+            DEPARTURE,
+            "a barrier after that, where the survivor had come to rest",
+        ],
+        oracles: &[
+            "DOM history: an overlay that comes and stays, or none",
+            "wire: no advance; or the next scene, the waiting room, the end",
+            "hit-testing: nothing in reach, or whatever the scene shows",
+        ],
+        vacuous: "the partner did not really leave, or the survivor never came to rest.",
+    },
+    Explanation {
+        check: "nothing-left",
+        question: "Once the partner has gone and the survivor has come to rest: is no connection open \
+                   that a game made, and nothing of a game alive that could act later?",
+        why: "What a departure leaves behind acts on whatever comes next. What draws the scene where \
+              the survivor rests may go on, and what it waits for another partner with.",
+        stimuli: &[
+            "the survivor's page before its first game, and the same page at rest",
+            DEPARTURE,
+            "a barrier after that",
+            "where a game had begun: a data channel had carried messages",
+        ],
+        oracles: &[
+            "ledger: connections and channels",
+            "equipment: workers, intervals, time-outs",
+            "kernel: the browser's UDP sockets",
+        ],
+        vacuous: "the partner did not really leave, or the page was loaded anew.",
     },
     Explanation {
         check: "form-answered",

@@ -22,6 +22,7 @@ mod no_errors;
 mod no_overlay;
 mod nobody_told;
 mod not_asked;
+mod nothing_left;
 mod overlay_shown;
 mod pace;
 mod played_peer_to_peer;
@@ -29,6 +30,7 @@ mod rules;
 mod same_equipment;
 mod scene_order;
 mod server_forgets;
+mod sound_after_departure;
 mod steadiness;
 mod told_or_carried_on;
 
@@ -348,6 +350,11 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
         Question::NoErrors(taken) => no_errors::ask(&taken.paths, &spec.body.experiment, log),
         Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
+        Question::SoundAfterDeparture(rest) => {
+            let missed = missed_step(spec, log, |step| matches!(step, Step::Walk(_)));
+            sound_after_departure::ask(rest, log, missed)
+        }
+        Question::NothingLeft(rest) => nothing_left::ask(rest, log),
         Question::FreshConnection(which) => fresh_connection::ask(which, log),
         Question::SameEquipment(moments) => same_equipment::ask(moments, log),
         Question::NobodyTold(moment) => nobody_told::ask(&moment.after, log),

@@ -22,6 +22,8 @@ pub(super) fn matters_to(question: &Question) -> bool {
         | Question::DataWhole(_)
         | Question::NoErrors(_)
         | Question::ToldOrCarriedOn(_)
+        | Question::SoundAfterDeparture(_)
+        | Question::NothingLeft(_)
         | Question::SameEquipment(_)
         | Question::NobodyTold(_)
         | Question::CountsSteady(_)

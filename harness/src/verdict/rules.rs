@@ -30,8 +30,8 @@ pub(super) fn firings(spec: &Spec, log: &Log) -> Vec<Firing> {
     firings.collect()
 }
 
-/// The departure of the player whose event a rule keeps for good, if the player left before its page
-/// came to send it: it never reached the target, which is what the rule is there for.
+/// The departure of the player whose event a rule keeps, if the player left before its page came to send
+/// it: it never reached the target, for good or too early, which is what the rule is there for.
 fn left_before(hold: &HoldRule, index: usize, log: &Log) -> Option<u64> {
     let player = hold.player.as_str();
     let set = log.events().iter().find(|event| {
@@ -42,7 +42,7 @@ fn left_before(hold: &HoldRule, index: usize, log: &Log) -> Option<u64> {
     let came = log
         .socket_events(player, hold.direction, hold.event.as_str())
         .any(|(event, _, _)| event.seq > set.seq);
-    (hold.until.is_none() && !came && set.seq < left.seq).then_some(left.seq)
+    (!came && set.seq < left.seq).then_some(left.seq)
 }
 
 /// What one rule has done.

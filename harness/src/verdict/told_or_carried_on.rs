@@ -13,16 +13,16 @@ const ROUND_TRIP_MS: f64 = 100.0;
 
 /// What the survivor has been through.
 #[derive(Clone, Copy)]
-struct Story<'a> {
+pub(super) struct Story<'a> {
     /// It was told that the partner had ended this game. A target that has forgotten the game tells
     /// nobody.
-    told: Option<&'a Event>,
+    pub(super) told: Option<&'a Event>,
     /// It was told; or, if it was not, the partner began to leave.
-    since: &'a Event,
+    pub(super) since: &'a Event,
     /// Its page said that the last episode had ended.
-    ended: Option<&'a Event>,
+    pub(super) ended: Option<&'a Event>,
     /// The end of the time that is looked at.
-    end: &'a Event,
+    pub(super) end: &'a Event,
 }
 
 impl Story<'_> {
@@ -66,7 +66,8 @@ pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
                 ended,
                 end,
             };
-            judge_rows(&story, moments, log, &game)
+            let carried_on = || carried_on(&story, moments, log, &game);
+            rows(&story, moments, log, carried_on)
         }
         _ => Vec::new(),
     };
@@ -82,7 +83,7 @@ fn game_of_the_death(log: &Log) -> Option<Game<'_>> {
 }
 
 /// The target's own word that the partner has ended this game.
-fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
+pub(super) fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
     log.socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
         .find(|(_, wire, args)| {
             wire.origin == Origin::Natural
@@ -94,13 +95,12 @@ fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
 
 /// Which of the two it must be, by what came first: who is not told must be moved on. Where both were
 /// on their way at once, either will do, if it is whole.
-fn judge_rows(
+pub(super) fn rows(
     story: &Story<'_>,
     moments: &BetweenMoments,
     log: &Log,
-    game: &Game<'_>,
+    carried_on: impl Fn() -> Vec<OracleFinding>,
 ) -> Vec<OracleFinding> {
-    let carried_on = || carried_on(story, moments, log, game);
     let Some(told) = story.told else {
         return carried_on();
     };
@@ -138,7 +138,7 @@ fn round_trip(log: &Log) -> f64 {
 }
 
 /// Told in the game: an overlay comes and stays, and the survivor stays with it.
-fn stayed(
+pub(super) fn stayed(
     told: &Event,
     story: &Story<'_>,
     moments: &BetweenMoments,
@@ -256,7 +256,7 @@ fn carried_on(
     ]
 }
 
-fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
+pub(super) fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
     let from = story.out_of_the_game();
     let end = story.end.seq;
     let mut evidence = Vec::new();
@@ -307,7 +307,7 @@ fn snapshots_at_rest(log: &Log, from: u64) -> impl Iterator<Item = (&Event, &Sna
         })
 }
 
-fn next_scene(story: &Story<'_>, log: &Log, game: &Game<'_>) -> OracleFinding {
+pub(super) fn next_scene(story: &Story<'_>, log: &Log, game: &Game<'_>) -> OracleFinding {
     let advanced = log
         .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
         .map(|(event, _, _)| event)

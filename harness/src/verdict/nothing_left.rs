@@ -1,0 +1,178 @@
+//! `nothing-left` (P2P-01, LIFE-02): once the partner has gone and the survivor has come to rest, is no
+//! connection open that a game made, and nothing of a game alive that could act later?
+
+use super::departure::{departure, partner_left};
+use super::equipment::{Creator, new_since, timeouts};
+use super::excuses::draws;
+use super::facts::{PARTNER, SURVIVOR, seq};
+use super::games::lag;
+use super::{Findings, OracleFinding, Stimulus};
+use crate::evidence::{Direction, Event, KernelFact, Log, SceneKind, Snapshot};
+use crate::spec::{AtRest, GameNumber};
+
+/// Asks about the survivor's page where it has come to rest.
+pub(super) fn ask(asked: &AtRest, log: &Log) -> Findings {
+    let later = format!("{}/later", asked.at);
+    let left = partner_left(log);
+    let said = left.iter().flat_map(|stimulus| &stimulus.evidence).max();
+    let barrier = log
+        .barrier(SURVIVOR, &asked.at)
+        .filter(|barrier| said.is_some_and(|said| *said < barrier.seq));
+    let rest = log.snapshot(SURVIVOR, &later);
+    let before = first_look(log)
+        .filter(|(_, before)| rest.is_some_and(|(_, rest)| rest.page == before.page));
+    let mut stimuli = vec![
+        Stimulus::new(
+            "the survivor's page before its first game, and the same page at rest",
+            seq(before.and(rest).map(|(event, _)| event)),
+        ),
+        Stimulus::new("a barrier after the partner's departure", seq(barrier)),
+    ];
+    stimuli.extend(ran(log));
+    stimuli.extend(left);
+    let (Some(before), Some(rest)) = (before, rest) else {
+        return Findings {
+            stimuli,
+            oracles: Vec::new(),
+        };
+    };
+    Findings {
+        stimuli,
+        oracles: vec![
+            ledger(rest),
+            equipment(log, before, rest),
+            kernel(log, &later),
+        ],
+    }
+}
+
+/// The survivor's page before its first game.
+fn first_look(log: &Log) -> Option<(&Event, &Snapshot)> {
+    log.snapshot(SURVIVOR, &GameNumber::FIRST.before())
+}
+
+/// Where a game had begun before the partner went, there was something to be closed: what was seen of that.
+/// Before the first game nothing of one can be left.
+fn ran(log: &Log) -> Option<Stimulus> {
+    let went = departure(log, PARTNER)?.began.seq;
+    let games = log.games(SURVIVOR);
+    games
+        .first()?
+        .started
+        .filter(|started| started.seq < went)?;
+    let connected = log.of(SURVIVOR).find(|event| {
+        event
+            .channel_received()
+            .is_some_and(|(_, received)| received > 0)
+    });
+    Some(Stimulus::new(
+        "a data channel had carried messages",
+        seq(connected),
+    ))
+}
+
+/// The probe's ledger: every connection and channel that the page ever made is closed.
+fn ledger((event, rest): (&Event, &Snapshot)) -> OracleFinding {
+    let state = &rest.state;
+    let mut violations: Vec<String> = state
+        .connections
+        .iter()
+        .filter(|one| one.connection != "closed")
+        .map(|one| format!("connection {} is `{}`", one.id, one.connection))
+        .collect();
+    violations.extend(
+        state
+            .channels
+            .iter()
+            .filter(|one| one.state != "closed")
+            .map(|one| format!("its channel `{}` is `{}`", one.label, one.state)),
+    );
+    OracleFinding::from_violations(
+        "ledger",
+        violations,
+        format!(
+            "all {} connections and {} channels that the page ever made are closed",
+            state.connections.len(),
+            state.channels.len()
+        ),
+        vec![event.seq],
+    )
+}
+
+/// The probe's ledger: no worker, interval or time-out is alive that was made since the page's first game,
+/// but what draws the scene where the survivor rests, and what it waits with for another partner there.
+fn equipment(
+    log: &Log,
+    (first, before): (&Event, &Snapshot),
+    (event, rest): (&Event, &Snapshot),
+) -> OracleFinding {
+    let waits_since = waits_since(log, event, rest);
+    let is_of_a_game = |creator: &Creator, created: f64| {
+        !draws(creator.script()) && waits_since.is_none_or(|since| created < since)
+    };
+    let known = timeouts(&before.state);
+    let alive = new_since(before, rest)
+        .into_iter()
+        .filter(|one| is_of_a_game(&one.creator, one.created))
+        .map(|one| format!("{one} is alive"));
+    let pending = timeouts(&rest.state)
+        .into_iter()
+        .filter(|(creator, timer)| {
+            is_of_a_game(creator, timer.created) && !known.iter().any(|(old, _)| old == creator)
+        })
+        .map(|(creator, timer)| {
+            format!(
+                "a time-out of {:.0} ms made by {creator} is still to come",
+                timer.period
+            )
+        });
+    let violations: Vec<String> = alive.chain(pending).collect();
+    OracleFinding::from_violations(
+        "equipment",
+        violations,
+        "no worker, interval or time-out of a game is alive",
+        vec![first.seq, event.seq],
+    )
+}
+
+/// From when on the survivor waits in a GymScene for a partner, on its page's clock, if that is where it
+/// rests.
+fn waits_since(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
+    let (came, scene) = log
+        .scenes(SURVIVOR)
+        .take_while(|(event, _)| event.seq < rests.seq)
+        .last()?;
+    let matched = log
+        .socket_events(SURVIVOR, Direction::ToClient, "match_found_countdown")
+        .any(|(event, _, _)| event.seq > came.seq);
+    let waits = scene.kind() == SceneKind::GameForTwo && !matched;
+    waits.then(|| came.t - lag(log, page))
+}
+
+/// The kernel: no UDP socket is left that the browser did not have before the first game.
+fn kernel(log: &Log, later: &str) -> OracleFinding {
+    let (Some((before, had)), Some((now, left))) = (
+        log.kernel(SURVIVOR, &GameNumber::FIRST.before()),
+        log.kernel(SURVIVOR, later),
+    ) else {
+        return OracleFinding::absent("kernel", "the socket table was not taken down");
+    };
+    let known = |had: &KernelFact, inode: u64| had.udp.iter().any(|one| one.inode == inode);
+    let violations: Vec<String> = left
+        .udp
+        .iter()
+        .filter(|socket| !socket.multicast_dns && !known(had, socket.inode))
+        .map(|socket| {
+            format!(
+                "process {} still holds the UDP socket {}",
+                socket.pid, socket.local
+            )
+        })
+        .collect();
+    OracleFinding::from_violations(
+        "kernel",
+        violations,
+        "no UDP socket but those that the browser had before the first game",
+        vec![before.seq, now.seq],
+    )
+}
