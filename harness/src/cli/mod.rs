@@ -14,6 +14,7 @@ mod provide;
 mod report;
 mod run;
 mod share;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -105,6 +106,9 @@ enum Command {
     /// Run specs (all by default) and pass judgement on what happened
     #[command(after_help = run::EXAMPLES)]
     Run(Box<run::RunArguments>),
+    /// Move the partner's departure over the whole life of a session, and chart the verdicts
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(Box<sweep::SweepArguments>),
     /// Say what a check asks, why, by which oracles, and which mutants it kills
     #[command(after_help = "Example:\n  gymcheck explain no-overlay")]
     Explain {
@@ -150,6 +154,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments, loudness),
         Command::New(arguments) => new::new(&arguments),
         Command::Run(arguments) => run::run(&arguments, loudness),
+        Command::Sweep(arguments) => sweep::sweep(&arguments, loudness),
         Command::Explain { check, own } => list::explain_checks(check.as_deref(), &own),
         Command::Judge(arguments) => judge::judge_logs(&arguments, loudness),
         Command::Share(arguments) => share::share_runs(&arguments),

@@ -116,7 +116,7 @@ pub(super) struct RunArguments {
     out: PathBuf,
 }
 
-fn parse_pair(text: &str) -> Result<Pair, String> {
+pub(super) fn parse_pair(text: &str) -> Result<Pair, String> {
     text.parse()
 }
 
@@ -233,7 +233,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         &sides,
         &items,
         jobs.into(),
-        &Progress::new(items.len(), loudness),
+        &Progress::new(Some(items.len()), loudness),
         &arguments.out,
     ));
     if names_all(&arguments.mutant) {
@@ -355,7 +355,7 @@ fn title(item: &Item<'_>, invocation: &Invocation, with_target: bool) -> String 
     }
 }
 
-async fn was_interrupted() -> bool {
+pub(super) async fn was_interrupted() -> bool {
     tokio::select! {
         biased;
         _ = interrupted() => true,

@@ -16,6 +16,7 @@ mod results;
 mod samples;
 mod share;
 mod summary;
+mod sweep;
 mod terminal;
 mod timeline;
 mod told;
@@ -30,6 +31,7 @@ pub use rejudge::{Judged, RejudgeError, judge_again, logs_below, results_again, 
 pub use repeated::{Apart, Repeated, RepeatedCheck, Which, repeated, repeated_with_partings};
 pub use results::{ExitStatus, Results};
 pub use share::{Packed, ShareError, Shown, share};
+pub use sweep::print_sweep;
 pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};
 pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};
 pub use trace::Trace;

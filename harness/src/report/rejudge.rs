@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::defects::defects;
-use super::files::SIDES;
+use super::files::{SIDES, read_results};
 use super::repeated::repeated_with_partings;
 use super::results::Results;
 use crate::evidence::{EVIDENCE, Log, LogError};
@@ -164,6 +164,12 @@ pub fn results_again(
         .collect();
     results.defects = defects(&results.runs, &results.targets);
     results.repeated = repeated_with_partings(&results.runs, out);
+    if let Ok(before) = read_results(out) {
+        results.sweep = before.sweep;
+    }
+    if let Some(sweep) = &mut results.sweep {
+        sweep.judge_again(&results.runs);
+    }
     results.explain(catalogue);
     Ok((results, troubles))
 }

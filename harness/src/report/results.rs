@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::defects::Defect;
 use super::repeated::Repeated;
+use crate::run::sweep::SweepRecord;
 use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
 use crate::spec::Catalogue;
 use crate::target::TargetFacts;
@@ -45,6 +46,9 @@ pub struct Results {
     /// What was carried out several times: how steady the verdicts are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeated: Vec<Repeated>,
+    /// What a sweep found, if the call was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepRecord>,
     /// Each mutant that was tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutants: Vec<MutantRecord>,
@@ -93,6 +97,7 @@ impl Results {
             defects: Vec::new(),
             runs: Vec::new(),
             repeated: Vec::new(),
+            sweep: None,
             mutants: Vec::new(),
             equivalents: Vec::new(),
         }

@@ -33,7 +33,8 @@ pub struct Progress {
     bars: Option<MultiProgress>,
     is_silent: bool,
     began: Instant,
-    total: usize,
+    /// How many runs there are, where that is known.
+    total: Option<usize>,
 }
 
 /// The progress of one run.
@@ -44,9 +45,9 @@ pub struct RunProgress<'a> {
 }
 
 impl Progress {
-    /// For this many runs.
+    /// For this many runs; for as many as turn out to be worth it, if there is no number.
     #[must_use]
-    pub fn new(total: usize, loudness: Loudness) -> Progress {
+    pub fn new(total: Option<usize>, loudness: Loudness) -> Progress {
         let is_live = std::io::stderr().is_terminal() && loudness == Loudness::Normal;
         Progress {
             bars: is_live.then(MultiProgress::new),
@@ -69,7 +70,10 @@ impl Progress {
         let progress = RunProgress {
             all: self,
             bar,
-            title: format!("[{number}/{}] {run}", self.total),
+            title: match self.total {
+                Some(total) => format!("[{number}/{total}] {run}"),
+                None => format!("[{number}] {run}"),
+            },
         };
         progress.step("begins");
         progress

@@ -22,6 +22,7 @@ mod record;
 mod root;
 mod scenario;
 mod supplies;
+pub mod sweep;
 mod walk;
 
 pub use batch::{Item, Selection, Side, base_of, changes, pair_of_runs, select_repairs};

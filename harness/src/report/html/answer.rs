@@ -127,6 +127,7 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
                 @if results.unfinished { " · broken off before all runs were carried out" }
             }
         }
+        (super::sweep::charts(results))
         (unstable(results))
         (unexpected(results, order))
         (broken(results, order))

@@ -9,6 +9,7 @@ pub(super) mod answer;
 mod logs;
 mod pictures;
 mod run;
+mod sweep;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};

@@ -1,0 +1,674 @@
+//! Moving the partner's departure over the life of a session.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use gymcheck::evidence::{EVIDENCE, Log};
+use gymcheck::report::{
+    Loudness, Progress, RUNS, Results, make_room, print_sweep, read_results, write_reports,
+    write_results,
+};
+use gymcheck::run::sweep::{
+    Plan, Point, Role, Sample, Scene, Session, SweepRecord, Track, Window, file_name, pinned_text,
+    spec_text, undisturbed_text, windows,
+};
+use gymcheck::run::{
+    Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs, find_root,
+    select_repairs,
+};
+use gymcheck::spec::{Catalogue, Pair, Repair, Spec, WayToLeave};
+use gymcheck::stage::on_signal;
+use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
+use gymcheck::verdict::Verdict;
+
+use super::assets::PageAssets;
+use super::run::{parse_experiment, parse_pair, was_interrupted};
+use super::{Outcome, parse_target};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  gymcheck sweep
+      the partner's death, at 24 instants of a session and closer where a verdict changes
+  gymcheck sweep --repair all
+      the same on a release whose known defects are mended: no window should be left
+  gymcheck sweep --leave kill,reload --roles behind,abreast --budget 2h
+      two ways of leaving, each in two roles, for two hours at most
+  gymcheck sweep --continue --budget 1h
+      goes on where the sweep in --out ended, for another hour
+
+A sweep plays one session in which nobody leaves, and takes from its evidence what the survivor meets
+and when. Each further run moves the departure to another instant: first evenly, and at the beginning of
+each phase; then closer where a verdict changes, until each edge rests on five runs on either side. At
+each instant the same must hold: a survivor in an active game is told and stays; anywhere else it sees
+nothing and can go on; in the end nothing of a game is open or alive.
+
+In --out are the chart (report.html), the evidence of each run, a spec for each instant (specs/), and
+for each window of failure one spec that pins it (found/), for `gymcheck run --specs DIR/found`.
+
+Exit status: 0 where no instant fails, 1 where one fails or proves nothing, 2 for a mistake in the call,
+3 where runs could not be carried out.";
+
+/// Where a sweep's results go, unless the call says otherwise.
+const OUT: &str = "target/gymcheck-sweep";
+
+/// The folder of the instants' specs, below `--out`.
+const SPECS: &str = "specs";
+/// The folder of the specs that pin what was found.
+const FOUND: &str = "found";
+/// The concern of both.
+const CONCERN: &str = "sweep";
+
+/// How many games a session has.
+const GAMES: u32 = 2;
+
+/// What is asked at each instant, the more important first.
+const CHECKS: [&str; 2] = ["sound-after-departure", "nothing-left"];
+
+#[derive(Args)]
+pub(super) struct SweepArguments {
+    /// What is tested: a release, or the path of a checkout [default: mug@0.1.3]
+    #[arg(long, value_name = "TARGET", value_parser = parse_target)]
+    target: Option<TargetName>,
+    /// What it serves instead of `duet`: the name of another experiment of this project, a folder with an
+    /// experiment.py, or a command line that starts a server ({port} stands for the port)
+    #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
+    experiment: Option<ExperimentName>,
+    #[command(flatten)]
+    assets: PageAssets,
+    /// How the partner leaves: kill, close-tab, quit, navigate, reload, freeze, stall. What only the
+    /// target's time-outs notice (freeze, stall) takes a minute for each instant
+    #[arg(long, value_delimiter = ',', default_value = "kill", value_name = "WAY", value_parser = parse_way)]
+    leave: Vec<WayToLeave>,
+    /// Where the partner stands: `behind` (it is the slower one, and the target still holds its game),
+    /// `abreast` (nothing is held), `first` or `second` (who comes to the waiting room first)
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "behind",
+        value_name = "ROLE"
+    )]
+    roles: Vec<Role>,
+    /// Pairs of browsers, survivor first
+    #[arg(long, value_delimiter = ',', default_value = "chrome+chrome", value_name = "PAIR", value_parser = parse_pair)]
+    pairs: Vec<Pair>,
+    /// Apply these repairs of known defects of the release (`all` for all of them)
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    repair: Vec<String>,
+    /// How many instants of a session are looked at first; each phase has at least one
+    #[arg(long, default_value_t = 24, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    instants: u16,
+    /// How long the sweep may take, as 90s, 30m or 2h: no run begins that would end later
+    #[arg(long, default_value = "30m", value_name = "TIME", value_parser = parse_time)]
+    budget: Duration,
+    /// Go on with the sweep in --out. What it was about stays; --budget and --jobs are those of this call
+    #[arg(long = "continue")]
+    goes_on: bool,
+    /// Carry out this many runs at once; by default as many as the processors and the memory that is free
+    /// allow
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
+    /// Where the chart and the reports go, and the evidence of the runs
+    #[arg(long, default_value = OUT, value_name = "DIR")]
+    out: PathBuf,
+}
+
+fn parse_way(text: &str) -> Result<WayToLeave, String> {
+    text.parse()
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a time as 90s, 30m or 2h"))
+}
+
+pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
+    on_signal(|_| {})?;
+    let specs = arguments.out.join(SPECS);
+    let before = match arguments.goes_on {
+        true => Some(earlier(&arguments.out)?),
+        false => {
+            clear(&arguments.out)?;
+            None
+        }
+    };
+    std::fs::create_dir_all(specs.join(CONCERN))?;
+    let catalogue = Catalogue::read_with(&find_root(), Some(&specs))?;
+    let (mut results, record) = match before {
+        Some((results, record)) => (results, record),
+        None => (Results::new(Vec::new()), new_record(arguments)),
+    };
+    let target = match &arguments.target {
+        Some(TargetName::Running(address)) => {
+            return Err(format!(
+                "a sweep plays a server that it starts itself, many times over; {address} already runs: \
+                 give a release, a checkout, or --experiment with the command that starts it"
+            )
+            .into());
+        }
+        Some(target) => target.clone(),
+        None => TargetName::Release(PINNED_RELEASE),
+    };
+    let pairs = record.tracks.iter().map(|track| track.pair);
+    let mut invocation = Invocation::prepare(Wanted {
+        catalogue: &catalogue,
+        target,
+        experiment: arguments.experiment.clone(),
+        without: arguments.assets.without.clone(),
+        cdn: arguments.assets.cdn()?,
+        browsers: browsers_of(pairs),
+        out: arguments.out.clone(),
+        runs: RUNS.into(),
+        retries: MOST_RETRIES,
+        headed: false,
+        keep: false,
+    })?;
+    let repairs = select_repairs(&catalogue, &[], &record.repairs)?;
+    invocation.check_edits(&repairs, None)?;
+    if let Some(other) = results.targets.first()
+        && other.name != invocation.target().name
+    {
+        return Err(format!(
+            "the sweep in {} is of {}, not of {}: give its target, or another --out",
+            arguments.out.display(),
+            other.name,
+            invocation.target().name
+        )
+        .into());
+    }
+    results.targets = vec![invocation.target().clone()];
+    let runtime = tokio::runtime::Runtime::new()?;
+    let first = experiment_of(&catalogue, &specs, &record)?;
+    runtime.block_on(invocation.look(&[&first.body.experiment]))?;
+    let jobs = match invocation.takes_one_run_at_a_time() {
+        true => 1,
+        false => arguments.jobs.unwrap_or_else(default_jobs),
+    };
+    let progress = Progress::new(None, loudness);
+    let ground = Ground {
+        invocation: &invocation,
+        catalogue: &catalogue,
+        repairs: &repairs,
+        out: &arguments.out,
+        progress: &progress,
+        jobs: jobs.into(),
+        budget: arguments.budget,
+    };
+    let mut sweep = Sweep::new(ground, record, results);
+    runtime.block_on(sweep.carry_out())?;
+    let mut results = sweep.into_results();
+    results.explain(&catalogue);
+    let reports = write_reports(&results, &arguments.out)?;
+    print_sweep(&results, &reports, &arguments.out, loudness);
+    Ok(results.exit_status())
+}
+
+/// Removes what an earlier sweep left.
+fn clear(out: &Path) -> std::io::Result<()> {
+    let is_ours = read_results(out).is_ok_and(|results| results.sweep.is_some());
+    make_room(out)?;
+    for folder in [SPECS, FOUND].map(|name| out.join(name)) {
+        if is_ours && folder.is_dir() {
+            std::fs::remove_dir_all(folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// The sweep that is to be continued.
+fn earlier(out: &Path) -> Result<(Results, SweepRecord), Box<dyn std::error::Error>> {
+    let mut results = read_results(out)?;
+    let Some(record) = results.sweep.take() else {
+        return Err(format!(
+            "{} holds the results of a `run`, and no sweep that could be continued; leave out --continue",
+            out.display()
+        )
+        .into());
+    };
+    Ok((results, record))
+}
+
+fn new_record(arguments: &SweepArguments) -> SweepRecord {
+    let mut tracks = Vec::new();
+    for pair in &arguments.pairs {
+        for how in &arguments.leave {
+            for role in &arguments.roles {
+                tracks.push(Track::new(*how, *role, *pair));
+            }
+        }
+    }
+    SweepRecord {
+        instants: arguments.instants.into(),
+        repairs: arguments.repair.clone(),
+        tracks,
+        unfinished: None,
+    }
+}
+
+/// Any spec of the sweep: all are about the same experiment.
+fn experiment_of(
+    catalogue: &Catalogue,
+    specs: &Path,
+    record: &SweepRecord,
+) -> Result<Spec, Box<dyn std::error::Error>> {
+    let track = record.tracks.first().ok_or("nothing to sweep")?;
+    let scene = Scene {
+        track,
+        games: GAMES,
+    };
+    written(catalogue, specs, "undisturbed", &undisturbed_text(scene))
+}
+
+/// Writes a spec into a folder, and reads it as all specs are read.
+fn written(
+    catalogue: &Catalogue,
+    folder: &Path,
+    name: &str,
+    text: &str,
+) -> Result<Spec, Box<dyn std::error::Error>> {
+    let concern = folder.join(CONCERN);
+    std::fs::create_dir_all(&concern)?;
+    std::fs::write(concern.join(format!("{name}.toml")), text)?;
+    let mut read = Catalogue::read_with(&catalogue.root, Some(folder))?;
+    let spec = read.specs.remove(&format!("{CONCERN}/{name}"));
+    Ok(spec.ok_or("a spec of the sweep cannot be read")?)
+}
+
+/// What all runs of a sweep have in common.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    invocation: &'a Invocation,
+    catalogue: &'a Catalogue,
+    repairs: &'a [&'a Repair],
+    out: &'a Path,
+    progress: &'a Progress,
+    /// How many runs are carried out at once.
+    jobs: usize,
+    budget: Duration,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    /// The session in which nobody leaves.
+    Undisturbed,
+    /// An instant.
+    Instant(Point),
+}
+
+/// A run that is to be carried out, or was.
+struct Run {
+    /// The number of its track.
+    track: usize,
+    purpose: Purpose,
+    spec: Spec,
+    repetition: u32,
+    /// Its place among the runs of this call, from 1.
+    number: usize,
+}
+
+impl Ground<'_> {
+    /// Carries a run out. No record, if the call was interrupted before, or the evidence cannot be written.
+    async fn carry_out(self, run: Run, pair: Pair) -> (Run, Option<RunRecord>) {
+        let item = Item {
+            scenario: &run.spec,
+            specs: vec![&run.spec],
+            pair,
+            repairs: self.repairs.to_vec(),
+            mutant: None,
+            repetition: run.repetition,
+            side: Side::Target,
+        };
+        let progress = self.progress.begin(run.number, &item.title());
+        let carried_out = self.invocation.run(&item, |step| progress.step(step)).await;
+        let record = match carried_out {
+            Ok(mut records) => {
+                progress.end(&records);
+                records.pop()
+            }
+            Err(error) => {
+                let text = format!("the evidence cannot be written: {error}");
+                self.progress.line(&text);
+                None
+            }
+        };
+        (run, record)
+    }
+}
+
+/// A sweep in progress.
+struct Sweep<'a> {
+    ground: Ground<'a>,
+    began: Instant,
+    record: SweepRecord,
+    results: Results,
+    /// How often each spec was carried out on each pair.
+    times: BTreeMap<(String, Pair), u32>,
+    /// How many runs this call has begun.
+    number: usize,
+    /// When the results were written last.
+    kept: Instant,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(ground: Ground<'a>, record: SweepRecord, results: Results) -> Sweep<'a> {
+        let mut times = BTreeMap::new();
+        for run in &results.runs {
+            if let Ok(pair) = run.pair.parse() {
+                let time: &mut u32 = times.entry((run.spec.clone(), pair)).or_default();
+                *time = run.repetition.max(*time);
+            }
+        }
+        Sweep {
+            ground,
+            began: Instant::now(),
+            record,
+            results,
+            times,
+            number: 0,
+            kept: Instant::now(),
+        }
+    }
+
+    fn into_results(self) -> Results {
+        let plan = self.plan();
+        let mut tracks = self.record.tracks.iter();
+        let first_is_done = tracks.all(|track| plan.first_left(track) == 0);
+        let mut results = self.results;
+        results.unfinished = self.record.unfinished.is_some() && !first_is_done;
+        results.sweep = Some(self.record);
+        results
+    }
+
+    async fn carry_out(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        self.say_plan();
+        let stopped = self.move_over_the_sessions().await?;
+        let unseen = self.record.tracks.iter().any(|one| one.session.is_none());
+        self.record.unfinished = stopped.or_else(|| {
+            let why = "a session in which nobody leaves could not be played to its end";
+            unseen.then(|| why.to_owned())
+        });
+        for track in &mut self.record.tracks {
+            let found = CHECKS.iter().flat_map(|check| windows(track, check));
+            track.windows = found.collect();
+        }
+        self.pin_all().await
+    }
+
+    /// Carries out what is worth its time, until there is nothing more, or no time. Says why it stopped, if
+    /// there was more.
+    async fn move_over_the_sessions(
+        &mut self,
+    ) -> Result<Option<String>, Box<dyn std::error::Error>> {
+        let ground = self.ground;
+        let mut under_way = FuturesUnordered::new();
+        let mut pending: Vec<(usize, Point)> = Vec::new();
+        let mut unseen = self.without_session();
+        let mut has_said_cost = false;
+        let mut stopped = None;
+        loop {
+            while stopped.is_none() && under_way.len() < ground.jobs {
+                if was_interrupted().await {
+                    stopped = Some("it was broken off".to_owned());
+                    break;
+                }
+                let next = unseen.pop().map(|track| (track, Purpose::Undisturbed));
+                let Some((track, purpose)) = next.or_else(|| self.next(&pending)) else {
+                    break;
+                };
+                if !self.fits(track) {
+                    let budget = humantime::format_duration(ground.budget);
+                    stopped = Some(format!("its budget of {budget} was used up"));
+                    break;
+                }
+                if let Purpose::Instant(point) = purpose {
+                    pending.push((track, point));
+                }
+                let run = self.prepare(track, purpose)?;
+                under_way.push(ground.carry_out(run, self.record.tracks[track].pair));
+            }
+            let Some((run, record)) = under_way.next().await else {
+                return Ok(stopped);
+            };
+            if let Purpose::Instant(point) = run.purpose {
+                let place = pending.iter().position(|one| *one == (run.track, point));
+                place.map(|place| pending.swap_remove(place));
+            }
+            if let Some(record) = record {
+                self.take(run, record)?;
+            }
+            if !has_said_cost && self.without_session().is_empty() {
+                has_said_cost = true;
+                self.say_cost();
+            }
+            self.keep();
+        }
+    }
+
+    /// The tracks whose undisturbed session was not played yet, the first one last.
+    fn without_session(&self) -> Vec<usize> {
+        let tracks = self.record.tracks.iter().enumerate().rev();
+        let without = tracks.filter(|(_, track)| track.session.is_none());
+        without.map(|(index, _)| index).collect()
+    }
+
+    fn plan(&self) -> Plan<'static> {
+        Plan {
+            checks: &CHECKS,
+            instants: self.record.instants,
+        }
+    }
+
+    /// The next instant; the track that was looked at least goes first.
+    fn next(&self, pending: &[(usize, Point)]) -> Option<(usize, Purpose)> {
+        let of = |index: usize| pending.iter().filter(move |(track, _)| *track == index);
+        let tracks = &self.record.tracks;
+        let mut order: Vec<usize> = (0..tracks.len()).collect();
+        order.sort_by_key(|index| tracks[*index].samples.len() + of(*index).count());
+        order.into_iter().find_map(|index| {
+            let points: Vec<Point> = of(index).map(|(_, point)| *point).collect();
+            let wanted = self.plan().next(&tracks[index], &points)?;
+            Some((index, Purpose::Instant(wanted.point)))
+        })
+    }
+
+    /// Whether a run of this track ends within the budget.
+    fn fits(&self, track: usize) -> bool {
+        let expected = Duration::from_secs_f64(self.record.tracks[track].run_seconds);
+        self.began.elapsed() + expected <= self.ground.budget
+    }
+
+    fn say_plan(&self) {
+        let tracks: Vec<String> = self.record.tracks.iter().map(Track::to_string).collect();
+        let ground = self.ground;
+        ground.progress.line(&format!(
+            "sweep of {}: {}; first the session in which nobody leaves, then {} instants of each, then closer \
+             where a verdict changes; {} at the most, {} at once",
+            ground.invocation.target().name,
+            tracks.join("; "),
+            self.record.instants,
+            humantime::format_duration(ground.budget),
+            match ground.jobs {
+                1 => "one run".to_owned(),
+                jobs => format!("{jobs} runs"),
+            }
+        ));
+    }
+
+    fn say_cost(&self) {
+        let (plan, tracks) = (self.plan(), &self.record.tracks);
+        let first: usize = tracks.iter().map(|track| plan.first_left(track)).sum();
+        let seconds = tracks.iter().map(|track| track.run_seconds);
+        let seconds = seconds.fold(1.0, f64::max) / self.ground.jobs as f64;
+        let left = self.ground.budget.saturating_sub(self.began.elapsed());
+        let minutes = |runs: usize| runs as f64 * seconds / 60.0;
+        self.ground.progress.line(&format!(
+            "the first {first} instants take about {:.0} min; each edge of a window needs 10 to 20 runs more, \
+             {:.0} to {:.0} min; about {:.0} runs fit into what is left of the budget",
+            minutes(first),
+            minutes(10),
+            minutes(20),
+            left.as_secs_f64() / seconds
+        ));
+    }
+
+    fn prepare(
+        &mut self,
+        track: usize,
+        purpose: Purpose,
+    ) -> Result<Run, Box<dyn std::error::Error>> {
+        let scene = Scene {
+            track: &self.record.tracks[track],
+            games: GAMES,
+        };
+        let (name, text) = match purpose {
+            Purpose::Undisturbed => (
+                format!("undisturbed-{}", scene.track.role),
+                undisturbed_text(scene),
+            ),
+            Purpose::Instant(point) => (file_name(scene, &point), spec_text(scene, &point)),
+        };
+        self.run_of(SPECS, track, purpose, &name, &text)
+    }
+
+    fn run_of(
+        &mut self,
+        folder: &str,
+        track: usize,
+        purpose: Purpose,
+        name: &str,
+        text: &str,
+    ) -> Result<Run, Box<dyn std::error::Error>> {
+        let folder = self.ground.out.join(folder);
+        let spec = written(self.ground.catalogue, &folder, name, text)?;
+        let pair = self.record.tracks[track].pair;
+        let time = self.times.entry((spec.name.clone(), pair)).or_default();
+        *time += 1;
+        self.number += 1;
+        Ok(Run {
+            track,
+            purpose,
+            spec,
+            repetition: *time,
+            number: self.number,
+        })
+    }
+
+    /// Takes what a run has found.
+    fn take(&mut self, run: Run, record: RunRecord) -> Result<(), Box<dyn std::error::Error>> {
+        let log = Log::read(&self.ground.out.join(&record.folder).join(EVIDENCE))?;
+        let asked = &run.spec.body.experiment;
+        let experiment = log.experiment_found(asked).unwrap_or_else(|| asked.clone());
+        let track = &mut self.record.tracks[run.track];
+        match run.purpose {
+            Purpose::Undisturbed => {
+                track.run_seconds = record.seconds;
+                if record.broken.is_none() {
+                    track.session = Session::of(&log, &experiment);
+                }
+            }
+            Purpose::Instant(wanted) => {
+                let (spec, checks) = (&run.spec.name, &record.checks);
+                let sample = Sample::of(wanted, &log, &experiment, checks, spec, run.repetition);
+                track.samples.push(sample);
+            }
+        }
+        self.results.runs.push(record);
+        Ok(())
+    }
+
+    /// Whoever kills this call finds what it had, and can continue it.
+    fn keep(&mut self) {
+        if self.kept.elapsed() < BETWEEN_KEEPING {
+            return;
+        }
+        let mut so_far = self.results.clone();
+        so_far.unfinished = true;
+        so_far.sweep = Some(SweepRecord {
+            unfinished: Some("it was broken off".to_owned()),
+            ..self.record.clone()
+        });
+        if let Err(error) = write_results(&so_far, self.ground.out) {
+            self.ground.progress.line(&error.to_string());
+        }
+        self.kept = Instant::now();
+    }
+
+    /// Writes for each window the smallest spec that shows it, and sees it fail.
+    async fn pin_all(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        for track in 0..self.record.tracks.len() {
+            for window in 0..self.record.tracks[track].windows.len() {
+                if was_interrupted().await {
+                    return Ok(());
+                }
+                self.pin(track, window).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn pin(&mut self, at: usize, window: usize) -> Result<(), Box<dyn std::error::Error>> {
+        let track = &self.record.tracks[at];
+        let found = &track.windows[window];
+        let Some(point) = middle_of(track, found) else {
+            return Ok(());
+        };
+        let target = &self.ground.invocation.target().name;
+        let smallest = Scene {
+            track,
+            games: point.game.get(),
+        };
+        let name = format!("{}-{}", found.check, file_name(smallest, &point));
+        let text = pinned_text(smallest, &point, found, target);
+        let as_seen = Scene {
+            games: GAMES,
+            ..smallest
+        };
+        let as_it_was = pinned_text(as_seen, &point, found, target);
+        let (check, pair) = (found.check.clone(), track.pair);
+        let run = self.run_of(FOUND, at, Purpose::Instant(point), &name, &text)?;
+        let file = format!("{FOUND}/{}.toml", run.spec.name);
+        let (_, record) = self.ground.carry_out(run, pair).await;
+        let fails = record.as_ref().is_some_and(|record| {
+            let mut checks = record.checks.iter();
+            checks.any(|one| one.check == check && one.verdict == Verdict::Fail)
+        });
+        if !fails {
+            // What was seen to fail stays as it was.
+            std::fs::write(self.ground.out.join(&file), as_it_was)?;
+        }
+        self.results.runs.extend(record);
+        self.record.tracks[at].windows[window].pinned = Some(file);
+        Ok(())
+    }
+}
+
+/// How often results are written while runs go on, at most.
+const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
+
+/// The instant of a window that is farthest from its edges, in round numbers.
+fn middle_of(track: &Track, window: &Window) -> Option<Point> {
+    let session = track.session.as_ref()?;
+    let (first, last) = window.at_ms;
+    let middle = f64::midpoint(first, last);
+    let failing = track
+        .samples
+        .iter()
+        .filter(|sample| sample.decided(&window.check) == Some(false));
+    let within = failing.filter(|sample| {
+        sample
+            .seen()
+            .map(|seen| session.time(&seen))
+            .is_some_and(|time| (first..=last).contains(&time))
+    });
+    let distance = |sample: &&Sample| (session.time(&sample.wanted) - middle).abs();
+    let chosen = within.min_by(|one, other| distance(one).total_cmp(&distance(other)))?;
+    let rounded = (chosen.wanted.offset_ms / 50.0).round() * 50.0;
+    Some(Point {
+        offset_ms: rounded,
+        ..chosen.wanted
+    })
+}

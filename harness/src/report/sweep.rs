@@ -1,0 +1,93 @@
+//! What people see of a sweep in the terminal.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::account::one_line;
+use super::files::Reports;
+use super::results::Results;
+use super::terminal::Loudness;
+use crate::run::sweep::{SweepRecord, Track, Window};
+use crate::verdict::Verdict;
+
+/// Prints the windows of failure that a sweep found, with their edges, and where everything is.
+pub fn print_sweep(results: &Results, reports: &Reports, out: &Path, loudness: Loudness) {
+    if let Some(sweep) = &results.sweep {
+        anstream::print!("{}", words(sweep, out, loudness));
+    }
+    for run in results.runs.iter().filter(|run| run.broken.is_some()) {
+        if let Some(broken) = &run.broken {
+            let what = one_line(&broken.reason);
+            anstream::println!("broken: {} ({}): {what}", run.spec, run.pair);
+        }
+    }
+    anstream::println!("\nresults: {}", reports.results.display());
+    anstream::println!("chart:   {}", reports.html.display());
+}
+
+fn words(sweep: &SweepRecord, out: &Path, loudness: Loudness) -> String {
+    let mut text = String::new();
+    for track in &sweep.tracks {
+        let is_calm = track.windows.is_empty() && track.session.is_some();
+        if !(is_calm && loudness == Loudness::Quiet) {
+            of_track(track, out, &mut text);
+        }
+    }
+    if let Some(why) = &sweep.unfinished {
+        let _ = writeln!(
+            text,
+            "not finished: {why}; `gymcheck sweep --continue --out {}` goes on",
+            out.display()
+        );
+    }
+    text
+}
+
+fn of_track(track: &Track, out: &Path, text: &mut String) {
+    let count = |verdict: Verdict| {
+        let samples = track.samples.iter();
+        samples.filter(|one| one.verdict() == verdict).count()
+    };
+    let length = track
+        .session
+        .as_ref()
+        .map_or(0.0, |one| one.end_ms / 1000.0);
+    let _ = writeln!(
+        text,
+        "{track}: {} runs over a session of {length:.1} s; {} pass, {} fail, {} decide nothing",
+        track.samples.len(),
+        count(Verdict::Pass),
+        count(Verdict::Fail),
+        track.samples.len() - count(Verdict::Pass) - count(Verdict::Fail)
+    );
+    if track.windows.is_empty() {
+        let _ = writeln!(text, "  no window of failure");
+    }
+    for window in &track.windows {
+        of_window(window, out, text);
+    }
+}
+
+fn of_window(window: &Window, out: &Path, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "  {} fails in a window of {:.0} ms, {} runs: {}",
+        window.check,
+        window.width_ms,
+        window.runs,
+        one_line(&window.account)
+    );
+    let edges = [
+        ("begins", &window.from, "with the first instant"),
+        ("ends", &window.to, "with the last instant"),
+    ];
+    for (what, edge, otherwise) in edges {
+        let _ = match edge {
+            Some(edge) => writeln!(text, "    {what}: {edge}"),
+            None => writeln!(text, "    {what}: {otherwise}"),
+        };
+    }
+    if let Some(pinned) = &window.pinned {
+        let _ = writeln!(text, "    pinned by {}", out.join(pinned).display());
+    }
+}
