@@ -21,6 +21,7 @@ mod preview;
 mod record;
 mod root;
 mod scenario;
+mod silence;
 mod supplies;
 mod walk;
 
