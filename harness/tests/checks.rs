@@ -254,6 +254,17 @@ mod scene_order {
         });
         fails(ASK, "page", "the header \"Duet 1\"", &header);
     }
+
+    #[test]
+    fn a_log_that_is_not_whole_says_nothing_of_the_last_scenes() {
+        let good = good();
+        let says = |event: &Event| matches!(&event.fact, Fact::ServerLog { line } if line.contains("scene_id=end"));
+        let place = position(&good, says);
+        let first = without(&good, says);
+        fails(ASK, "target", "its log says", &first);
+        let told = left_out(&good.events()[place]);
+        passes(ASK, &inserted(&first, place, [told]));
+    }
 }
 
 mod equipment_stopped {
@@ -807,6 +818,20 @@ mod no_errors {
             &raised,
         );
         let traced = changed(&good(), |event| {
+            if let Fact::ServerLog { line } = &mut event.fact {
+                *line = line.replace("[GameComplete]", "Traceback (most recent call last):");
+            }
+            true
+        });
+        fails(ASK, "target", "tracebacks", &traced);
+    }
+
+    #[test]
+    fn a_log_that_is_not_whole_bears_no_witness_that_there_was_no_error() {
+        let good = good();
+        let in_part = inserted(&good, 10, [left_out(&good.events()[10])]);
+        is_vacuous(ASK, "a whole log", &in_part);
+        let traced = changed(&in_part, |event| {
             if let Fact::ServerLog { line } = &mut event.fact {
                 *line = line.replace("[GameComplete]", "Traceback (most recent call last):");
             }

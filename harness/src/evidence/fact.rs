@@ -19,6 +19,15 @@ pub const FORMAT_VERSION: u32 = 1;
 /// The Socket.IO event by which a page tells the target whose page it is.
 pub const REGISTER: &str = "register_subject";
 
+/// What the target's process is to the stage.
+pub const SERVER: &str = "server";
+
+/// How the log of a process of the stage is named where an oracle could not be had: it is not whole.
+#[must_use]
+pub fn log_of(role: &str) -> String {
+    format!("the {role}'s log")
+}
+
 /// One line of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Event {

@@ -174,7 +174,20 @@ impl Log {
     /// Why something cannot be had of the run's target, if it cannot.
     #[must_use]
     pub fn lacks(&self, source: Source) -> Option<&str> {
-        self.run()?.lacks.get(&source).map(String::as_str)
+        let never = self.run()?.lacks.get(&source).map(String::as_str);
+        match source {
+            Source::Log => never.or_else(|| self.left_out()),
+            Source::Handlers | Source::Data => never,
+        }
+    }
+
+    /// Why the target's log is not whole, if it is not.
+    fn left_out(&self) -> Option<&str> {
+        let of_target = log_of(SERVER);
+        self.events.iter().find_map(|event| match &event.fact {
+            Fact::Absent { oracle, reason } if *oracle == of_target => Some(reason.as_str()),
+            _ => None,
+        })
     }
 
     /// Socket.IO events of a player that passed the gateway, in order: the log's event, the wire's

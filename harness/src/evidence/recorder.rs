@@ -29,6 +29,8 @@ struct Shared {
 
 struct State {
     events: Vec<Arc<Event>>,
+    /// The first event that says that the run is broken: whoever waits asks for it again and again.
+    broken: Option<Arc<Event>>,
     file: Option<BufWriter<File>>,
     /// The first error in writing: the disk may be full.
     write_error: Option<std::io::Error>,
@@ -86,6 +88,7 @@ impl Recorder {
                 began: Instant::now(),
                 state: Mutex::new(State {
                     events: Vec::new(),
+                    broken: None,
                     file,
                     write_error: None,
                 }),
@@ -139,6 +142,9 @@ impl Recorder {
             fact,
         });
         state.events.push(Arc::clone(&event));
+        if matches!(event.fact, Fact::Broken(_)) {
+            state.broken.get_or_insert_with(|| Arc::clone(&event));
+        }
         if let Err(error) = write_line(&mut state.file, &event) {
             state.write_error.get_or_insert(error);
         }
@@ -208,11 +214,10 @@ impl Recorder {
     /// Why the run broke, if it did.
     #[must_use]
     pub fn broken(&self) -> Option<BrokenFact> {
-        let state = self.state();
-        state.events.iter().find_map(|event| match &event.fact {
+        match &self.state().broken.as_ref()?.fact {
             Fact::Broken(broken) => Some(broken.clone()),
             _ => None,
-        })
+        }
     }
 
     /// The log so far.

@@ -24,6 +24,7 @@ mod probe_link;
 mod proxy;
 mod round_trips;
 mod rules;
+mod sign_of_life;
 mod socketio;
 mod websocket;
 
@@ -45,8 +46,9 @@ use crate::target::Edit;
 pub use connections::{InjectError, Passed, RoundTripError};
 pub use mirror::{Mirror, MirrorEntry};
 pub use preview::{Preview, PreviewError, preview};
-pub use probe_link::{ProbeError, ProbeLink};
+pub use probe_link::{NEXT_PAGE, ProbeError, ProbeLink};
 pub use rules::{Fault, Forged, Passage, Rule, Side};
+pub use sign_of_life::NoSignOfLife;
 
 use connections::Connections;
 use listener::{Listener, Shared};
@@ -201,6 +203,22 @@ impl Gateway {
     pub async fn round_trip(&self, player: &str, within: Duration) -> Result<(), RoundTripError> {
         let connections = &self.listener(player).connections;
         connections.round_trip(player, within).await
+    }
+
+    /// Waits for any answer of the target to a request of the harness's own, beside all that its players
+    /// say.
+    ///
+    /// # Errors
+    /// It takes no request, or does not answer in time.
+    pub async fn ask_target(&self, within: Duration) -> Result<(), NoSignOfLife> {
+        sign_of_life::ask(self.shared.upstream, within).await
+    }
+
+    /// From here on pages may go without a farewell: their browsers are being ended.
+    pub fn pages_may_end(&self) {
+        for listener in &self.listeners {
+            listener.probe.pages_may_end();
+        }
     }
 
     /// What has passed on a player's open WebSockets.

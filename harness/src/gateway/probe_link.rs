@@ -10,7 +10,7 @@
 //! | page | `{"re":1,…}` | its reply; with a text `error` it is a refusal |
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,10 +24,16 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::limits::{self, Account, DEEPEST, Sender};
 use super::page_clock::{self, PageClock};
-use crate::evidence::{ClockFact, Fact, PageEvent, PageFact, Recorder};
+use crate::evidence::{
+    BrokenFact, ClockFact, Event, Fact, PageEvent, PageFact, Recorder, WaitError,
+};
 
 /// Where a page's probe reaches the gateway, on the player's own origin.
 pub(super) const PATH: &str = "/__gymcheck/probe";
+
+/// How long it may take until another page is there, where one is gone without a farewell; what ends a
+/// whole browser is told by then, which is the better explanation.
+pub const NEXT_PAGE: Duration = Duration::from_secs(2);
 
 /// Why the probe did not reply.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -93,6 +99,8 @@ struct Pages {
     count: AtomicU32,
     /// The newest one, while it is on the line.
     current: Mutex<Option<Page>>,
+    /// Whether the browser is being ended.
+    may_end: AtomicBool,
 }
 
 struct Page {
@@ -186,6 +194,47 @@ impl ProbeLink {
         }
         // A later page may be there by now.
         self.current().take_if(|page| page.number == number);
+        self.look_for_farewell(number).await;
+    }
+
+    /// From here on pages may go without a farewell.
+    pub(super) fn pages_may_end(&self) {
+        self.pages.may_end.store(true, Ordering::SeqCst);
+    }
+
+    /// Breaks the run if a page is gone without a farewell, no other one comes in its place, and nobody has
+    /// made its player leave: its tab has crashed.
+    async fn look_for_farewell(&self, number: u32) {
+        let is_mine = |event: &Event| event.player.as_deref() == Some(&*self.player);
+        let explains = |event: &Event| {
+            is_mine(event)
+                && match &event.fact {
+                    Fact::Leaving(_) => true,
+                    Fact::Page(page) => {
+                        let bye = page.page == number && matches!(page.what, PageFact::Bye { .. });
+                        bye || page.page > number
+                    }
+                    _ => false,
+                }
+        };
+        let explained = self
+            .recorder
+            .wait(0, NEXT_PAGE, "another page", explains)
+            .await;
+        let is_unexplained = matches!(explained, Err(WaitError::Deadline { .. }));
+        if is_unexplained && !self.pages.may_end.load(Ordering::SeqCst) {
+            let reason = format!(
+                "the {}'s tab crashed: its page is gone without a farewell, and no other one came",
+                self.player
+            );
+            let broken = BrokenFact {
+                component: "browser".to_owned(),
+                reason,
+                last_lines: Vec::new(),
+                worth_a_retry: true,
+            };
+            self.recorder.record_for(&self.player, Fact::Broken(broken));
+        }
     }
 
     fn record_too_much(&self, what: &str) {

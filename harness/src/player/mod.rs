@@ -459,6 +459,13 @@ impl Player {
         let reason = format!("the {} could not {what}: {said}", self.name);
         if by_the_page {
             PlayerError::Missed(reason)
+        } else if is_crash(error) {
+            PlayerError::Broken(BrokenFact {
+                component: "browser".to_owned(),
+                reason: format!("the {}'s tab crashed: it could not {what}", self.name),
+                last_lines: Vec::new(),
+                worth_a_retry: true,
+            })
         } else {
             self.driver_broken(reason)
         }
@@ -472,6 +479,13 @@ impl Player {
             worth_a_retry: true,
         })
     }
+}
+
+/// Whether a command failed because the page's process is gone: Chromium shows a page in its place. (Firefox
+/// ends as a whole under its driver.)
+fn is_crash(error: &CmdError) -> bool {
+    // No error code of the standard: the driver's own.
+    matches!(error, CmdError::NotW3C(Value::String(code)) if code == "tab crashed")
 }
 
 /// The arguments of a Socket.IO event, if this is one of that name and direction. The harness's own

@@ -137,6 +137,9 @@ async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step
         match scenario.step(step).await {
             Ok(()) => note(fact(StepPhase::Done, None)),
             Err(PlayerError::Missed(what)) => {
+                if let Some(broken) = scenario.silent().await {
+                    return break_run_in_the_end(recorder, broken).await;
+                }
                 return note(StepFact {
                     last_words: scenario.last_words(),
                     ..fact(StepPhase::Missed, Some(what))
@@ -149,15 +152,23 @@ async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step
                 });
             }
             Err(PlayerError::Broken(broken)) => {
-                // A process that ended by itself is the better explanation. Whoever talked to it
-                // notices first; its watcher still reads its last words.
-                let _ = recorder
-                    .wait(0, deadline::LAST_WORDS, "the end of a process", |_| false)
-                    .await;
-                return break_run(recorder, broken);
+                return break_run_in_the_end(recorder, broken).await;
             }
         }
     }
+    // What hangs by now may have hung while it should have been seen doing something.
+    if let Some(broken) = scenario.silent().await {
+        break_run_in_the_end(recorder, broken).await;
+    }
+}
+
+/// Says that the run is broken, unless something says a better reason in the next moment: a process that
+/// ended by itself. Whoever talked to it notices first; its watcher still reads its last words.
+async fn break_run_in_the_end(recorder: &Recorder, broken: BrokenFact) {
+    let _ = recorder
+        .wait(0, deadline::LAST_WORDS, "the end of a process", |_| false)
+        .await;
+    break_run(recorder, broken);
 }
 
 /// Says that the run is broken, unless that is known already.

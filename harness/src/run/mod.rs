@@ -21,6 +21,7 @@ mod preview;
 mod record;
 mod root;
 mod scenario;
+mod silence;
 mod supplies;
 pub mod sweep;
 mod walk;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use super::output::Line;
 use super::process::{StageProcess, Start, log_path};
 use super::server::{Folders, broken};
 use super::tree::{self, Member};
@@ -318,8 +319,8 @@ async fn start_driver(
                 must_live: false,
             },
             recorder,
-            move |line: &str| {
-                if let Some(port) = port_in(line) {
+            move |line: Line<'_>| {
+                if let Some(port) = port_in(line.text) {
                     // Nobody waits for it a second time.
                     let _ = sender.send(port);
                 }

@@ -23,6 +23,8 @@ pub const DISCONNECT: Duration = Duration::from_secs(90);
 /// For the target to notice by itself that nothing comes any more: the same, and a round of looking after
 /// every participant, which takes as long as the time-out again.
 pub const SILENCE: Duration = Duration::from_secs(180);
+/// For the target to answer a request, whatever it says.
+pub const ANSWER: Duration = Duration::from_secs(30);
 /// For the probe to answer.
 pub const PROBE: Duration = Duration::from_secs(60);
 /// For the watcher of a process to tell that it has ended, when somebody else has noticed already.

@@ -5,6 +5,7 @@ mod browser;
 pub mod deadline;
 mod left;
 mod live;
+mod output;
 mod preview;
 mod process;
 mod server;
@@ -317,6 +318,13 @@ impl Stage {
         Some(&self.server.as_ref()?.data)
     }
 
+    /// What the target wrote last, where that is at hand.
+    #[must_use]
+    pub fn last_lines_of_server(&self) -> Vec<String> {
+        let server = self.server.as_ref();
+        server.map_or_else(Vec::new, |server| server.process.last_lines())
+    }
+
     /// Ends everything and waits until it has ended.
     pub async fn strike(self) {
         let Stage {
@@ -328,6 +336,7 @@ impl Stage {
         if let Some(server) = &mut server {
             server.process.may_end();
         }
+        gateway.pages_may_end();
         futures_util::future::join_all(browsers.values_mut().map(BrowserSession::end)).await;
         if let Some(server) = &mut server {
             server.process.end().await;

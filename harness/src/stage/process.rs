@@ -1,31 +1,23 @@
 //! A process of the stage: its group, its output, its end.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::live;
+use super::output::{Line, Output};
 use super::tree::{self, Member};
 use super::watchdog;
-use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder};
+use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder, log_of};
 
 /// The variable by which a stage knows its own processes, also those that left their group.
 pub const STAGE_VARIABLE: &str = "GYMCHECK_STAGE";
-
-/// How many of its last lines are kept for telling why a process ended.
-const LAST_LINES: usize = 25;
-
-/// The longest line that is kept; what is longer is cut.
-const LONGEST_LINE: usize = 4000;
 
 /// How often a process that is not the stage's own child is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
@@ -40,10 +32,8 @@ pub struct StageProcess {
     pid: i32,
     ending: Arc<AtomicBool>,
     exit: watch::Receiver<Option<ExitStatus>>,
-    last_lines: LastLines,
+    output: Output,
 }
-
-type LastLines = Arc<Mutex<VecDeque<String>>>;
 
 /// What a process is started with.
 pub struct Start<'a> {
@@ -64,14 +54,14 @@ pub struct Start<'a> {
 
 impl StageProcess {
     /// Starts a process in a group of its own. Each line of its output goes to the log file and
-    /// to `on_line`. If it ends before it is told to, the run is broken.
+    /// to `on_line`; the log file takes no more than is bearable, and the evidence says so. If it ends before it is told to, the run is broken.
     ///
     /// # Errors
     /// The program cannot be started, or the log file cannot be made.
     pub fn start(
         start: Start<'_>,
         recorder: &Recorder,
-        on_line: impl Fn(&str) + Send + Sync + Clone + 'static,
+        on_line: impl Fn(Line<'_>) + Send + Sync + Clone + 'static,
     ) -> std::io::Result<StageProcess> {
         let Start {
             role,
@@ -81,7 +71,7 @@ impl StageProcess {
             log,
             must_live,
         } = start;
-        let log = Arc::new(Mutex::new(File::create(log)?));
+        let output = Output::new(File::create(log)?);
         live::refuse_when_ending()?;
         let mut child = command
             .env(STAGE_VARIABLE, mark)
@@ -95,20 +85,27 @@ impl StageProcess {
             .and_then(|pid| i32::try_from(pid).ok())
             .ok_or_else(|| std::io::Error::other("it ended before it could be watched"))?;
         watchdog::watch_process(mark, Member::of(pid));
-        let last_lines = LastLines::default();
+        let on_full = {
+            let (recorder, player) = (recorder.clone(), player.map(str::to_owned));
+            let oracle = log_of(role);
+            move |reason| {
+                let oracle = oracle.clone();
+                record(
+                    &recorder,
+                    player.as_deref(),
+                    Fact::Absent { oracle, reason },
+                );
+            }
+        };
         let outputs = [
             child.stdout.take().map(|out| {
-                tokio::spawn(read_lines(
-                    out,
-                    log.clone(),
-                    last_lines.clone(),
-                    on_line.clone(),
-                ))
+                let reading = output.clone().read(out, on_line.clone(), on_full.clone());
+                tokio::spawn(reading)
             }),
             child
                 .stderr
                 .take()
-                .map(|out| tokio::spawn(read_lines(out, log, last_lines.clone(), on_line))),
+                .map(|out| tokio::spawn(output.clone().read(out, on_line, on_full))),
         ];
         let ending = Arc::new(AtomicBool::new(!must_live));
         let (sender, exit) = watch::channel(None);
@@ -119,7 +116,7 @@ impl StageProcess {
             pid,
             ending: ending.clone(),
             exit,
-            last_lines: last_lines.clone(),
+            output: output.clone(),
         };
         let (role, player, recorder) =
             (role.to_owned(), player.map(str::to_owned), recorder.clone());
@@ -132,13 +129,17 @@ impl StageProcess {
             let how = status
                 .as_ref()
                 .map_or_else(|error| error.to_string(), ToString::to_string);
+            let detail = match output.finish() {
+                Some(left_out) => format!("{how}; {left_out}"),
+                None => how.clone(),
+            };
             note(
                 &recorder,
                 player.as_deref(),
                 &role,
                 pid,
                 ProcessPhase::Gone,
-                Some(how.clone()),
+                Some(detail),
             );
             if !ending.load(Ordering::SeqCst) {
                 let whose = player
@@ -148,7 +149,7 @@ impl StageProcess {
                 recorder.record(Fact::Broken(BrokenFact {
                     component: role.clone(),
                     reason: format!("the {whose}{role} ended by itself ({how})"),
-                    last_lines: kept(&last_lines),
+                    last_lines: output.last_lines(),
                     worth_a_retry: true,
                 }));
             }
@@ -166,7 +167,7 @@ impl StageProcess {
     /// The last lines that it wrote.
     #[must_use]
     pub fn last_lines(&self) -> Vec<String> {
-        kept(&self.last_lines)
+        self.output.last_lines()
     }
 
     /// Says that it is now allowed to end.
@@ -188,7 +189,7 @@ impl StageProcess {
     /// Breaks the run when a process below this one ends by itself.
     pub fn watch(&self, member: Member, role: &str, player: &str, recorder: &Recorder) {
         let (ending, exit) = (self.ending.clone(), self.exit.clone());
-        let (last_lines, recorder) = (self.last_lines.clone(), recorder.clone());
+        let (output, recorder) = (self.output.clone(), recorder.clone());
         let (role, reason) = (
             role.to_owned(),
             format!("the {player}'s {role} ended by itself"),
@@ -202,7 +203,7 @@ impl StageProcess {
                 recorder.record(Fact::Broken(BrokenFact {
                     component: role,
                     reason,
-                    last_lines: kept(&last_lines),
+                    last_lines: output.last_lines(),
                     worth_a_retry: true,
                 }));
             }
@@ -250,15 +251,6 @@ impl Drop for StageProcess {
     }
 }
 
-fn kept(lines: &LastLines) -> Vec<String> {
-    lines
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-        .cloned()
-        .collect()
-}
-
 fn note(
     recorder: &Recorder,
     player: Option<&str>,
@@ -273,39 +265,14 @@ fn note(
         phase,
         detail,
     });
+    record(recorder, player, fact);
+}
+
+fn record(recorder: &Recorder, player: Option<&str>, fact: Fact) {
     match player {
         Some(player) => recorder.record_for(player, fact),
         None => recorder.record(fact),
     };
-}
-
-async fn read_lines(
-    output: impl AsyncRead + Unpin,
-    log: Arc<Mutex<File>>,
-    last_lines: LastLines,
-    on_line: impl Fn(&str),
-) {
-    let mut reader = BufReader::new(output);
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        match reader.read_until(b'\n', &mut bytes).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let line = String::from_utf8_lossy(&bytes);
-        let line: String = line.trim_end().chars().take(LONGEST_LINE).collect();
-        if let Ok(mut log) = log.lock() {
-            // The log is for people; the evidence is what counts.
-            let _ = writeln!(log, "{line}");
-        }
-        on_line(&line);
-        let mut kept = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == LAST_LINES {
-            kept.pop_front();
-        }
-        kept.push_back(line);
-    }
 }
 
 /// The path of a log file in a run's folder.

@@ -11,9 +11,10 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+use super::output::Line;
 use super::process::{StageProcess, Start, log_path};
 use super::{StageError, deadline};
-use crate::evidence::{Fact, Recorder, ServerHandled, ServerHolds};
+use crate::evidence::{Fact, Recorder, SERVER, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
 use crate::target::{Code, OBSERVER, Package, ServerCommand, Target};
 
@@ -92,7 +93,7 @@ impl Server {
         let (sender, mut told) = mpsc::unbounded_channel();
         let lines = {
             let recorder = recorder.clone();
-            move |line: &str| {
+            move |line: Line<'_>| {
                 if let Some(told) = take_line(line, &recorder) {
                     // The stage may be gone already: nobody waits for it then.
                     let _ = sender.send(told);
@@ -101,7 +102,7 @@ impl Server {
         };
         let process = StageProcess::start(
             Start {
-                role: "server",
+                role: SERVER,
                 player: None,
                 command,
                 mark,
@@ -198,14 +199,18 @@ enum Told {
 }
 
 /// Records a line of the target's output. Gives what the stage itself wants to know, if it says that.
-fn take_line(line: &str, recorder: &Recorder) -> Option<Told> {
+/// What tells of the target from inside is never too much.
+fn take_line(line: Line<'_>, recorder: &Recorder) -> Option<Told> {
     let observed = line
+        .text
         .strip_prefix(OBSERVED)
         .and_then(|json| serde_json::from_str::<Observed>(json).ok());
     let Some(observed) = observed else {
-        recorder.record(Fact::ServerLog {
-            line: line.to_owned(),
-        });
+        if line.is_kept {
+            recorder.record(Fact::ServerLog {
+                line: line.text.to_owned(),
+            });
+        }
         return None;
     };
     if let Some(event) = observed.handled {
@@ -256,10 +261,25 @@ mod tests {
             r#"@gymcheck is no JSON here"#,
             r#"@gymcheck {"package": "mug", "folder": "/site/mug"}"#,
         ];
-        let told = lines.map(|line| take_line(line, &recorder));
+        let taken = |text, is_kept| take_line(Line { text, is_kept }, &recorder);
+        let told = lines.map(|line| taken(line, true));
         let code = Told::Code(Package::Mug, "/site/mug".into());
         let listening = Some(Told::Listening(4711));
-        assert_eq!(told, [listening, None, None, None, None, None, Some(code)]);
+        assert_eq!(
+            told,
+            [
+                Some(Told::Listening(4711)),
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some(code)
+            ]
+        );
+        // Beyond what is kept, only what the target itself says is left out.
+        assert_eq!(taken(lines[0], false), listening);
+        assert_eq!(taken(lines[5], false), None);
         let log = recorder.log();
         let [handled, ended, held, unseen, own] = log.events() else {
             panic!("five events: {log:?}");

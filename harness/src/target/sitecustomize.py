@@ -1,7 +1,7 @@
 """What gymcheck sees from inside the target's process. Python imports it at start by its name.
 
 It changes nothing that the target does. It writes one line to standard error, `@gymcheck` and a
-JSON object, when the target listens, and whenever it has finished handling a Socket.IO event:
+JSON object, and an empty one before it, when the target listens, and whenever it has finished handling a Socket.IO event:
 the target's own log says at best that it has begun. After an event that ends somebody's scene, and
 after each one that has changed it, a second line says which games the target holds.
 """
@@ -22,8 +22,8 @@ _write = os.write
 
 
 def _tell(**what):
-    # One write: lines of others must not come in between.
-    _write(2, ("@gymcheck " + json.dumps(what) + "\n").encode())
+    # One write: lines of others must not come in between. Somebody's line may have no end yet.
+    _write(2, ("\n@gymcheck " + json.dumps(what) + "\n").encode())
 
 
 def _watch_eventlet(module):

@@ -107,6 +107,9 @@ fn target(log: &Log) -> OracleFinding {
     if traced > 0 {
         errors.push(format!("its log has {traced} tracebacks"));
     }
+    if let (true, Some(why)) = (errors.is_empty(), log.lacks(Source::Log)) {
+        return OracleFinding::absent("target", why);
+    }
     OracleFinding::from_violations(
         "target",
         few(errors),

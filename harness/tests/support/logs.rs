@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use gymcheck::evidence::{
-    Event, Fact, Log, Origin, Packet, PageEvent, PageFact, PageState, Snapshot,
+    Event, Fact, Log, Origin, Packet, PageEvent, PageFact, PageState, SERVER, Snapshot, log_of,
 };
 use gymcheck::run::find_root;
 use serde_json::Value;
@@ -99,6 +99,18 @@ pub fn visibility(like: &Event, player: &str, state: &str) -> Event {
         },
     });
     event
+}
+
+/// That the target's log is not whole, at the time of that event.
+pub fn left_out(like: &Event) -> Event {
+    Event {
+        player: None,
+        fact: Fact::Absent {
+            oracle: log_of(SERVER),
+            reason: "it has written more than is kept".to_owned(),
+        },
+        ..like.clone()
+    }
 }
 
 /// Changes the state of a player's page at a moment.
