@@ -220,14 +220,18 @@ fn clear(out: &Path) -> std::io::Result<()> {
 
 /// The sweep that is to be continued.
 fn earlier(out: &Path) -> Result<(Results, SweepRecord), Box<dyn std::error::Error>> {
-    let mut results = read_results(out)?;
-    let Some(record) = results.sweep.take() else {
-        return Err(format!(
-            "{} holds the results of a `run`, and no sweep that could be continued; leave out --continue",
+    let nothing = || {
+        format!(
+            "there is no sweep in {} that could be continued; leave out --continue, or give its folder with \
+             --out",
             out.display()
         )
-        .into());
     };
+    if !out.is_dir() {
+        return Err(nothing().into());
+    }
+    let mut results = read_results(out)?;
+    let record = results.sweep.take().ok_or_else(nothing)?;
     Ok((results, record))
 }
 
