@@ -98,7 +98,7 @@ impl StageProcess {
         let last_lines = LastLines::default();
         let outputs = [
             child.stdout.take().map(|out| {
-                tokio::spawn(read_lines(
+                recorder.spawn(read_lines(
                     out,
                     log.clone(),
                     last_lines.clone(),
@@ -108,7 +108,7 @@ impl StageProcess {
             child
                 .stderr
                 .take()
-                .map(|out| tokio::spawn(read_lines(out, log, last_lines.clone(), on_line))),
+                .map(|out| recorder.spawn(read_lines(out, log, last_lines.clone(), on_line))),
         ];
         let ending = Arc::new(AtomicBool::new(!must_live));
         let (sender, exit) = watch::channel(None);
@@ -121,9 +121,9 @@ impl StageProcess {
             exit,
             last_lines: last_lines.clone(),
         };
-        let (role, player, recorder) =
+        let (role, player, watcher) =
             (role.to_owned(), player.map(str::to_owned), recorder.clone());
-        tokio::spawn(async move {
+        recorder.spawn(async move {
             let status = child.wait().await;
             // Its last words may still be in the pipes. A child of its own may hold them open.
             for output in outputs.into_iter().flatten() {
@@ -133,7 +133,7 @@ impl StageProcess {
                 .as_ref()
                 .map_or_else(|error| error.to_string(), ToString::to_string);
             note(
-                &recorder,
+                &watcher,
                 player.as_deref(),
                 &role,
                 pid,
@@ -145,7 +145,7 @@ impl StageProcess {
                     .as_deref()
                     .map(|name| format!("{name}'s "))
                     .unwrap_or_default();
-                recorder.record(Fact::Broken(BrokenFact {
+                watcher.record(Fact::Broken(BrokenFact {
                     component: role.clone(),
                     reason: format!("the {whose}{role} ended by itself ({how})"),
                     last_lines: kept(&last_lines),
@@ -188,18 +188,18 @@ impl StageProcess {
     /// Breaks the run when a process below this one ends by itself.
     pub fn watch(&self, member: Member, role: &str, player: &str, recorder: &Recorder) {
         let (ending, exit) = (self.ending.clone(), self.exit.clone());
-        let (last_lines, recorder) = (self.last_lines.clone(), recorder.clone());
+        let (last_lines, watcher) = (self.last_lines.clone(), recorder.clone());
         let (role, reason) = (
             role.to_owned(),
             format!("the {player}'s {role} ended by itself"),
         );
-        tokio::spawn(async move {
+        recorder.spawn(async move {
             // Nobody tells of the end of a process that is not one's own child.
             while member.is_alive() {
                 tokio::time::sleep(WATCH_EVERY).await;
             }
             if !ending.load(Ordering::SeqCst) && exit.borrow().is_none() {
-                recorder.record(Fact::Broken(BrokenFact {
+                watcher.record(Fact::Broken(BrokenFact {
                     component: role,
                     reason,
                     last_lines: kept(&last_lines),
@@ -216,11 +216,10 @@ impl StageProcess {
             tokio::time::timeout(Duration::from_secs(10), self.exit.wait_for(Option::is_some))
                 .await;
         if waited.is_err() {
-            anstream::eprintln!(
+            live::tell(&format!(
                 "gymcheck: the {} (process {}) does not end after SIGKILL",
-                self.role,
-                self.pid
-            );
+                self.role, self.pid
+            ));
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::process::{StageProcess, Start, log_path};
-use super::{StageError, deadline};
+use super::{NO_PORT, StageError, deadline};
 use crate::evidence::{Fact, Recorder, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
 use crate::target::{Code, OBSERVER, Package, ServerCommand, Target};
@@ -70,7 +70,10 @@ impl Server {
         let observer = folders.stage.join("observer");
         std::fs::create_dir_all(&observer).map_err(cannot)?;
         std::fs::write(observer.join("sitecustomize.py"), OBSERVER).map_err(cannot)?;
-        let free = free_port().map_err(cannot)?;
+        let free = free_port().map_err(|source| StageError::Start {
+            what: format!("the target {}: {NO_PORT}", target.name()),
+            source,
+        })?;
         let serve = target.serve(experiment, folders.stage, free);
         let Some(serve) = serve.map_err(cannot)? else {
             return Ok(None);
