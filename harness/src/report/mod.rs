@@ -30,6 +30,6 @@ pub use rejudge::{Judged, RejudgeError, judge_again, logs_below, results_again, 
 pub use repeated::{Apart, Repeated, RepeatedCheck, Which, repeated, repeated_with_partings};
 pub use results::{ExitStatus, Results};
 pub use share::{Packed, ShareError, Shown, share};
-pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};
+pub use terminal::{Loudness, Progress, print_reports, print_results, width_of_verdicts};
 pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};
 pub use trace::Trace;
