@@ -374,16 +374,28 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_nested_without_an_end_is_no_event() {
-        let deep = "[".repeat(1_000_000);
-        let nested = format!(
-            r#"{{"seq":1,"t":0.0,"kind":"page","page":1,"page_t":0.0,"event":"x","a":{deep}"#
-        );
-        let text = format!("{}{nested}\n", written(1));
-        let log = Log::read_from(text.as_bytes(), Path::new("log"), MOST_BYTES);
-        let log = log.expect("a log");
-        assert_eq!(log.events().len(), 1);
-        let damage = log.damage().expect("it is none");
-        assert!(damage.what.contains("no event"), "{damage:?}");
+    fn a_line_is_read_to_a_depth_and_no_deeper() {
+        let nested = |levels: usize| {
+            let action = ActionFact {
+                action: "type".into(),
+                value: "here".into(),
+            };
+            let event = Event {
+                seq: 1,
+                t: 0.0,
+                player: None,
+                fact: Fact::Action(action),
+            };
+            let deep = "[".repeat(levels) + &"]".repeat(levels);
+            let event = serde_json::to_string(&event).expect("it can be written");
+            let text = format!("{}{}\n", written(1), event.replace("\"here\"", &deep));
+            let log = Log::read_from(text.as_bytes(), Path::new("log"), MOST_BYTES);
+            log.expect("a log")
+        };
+        assert_eq!(nested(100).damage(), None);
+        let deeper = nested(1_000_000);
+        assert_eq!(deeper.events().len(), 1);
+        let damage = deeper.damage().expect("it is none");
+        assert!(damage.what.contains("recursion limit"), "{damage:?}");
     }
 }
