@@ -345,8 +345,8 @@ fn ports_that_run_out_in_mid_run_are_not_the_targets_fault() {
     }
     let narrowed = enter.args(["sh", "-c", &ports(0)]).status();
     assert!(narrowed.expect("it starts").success());
-    call.end()
-        .assert_told(&["no port is free", "ip_local_port_range"]);
+    // The gateway may want one before anybody has looked whether there is one.
+    call.end().assert_told(&["no port"]);
 }
 
 #[test]

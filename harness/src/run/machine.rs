@@ -18,7 +18,7 @@ use crate::stage::NO_PORT;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// How often in a row no port is free before the run is given up: others may hold many for a moment.
-const LOOKS_FOR_PORTS: u32 = 6;
+const LOOKS_FOR_PORTS: u32 = 4;
 
 /// With less than this a disk is full, in bytes: whatever is written next may not be written whole.
 const LEAST_FREE: u64 = 1 << 20;
