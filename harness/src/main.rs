@@ -5,5 +5,5 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gymcheck::stage::watchdog().unwrap_or_else(cli::main)
+    gymcheck::stage::watchdog().unwrap_or_else(|| cli::broken_by_panic(cli::main))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bench::Bench;
 use futures_util::{SinkExt, StreamExt};
 use gymcheck::evidence::{BrokenFact, WaitError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -384,4 +384,81 @@ async fn a_listener_is_there_for_its_player_alone() {
     // Another address of the same machine.
     let elsewhere = SocketAddr::from(([127, 0, 0, 2], bench.address().port()));
     assert!(TcpStream::connect(elsewhere).await.is_err());
+}
+
+/// Sends that many requests that the gateway answers by itself, one after the other, and gives how many of
+/// the answers had this status.
+async fn storm(bench: &Bench, requests: usize, status: &str) -> usize {
+    let browser = TcpStream::connect(bench.address()).await.expect("taken");
+    let (reading, mut writing) = browser.into_split();
+    let head = format!(
+        "GET /__gymcheck/mirror/cdn.example/a.js HTTP/1.1\r\nHost: {}\r\n",
+        bench.address()
+    );
+    let sending = async {
+        for _ in 1..requests {
+            writing
+                .write_all(format!("{head}\r\n").as_bytes())
+                .await
+                .expect("written");
+        }
+        let last = format!("{head}Connection: close\r\n\r\n");
+        writing.write_all(last.as_bytes()).await.expect("written");
+    };
+    let counting = async {
+        let mut lines = BufReader::new(reading).lines();
+        let mut count = 0;
+        while let Some(line) = lines.next_line().await.expect("an answer") {
+            count += usize::from(line.ends_with(status));
+        }
+        count
+    };
+    let both = async { tokio::join!(sending, counting).1 };
+    timeout(2 * PATIENCE, both).await.expect("answers in time")
+}
+
+#[tokio::test]
+async fn a_storm_of_requests_is_not_answered_and_not_written_down_for_ever() {
+    let bench = Bench::new().await;
+    let refused = storm(&bench, 22_000, "429 Too Many Requests").await;
+    assert_eq!(refused, 2_000);
+    bench
+        .assert_broken(
+            "page",
+            &["the survivor's page sent", "20001 HTTP requests", "20000"],
+        )
+        .await;
+    let written = bench.recorder.len();
+    storm(&bench, 1_000, "429 Too Many Requests").await;
+    assert_eq!(bench.recorder.len(), written);
+}
+
+#[tokio::test]
+async fn a_storm_of_reconnects_is_not_passed_on_for_ever() {
+    let bench = Bench::new().await;
+    let address = format!("ws://{}{SOCKET}", bench.address());
+    let accepting = async {
+        loop {
+            let (stream, _) = bench.target.accept().await.expect("a connection");
+            // It goes at once, and the page comes again.
+            let _ = accept_async(stream).await;
+        }
+    };
+    let opening = async {
+        for opened in 0.. {
+            if let Err(error) = connect_async(&address).await {
+                return (opened, error);
+            }
+        }
+        unreachable!("there is no end of numbers")
+    };
+    let (opened, error) = tokio::select! {
+        refused = timeout(2 * PATIENCE, opening) => refused.expect("an end in time"),
+        () = accepting => unreachable!("it has no end"),
+    };
+    assert_eq!(opened, 1_000);
+    assert!(matches!(&error, WsError::Http(answer) if answer.status() == 429));
+    bench
+        .assert_broken("page", &["1001 openings of a WebSocket", "1000"])
+        .await;
 }

@@ -16,12 +16,14 @@ mod run;
 mod share;
 mod sweep;
 
+use std::io::Write;
+use std::panic::UnwindSafe;
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
 use clap::{Parser, Subcommand, ValueEnum};
 use gymcheck::provision::ProvisionError;
-use gymcheck::report::{ExitStatus, Loudness};
+use gymcheck::report::{ExitStatus, Loudness, ReportError};
 use gymcheck::run::PrepareError;
 use gymcheck::spec::SpecError;
 use gymcheck::stage::LeftStageError;
@@ -170,6 +172,19 @@ pub(crate) fn main() -> ExitCode {
         .into()
 }
 
+/// A panic is a mistake in gymcheck: it says nothing of the target, and what was asked for was not done.
+pub(crate) fn broken_by_panic(work: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
+    std::panic::catch_unwind(work).unwrap_or_else(|_| {
+        // Nobody may be listening any more.
+        let _ = writeln!(
+            std::io::stderr(),
+            "gymcheck: this is a mistake in gymcheck itself, which ends broken; what runs had left until then is \
+             kept, and `gymcheck report DIR` writes its reports"
+        );
+        ExitStatus::Broken.code().into()
+    })
+}
+
 fn parse_target(text: &str) -> Result<TargetName, String> {
     text.parse()
         .map_err(|error: gymcheck::target::TargetError| error.to_string())
@@ -184,7 +199,13 @@ fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
         (Some(error), _) => !error.is_mistake(),
         (None, Some(ProvisionError::Target(_))) => false,
         (None, Some(_)) => true,
-        (None, None) => error.is::<std::io::Error>() || error.is::<LeftStageError>(),
+        (None, None) => {
+            let unwritten = matches!(
+                error.downcast_ref(),
+                Some(ReportError::Write { .. } | ReportError::StepSummary { .. })
+            );
+            unwritten || error.is::<std::io::Error>() || error.is::<LeftStageError>()
+        }
     };
     if missing {
         ExitStatus::Broken
@@ -232,6 +253,24 @@ fn tell_last_lines(error: &(dyn std::error::Error + 'static)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_ends_with_the_status_of_what_is_broken() {
+        let status = |code: ExitCode| format!("{code:?}");
+        let ended = broken_by_panic(|| panic!("on purpose, in a test"));
+        assert_eq!(status(ended), status(ExitCode::from(3)));
+        let ended = broken_by_panic(|| ExitCode::from(1));
+        assert_eq!(status(ended), status(ExitCode::from(1)));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_broken_and_no_mistake_of_the_call() {
+        let error = ReportError::Write {
+            path: "out/results.json".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        };
+        assert_eq!(status_of(&error), ExitStatus::Broken);
+    }
 
     #[test]
     fn every_command_that_reads_specs_takes_a_folder_of_ones_own() {

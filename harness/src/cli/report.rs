@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{
-    Loudness, RUNS, Results, print_results, read_results, results_again, write_reports,
+    Loudness, RUNS, Results, print_reports, print_results, read_results, results_again,
+    write_reports,
 };
 
 use super::{Outcome, OwnSpecs};
@@ -44,7 +45,8 @@ pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome
         None => judged_again(out, &arguments.own)?,
     };
     let reports = write_reports(&results, out)?;
-    print_results(&results, &reports, out, loudness);
+    print_results(&results, out, loudness);
+    print_reports(&reports);
     Ok(results.exit_status())
 }
 

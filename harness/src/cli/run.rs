@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    AGAINST, ExitStatus, Loudness, Progress, RUNS, Results, defects, make_room, print_results,
-    repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
+    AGAINST, ExitStatus, Loudness, Progress, RUNS, Results, defects, make_room, print_reports,
+    print_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
@@ -241,9 +241,10 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     }
     results.repeated = repeated_with_partings(&results.runs, &arguments.out);
     results.explain(&catalogue);
-    let reports = write_reports(&results, &arguments.out)?;
-    print_results(&results, &reports, &arguments.out, loudness);
-    // The verdicts stand, whether a hosted CI shows them or not.
+    let reports = write_reports(&results, &arguments.out);
+    // The verdicts stand, whether they can be written and a hosted CI shows them or not.
+    print_results(&results, &arguments.out, loudness);
+    print_reports(&reports?);
     if let Err(error) = tell_hosted_ci(&results) {
         tell(&error);
     }
@@ -267,7 +268,7 @@ async fn carry_out_all(
     out: &Path,
 ) -> Results {
     let runs = futures_util::stream::iter(items.iter().enumerate())
-        .map(|(index, item)| carry_out(sides, index, item, progress))
+        .map(|(index, item)| carry_out(sides, index, item, progress, out))
         .buffer_unordered(jobs);
     let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
     let mut kept = Instant::now();
@@ -299,6 +300,7 @@ async fn carry_out(
     index: usize,
     item: &Item<'_>,
     progress: &Progress,
+    out: &Path,
 ) -> (usize, Option<Vec<RunRecord>>) {
     if was_interrupted().await {
         return (index, None);
@@ -311,7 +313,10 @@ async fn carry_out(
             (index, Some(records))
         }
         Err(error) => {
-            progress.line(&format!("the evidence cannot be written: {error}"));
+            progress.line(&format!(
+                "cannot write evidence below {}: {error}; make room there, or give another folder with --out",
+                out.display()
+            ));
             (index, None)
         }
     }

@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gymcheck::evidence::{EVIDENCE, Log};
 use gymcheck::report::{
-    Loudness, Progress, RUNS, Results, make_room, print_sweep, read_results, write_reports,
-    write_results,
+    Loudness, Progress, RUNS, Results, make_room, print_reports, print_sweep, read_results,
+    write_reports, write_results,
 };
 use gymcheck::run::sweep::{
     Plan, Point, Role, Sample, Scene, Session, SweepRecord, Track, Window, file_name, pinned_text,
@@ -201,13 +201,15 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
     runtime.block_on(sweep.carry_out())?;
     let mut results = sweep.into_results();
     results.explain(&catalogue);
-    let reports = write_reports(&results, &arguments.out)?;
-    print_sweep(&results, &reports, &arguments.out, loudness);
+    let reports = write_reports(&results, &arguments.out);
+    // What was found stands, whether it can be written or not.
+    print_sweep(&results, &arguments.out, loudness);
+    print_reports(&reports?);
     Ok(results.exit_status())
 }
 
 /// Removes what an earlier sweep left.
-fn clear(out: &Path) -> std::io::Result<()> {
+fn clear(out: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let is_ours = read_results(out).is_ok_and(|results| results.sweep.is_some());
     make_room(out)?;
     for folder in [SPECS, FOUND].map(|name| out.join(name)) {
@@ -275,10 +277,19 @@ fn written(
 ) -> Result<Spec, Box<dyn std::error::Error>> {
     let concern = folder.join(CONCERN);
     std::fs::create_dir_all(&concern)?;
-    std::fs::write(concern.join(format!("{name}.toml")), text)?;
+    write(&concern.join(format!("{name}.toml")), text)?;
     let mut read = Catalogue::read_with(&catalogue.root, Some(folder))?;
     let spec = read.specs.remove(&format!("{CONCERN}/{name}"));
     Ok(spec.ok_or("a spec of the sweep cannot be read")?)
+}
+
+/// Writes a file, or says which one could not be written.
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(file, text).map_err(|error| {
+        let advice = "make room there, or give another folder with --out";
+        let what = format!("cannot write {}: {error}; {advice}", file.display());
+        std::io::Error::new(error.kind(), what)
+    })
 }
 
 /// What all runs of a sweep have in common.
@@ -334,8 +345,11 @@ impl Ground<'_> {
                 records.pop()
             }
             Err(error) => {
-                let text = format!("the evidence cannot be written: {error}");
-                self.progress.line(&text);
+                let out = self.out.display();
+                self.progress.line(&format!(
+                    "cannot write evidence below {out}: {error}; make room there, or give another folder \
+                     with --out"
+                ));
                 None
             }
         };
@@ -642,7 +656,7 @@ impl<'a> Sweep<'a> {
         });
         if !fails {
             // What was seen to fail stays as it was.
-            std::fs::write(self.ground.out.join(&file), as_it_was)?;
+            write(&self.ground.out.join(&file), &as_it_was)?;
         }
         self.results.runs.extend(record);
         self.record.tracks[at].windows[window].pinned = Some(file);

@@ -68,6 +68,10 @@ pub struct Log {
 /// How long a line may be, in bytes. The longest that a run wrote so far is below one million.
 const LONGEST_LINE: u64 = 64 << 20;
 
+/// How long a log may be, in bytes: a run that would write more is broken. The longest that a run wrote so
+/// far is below ten million.
+pub(super) const MOST_BYTES: u64 = 512 << 20;
+
 impl Log {
     /// A log of these events, which are in order.
     #[must_use]
@@ -83,12 +87,22 @@ impl Log {
     /// # Errors
     /// The file cannot be read, is no log, or is of another version.
     pub fn read(path: &Path) -> Result<Log, LogError> {
+        let file = std::fs::File::open(path).map_err(|source| LogError::Io {
+            path: path.into(),
+            source,
+        })?;
+        // What a run wrote last may have gone beyond it.
+        Log::read_from(BufReader::new(file), path, MOST_BYTES + LONGEST_LINE)
+    }
+
+    /// Reads a log, of which no more than `most` bytes are taken.
+    fn read_from(mut file: impl BufRead, path: &Path, most: u64) -> Result<Log, LogError> {
         let io = |source| LogError::Io {
             path: path.into(),
             source,
         };
-        let mut file = BufReader::new(std::fs::File::open(path).map_err(io)?);
-        let first = next_line(&mut file).map_err(io)?;
+        let mut left = most;
+        let first = next_line(&mut file, &mut left).map_err(io)?;
         let header: Header = first
             .and_then(Result::ok)
             .and_then(|line| serde_json::from_str(&line).ok())
@@ -100,7 +114,7 @@ impl Log {
             });
         }
         let mut log = Log::default();
-        while let Some(line) = next_line(&mut file).map_err(io)? {
+        while let Some(line) = next_line(&mut file, &mut left).map_err(io)? {
             let event = line.and_then(|line| event_after(log.events.last(), &line));
             match event {
                 Ok(event) => log.events.push(event),
@@ -289,16 +303,26 @@ impl Log {
     }
 }
 
-/// The next line of a log, without its end; nothing at the end of the file. A line that cannot be read
-/// says why.
-fn next_line(file: &mut impl BufRead) -> std::io::Result<Option<Result<String, String>>> {
+/// The next line of a log of which `left` bytes are still taken, without its end; nothing at the end of the
+/// file. A line that cannot be read says why.
+fn next_line(
+    file: &mut impl BufRead,
+    left: &mut u64,
+) -> std::io::Result<Option<Result<String, String>>> {
     let mut bytes = Vec::new();
-    let length = file.take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
+    // One more than there may be shows that there is more.
+    let most = LONGEST_LINE.min(*left + 1);
+    let length = file.take(most).read_until(b'\n', &mut bytes)? as u64;
     if length == 0 {
         return Ok(None);
     }
+    let Some(rest) = left.checked_sub(length) else {
+        let why = "with it the log is longer than any that is taken".to_owned();
+        return Ok(Some(Err(why)));
+    };
+    *left = rest;
     if bytes.pop() != Some(b'\n') {
-        let why = match length as u64 == LONGEST_LINE {
+        let why = match length == LONGEST_LINE {
             true => format!("it is longer than {LONGEST_LINE} bytes"),
             false => "it is cut off: it has no end".to_owned(),
         };
@@ -320,5 +344,71 @@ fn event_after(before: Option<&Event>, line: &str) -> Result<Event, String> {
             event.seq, before.seq
         )),
         _ => Ok(event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of this many lines, each an event of the server's.
+    fn written(lines: usize) -> String {
+        let lines = (0..lines).map(|seq| {
+            let fact = Fact::ServerLog { line: "x".into() };
+            let event = Event {
+                seq: seq as u64,
+                t: 0.0,
+                player: None,
+                fact,
+            };
+            serde_json::to_string(&event).expect("it can be written") + "\n"
+        });
+        std::iter::once("{\"gymcheck_evidence\":1}\n".to_owned())
+            .chain(lines)
+            .collect()
+    }
+
+    #[test]
+    fn no_more_of_a_log_is_taken_than_there_may_be() {
+        let text = written(20);
+        let read = |most: usize| {
+            let log = Log::read_from(text.as_bytes(), Path::new("log"), most as u64);
+            log.expect("a log")
+        };
+        let whole = read(text.len());
+        assert_eq!((whole.events().len(), whole.damage()), (20, None));
+        for most in [text.len() - 1, text.len() - 10] {
+            let cut = read(most);
+            assert_eq!(cut.events().len(), 19);
+            let damage = cut.damage().expect("it is too long");
+            assert_eq!(damage.line, 21);
+            assert!(damage.what.contains("longer than any"), "{damage:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_read_to_a_depth_and_no_deeper() {
+        let nested = |levels: usize| {
+            let action = ActionFact {
+                action: "type".into(),
+                value: "here".into(),
+            };
+            let event = Event {
+                seq: 1,
+                t: 0.0,
+                player: None,
+                fact: Fact::Action(action),
+            };
+            let deep = "[".repeat(levels) + &"]".repeat(levels);
+            let event = serde_json::to_string(&event).expect("it can be written");
+            let text = format!("{}{}\n", written(1), event.replace("\"here\"", &deep));
+            let log = Log::read_from(text.as_bytes(), Path::new("log"), MOST_BYTES);
+            log.expect("a log")
+        };
+        assert_eq!(nested(100).damage(), None);
+        let deeper = nested(1_000_000);
+        assert_eq!(deeper.events().len(), 1);
+        let damage = deeper.damage().expect("it is none");
+        assert!(damage.what.contains("recursion limit"), "{damage:?}");
     }
 }

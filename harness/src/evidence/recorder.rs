@@ -1,17 +1,22 @@
 //! Writing a log while it is read.
 
+use std::any::Any;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::fact::{BrokenFact, Event, FORMAT_VERSION, Fact};
-use super::log::{Header, Log};
+use super::log::{Header, Log, MOST_BYTES};
 
 /// Writes the evidence of one run, stamps each event on the run's clock, and lets others wait for
 /// what they need to see. Cheap to clone: all clones are one recorder.
@@ -31,9 +36,18 @@ struct State {
     events: Vec<Arc<Event>>,
     /// The first event that says that the run is broken: whoever waits asks for it again and again.
     broken: Option<Arc<Event>>,
-    file: Option<BufWriter<File>>,
-    /// The first error in writing: the disk may be full.
-    write_error: Option<std::io::Error>,
+    /// Nothing where the log is kept in memory only, or cannot be written any further.
+    file: Option<LogFile>,
+}
+
+/// The file that a log goes to.
+struct LogFile {
+    path: PathBuf,
+    writer: BufWriter<File>,
+    /// How much was written so far, in bytes.
+    written: u64,
+    /// The most that may be.
+    most: u64,
 }
 
 /// An event that was awaited.
@@ -66,13 +80,19 @@ impl Recorder {
     /// # Errors
     /// The file cannot be made.
     pub fn to_file(path: &Path) -> std::io::Result<Recorder> {
-        let mut file = BufWriter::new(File::create(path)?);
-        let header = Header {
-            gymcheck_evidence: FORMAT_VERSION,
+        Recorder::to_file_of(path, MOST_BYTES)
+    }
+
+    fn to_file_of(path: &Path, most: u64) -> std::io::Result<Recorder> {
+        let mut file = LogFile {
+            path: path.to_owned(),
+            writer: BufWriter::new(File::create(path)?),
+            written: 0,
+            most,
         };
-        serde_json::to_writer(&mut file, &header)?;
-        file.write_all(b"\n")?;
-        file.flush()?;
+        file.write_line(&Header {
+            gymcheck_evidence: FORMAT_VERSION,
+        })?;
         Ok(Recorder::new(Some(file)))
     }
 
@@ -82,7 +102,7 @@ impl Recorder {
         Recorder::new(None)
     }
 
-    fn new(file: Option<BufWriter<File>>) -> Recorder {
+    fn new(file: Option<LogFile>) -> Recorder {
         Recorder {
             shared: Arc::new(Shared {
                 began: Instant::now(),
@@ -90,7 +110,6 @@ impl Recorder {
                     events: Vec::new(),
                     broken: None,
                     file,
-                    write_error: None,
                 }),
                 count: watch::Sender::new(0),
             }),
@@ -135,23 +154,43 @@ impl Recorder {
 
     fn push(&self, player: Option<String>, fact: Fact) -> Awaited {
         let mut state = self.state();
-        let event = Arc::new(Event {
-            seq: state.events.len() as u64,
-            t: (self.now() * 1000.0).round() / 1000.0,
-            player,
-            fact,
-        });
-        state.events.push(Arc::clone(&event));
-        if matches!(event.fact, Fact::Broken(_)) {
-            state.broken.get_or_insert_with(|| Arc::clone(&event));
-        }
-        if let Err(error) = write_line(&mut state.file, &event) {
-            state.write_error.get_or_insert(error);
+        let event = state.add(self.now(), player, fact);
+        if let Some(broken) = state.write(&event) {
+            state.add(self.now(), None, Fact::Broken(broken));
         }
         let count = state.events.len() as u64;
         drop(state);
         self.shared.count.send_replace(count);
         event
+    }
+
+    /// Carries out `work`, a part of the run. A panic in it breaks the run; there is no outcome then.
+    pub async fn guard<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        // What it leaves half-done is not looked at any more: the run is over.
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        outcome
+            .map_err(|panic| {
+                self.record(Fact::Broken(BrokenFact {
+                    component: "harness".to_owned(),
+                    reason: format!(
+                        "gymcheck itself failed, which is a mistake in it: it panicked with `{}`; what it \
+                         wrote on standard error says where",
+                        words_of(panic.as_ref())
+                    ),
+                    last_lines: Vec::new(),
+                    worth_a_retry: false,
+                }));
+            })
+            .ok()
+    }
+
+    /// Carries out `work`, a part of the run, beside all else. A panic in it breaks the run.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
+        let recorder = self.clone();
+        tokio::spawn(async move { recorder.guard(work).await })
     }
 
     /// The first event at or after position `from` that a question finds, if it is there already.
@@ -226,20 +265,65 @@ impl Recorder {
         let state = self.state();
         Log::new(state.events.iter().map(|event| (**event).clone()).collect())
     }
+}
 
-    /// The first error in writing the log to its file, if there was one.
-    #[must_use]
-    pub fn take_write_error(&self) -> Option<std::io::Error> {
-        self.state().write_error.take()
+impl State {
+    fn add(&mut self, now: f64, player: Option<String>, fact: Fact) -> Arc<Event> {
+        let event = Arc::new(Event {
+            seq: self.events.len() as u64,
+            t: (now * 1000.0).round() / 1000.0,
+            player,
+            fact,
+        });
+        self.events.push(Arc::clone(&event));
+        if matches!(event.fact, Fact::Broken(_)) {
+            self.broken.get_or_insert_with(|| Arc::clone(&event));
+        }
+        event
+    }
+
+    /// Writes an event to the log's file. Why the run is broken, if it cannot be written; nothing is
+    /// written any more then.
+    fn write(&mut self, event: &Event) -> Option<BrokenFact> {
+        let file = self.file.as_mut()?;
+        let reason = match file.write_line(event) {
+            Ok(()) if file.written <= file.most => return None,
+            Ok(()) => format!(
+                "the run left more than {} bytes of evidence in {}, which is more than is read again",
+                file.most,
+                file.path.display()
+            ),
+            Err(error) => format!(
+                "cannot write the evidence {}: {error}; make room there, or give another folder with --out",
+                file.path.display()
+            ),
+        };
+        self.file = None;
+        Some(BrokenFact {
+            component: "environment".to_owned(),
+            reason,
+            last_lines: Vec::new(),
+            worth_a_retry: false,
+        })
     }
 }
 
-fn write_line(file: &mut Option<BufWriter<File>>, event: &Event) -> std::io::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    serde_json::to_writer(&mut *file, event)?;
-    file.write_all(b"\n")?;
-    // Each line goes out at once: a run that is cut off leaves what it had.
-    file.flush()
+impl LogFile {
+    fn write_line(&mut self, line: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(line)?;
+        line.push(b'\n');
+        self.written += line.len() as u64;
+        self.writer.write_all(&line)?;
+        // Each line goes out at once: a run that is cut off leaves what it had.
+        self.writer.flush()
+    }
+}
+
+/// What somebody who panicked said.
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or(panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("something else than words")
 }
 
 #[cfg(test)]
@@ -306,5 +390,58 @@ mod tests {
         let log = Log::read(&path).expect("readable");
         assert_eq!(log.events().len(), 2);
         assert_eq!(log.of("survivor").count(), 1);
+    }
+
+    #[test]
+    fn evidence_that_cannot_be_written_breaks_the_run() {
+        let recorder = Recorder::to_file(Path::new("/dev/full"));
+        assert!(recorder.is_err(), "not even its beginning is there");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("evidence.jsonl");
+        let recorder = Recorder::to_file(&path).expect("a file");
+        let full = File::options().write(true).open("/dev/full");
+        let full = BufWriter::new(full.expect("it is there"));
+        recorder.state().file.as_mut().expect("a file").writer = full;
+        recorder.record(line("first"));
+        recorder.record(line("second"));
+        let broken = recorder.broken().expect("it is broken");
+        assert!(
+            broken.reason.contains("No space left on device"),
+            "{broken:?}"
+        );
+        assert!(
+            broken.reason.contains(&*path.to_string_lossy()),
+            "{broken:?}"
+        );
+        assert!(broken.reason.contains("--out"), "{broken:?}");
+        // It is told once, where it happened.
+        assert_eq!(recorder.len(), 3);
+    }
+
+    #[test]
+    fn evidence_without_an_end_breaks_the_run_and_can_be_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("evidence.jsonl");
+        let recorder = Recorder::to_file_of(&path, 500).expect("a file");
+        for _ in 0..20 {
+            recorder.record(line(&"x".repeat(50)));
+        }
+        let broken = recorder.broken().expect("it is broken");
+        assert!(broken.reason.contains("more than 500 bytes"), "{broken:?}");
+        assert!(path.metadata().expect("it is there").len() < 700);
+        assert_eq!(Log::read(&path).expect("readable").damage(), None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_breaks_the_run_with_its_words() {
+        let recorder = Recorder::in_memory();
+        assert_eq!(recorder.guard(async { 1 }).await, Some(1));
+        assert_eq!(recorder.broken(), None);
+        let panics = async { panic!("no {}", "way") };
+        assert_eq!(recorder.guard::<()>(panics).await, None);
+        let broken = recorder.broken().expect("it is broken");
+        assert_eq!(broken.component, "harness");
+        assert!(broken.reason.contains("`no way`"), "{broken:?}");
+        assert!(!broken.worth_a_retry);
     }
 }

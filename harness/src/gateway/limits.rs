@@ -5,6 +5,8 @@
 //! could only end in a machine without memory, and in evidence that cannot be read again. Such a run is
 //! broken, with who sent what, and how much of it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -34,6 +36,12 @@ pub(super) const MOST_REWRITING: usize = 128 * MIB;
 pub(super) const LARGEST_HEADERS: usize = 256 * KIB;
 /// The most header fields.
 pub(super) const MOST_HEADERS: usize = 100;
+
+/// The most requests of a player's pages in a run, and the most WebSockets that they may open: each leaves
+/// an event in the evidence, and asks something of the target. A page asks for 60 files or so, and opens one
+/// connection, or one every few seconds while its network is gone.
+const MOST_REQUESTS: u64 = 20_000;
+const MOST_WEBSOCKETS: u64 = 1_000;
 
 /// How much may be sent on one connection in one direction, in bytes.
 const MOST_ON_A_CONNECTION: u64 = 256 << 20;
@@ -141,6 +149,39 @@ pub(super) fn too_many_headers() -> String {
     )
 }
 
+/// Counts what a player's pages ask for over HTTP.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    all: AtomicU64,
+    websockets: AtomicU64,
+}
+
+/// Whether a request is one too many.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// It is the first one: what was sent.
+    First(String),
+    /// It was told of another one.
+    Further,
+}
+
+impl Requests {
+    /// Takes another request. Whether it is one too many.
+    pub(super) fn add(&self, is_websocket: bool) -> Option<Excess> {
+        let over = |count: &AtomicU64, most, what: &str| {
+            let count = count.fetch_add(1, Ordering::SeqCst) + 1;
+            let what = || format!("{count} {what}, and {most} are taken at most");
+            (count > most).then(|| match count == most + 1 {
+                true => Excess::First(what()),
+                false => Excess::Further,
+            })
+        };
+        let opens = || over(&self.websockets, MOST_WEBSOCKETS, "openings of a WebSocket");
+        let opens = if is_websocket { opens() } else { None };
+        over(&self.all, MOST_REQUESTS, "HTTP requests").or(opens)
+    }
+}
+
 /// Counts what is sent on one connection in one direction.
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -216,6 +257,23 @@ mod tests {
         let small = Message::text("2");
         let times = (1..).find(|_| account.add(&small).is_some());
         assert_eq!(times, Some(262_145));
+    }
+
+    #[test]
+    fn a_storm_of_requests_is_told_once() {
+        let requests = Requests::default();
+        let first = (1..).find_map(|count| requests.add(true).map(|excess| (count, excess)));
+        let Some((1_001, Excess::First(what))) = first else {
+            panic!("{first:?}");
+        };
+        assert!(what.contains("1001 openings of a WebSocket"), "{what}");
+        assert_eq!(requests.add(true), Some(Excess::Further));
+        let first = (1_003..).find_map(|count| requests.add(false).map(|excess| (count, excess)));
+        let Some((20_001, Excess::First(what))) = first else {
+            panic!("{first:?}");
+        };
+        assert!(what.contains("20001 HTTP requests"), "{what}");
+        assert_eq!(requests.add(false), Some(Excess::Further));
     }
 
     #[test]

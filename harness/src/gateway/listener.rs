@@ -11,6 +11,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use nix::errno::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -23,7 +24,7 @@ use crate::provision::CdnError;
 use super::answer::{self, Answer};
 use super::connections::Connections;
 use super::handshake::{self, Handshake};
-use super::limits::{self, Sender};
+use super::limits::{self, Excess, Requests, Sender};
 use super::mirror::{self, Mirror};
 use super::probe_link::{self, ProbeLink};
 use super::proxy::{Proxy, ProxyError};
@@ -43,6 +44,14 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
+impl Shared {
+    /// Carries out a part of the gateway's work beside all others. A panic in it breaks the run.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let recorder = self.recorder.clone();
+        self.tasks.spawn(async move { recorder.guard(work).await });
+    }
+}
+
 /// One player's listener.
 pub(super) struct Listener {
     pub(super) player: String,
@@ -55,6 +64,7 @@ pub(super) struct Listener {
     pub(super) probe_element: String,
     pub(super) probe: ProbeLink,
     pub(super) connections: Connections,
+    pub(super) requests: Requests,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -82,8 +92,10 @@ impl Listener {
             match accepted {
                 Ok((stream, _)) => {
                     let serving = Arc::clone(&self).serve(stream);
-                    let serving = stop.clone().run_until_cancelled_owned(serving);
-                    self.shared.tasks.spawn(serving);
+                    let stop = stop.clone();
+                    self.shared.spawn(async move {
+                        stop.run_until_cancelled_owned(serving).await;
+                    });
                 }
                 // The browser changed its mind before its connection was taken.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -125,6 +137,9 @@ impl Listener {
             // Its connection ends with the browser's patience, or with the gateway.
             std::future::pending::<()>().await;
         }
+        if let Some(refusal) = self.excess(&request) {
+            return refusal;
+        }
         let told = match self.refusal(&request) {
             Some(refusal) => Told::by(GATEWAY, refusal),
             None if request.uri().path() == probe_link::PATH => return self.answer_probe(request),
@@ -160,6 +175,16 @@ impl Listener {
             },
             Err(error) => Told::by(GATEWAY, self.not_passed(&error)),
         }
+    }
+
+    /// The refusal of a request that is one too many. It leaves no event of its own.
+    fn excess(&self, request: &Request<Incoming>) -> Option<Answer> {
+        let excess = self.requests.add(handshake::is_asked_for(request))?;
+        if let Excess::First(what) = excess {
+            self.record(Sender::Page.broken(&self.player, &what));
+        }
+        let text = "more was asked for than is taken";
+        Some(answer::text(StatusCode::TOO_MANY_REQUESTS, text))
     }
 
     /// The refusal of a request that comes from nowhere in the run.
@@ -201,7 +226,7 @@ impl Listener {
         host == Some(self.authority.as_bytes()) && named.is_none_or(|named| Some(named) == host)
     }
 
-    fn answer_probe(self: Arc<Self>, mut request: Request<Incoming>) -> Answer {
+    fn answer_probe(&self, mut request: Request<Incoming>) -> Answer {
         let query = request.uri().query().unwrap_or("");
         let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
         if token.is_none_or(|(_, token)| token != self.token) {
@@ -212,13 +237,15 @@ impl Listener {
         };
         let largest = limits::LARGEST_PROBE_MESSAGE;
         let (answer, socket) = handshake.grant(HeaderMap::new(), largest);
-        let stop = self.shared.stop.clone();
-        let tasks = self.shared.tasks.clone();
-        tasks.spawn(stop.run_until_cancelled_owned(async move {
-            if let Ok(socket) = socket.await {
-                self.probe.talk(socket).await;
-            }
-        }));
+        let (stop, probe) = (self.shared.stop.clone(), self.probe.clone());
+        self.shared.spawn(async move {
+            let talking = async {
+                if let Ok(socket) = socket.await {
+                    probe.talk(socket).await;
+                }
+            };
+            stop.run_until_cancelled(talking).await;
+        });
         answer
     }
 
@@ -301,7 +328,7 @@ impl Listener {
                 let (answer, browser) = handshake.grant(headers, limits::LARGEST_PACKET);
                 let stop = self.shared.stop.clone();
                 let listener = Arc::clone(self);
-                self.shared.tasks.spawn(async move {
+                self.shared.spawn(async move {
                     // A browser that goes away now has opened nothing.
                     let browser = stop.run_until_cancelled(browser).await;
                     if let Some(Ok(browser)) = browser {
@@ -312,6 +339,7 @@ impl Listener {
             }
             Err(WsError::Http(refusal)) => Told::by(TARGET, handshake::refused(*refusal)),
             Err(error) => {
+                self.note_lack(&error);
                 if limits::sent_too_many_headers(&error) {
                     let what = limits::too_many_headers();
                     self.record(Sender::Target.broken(&self.player, &what));
@@ -356,6 +384,7 @@ impl Listener {
     /// The answer where the target's own does not get through.
     fn not_passed(&self, error: &ProxyError) -> Answer {
         let text = with_sources(error);
+        self.note_lack(error);
         if error.is_too_much() {
             self.record(Sender::Target.broken(&self.player, &text));
         }
@@ -374,6 +403,21 @@ impl Listener {
         answer::text(status, text)
     }
 
+    /// Breaks the run where the target was not asked because this machine lacks what a connection takes.
+    fn note_lack(&self, error: &(dyn std::error::Error + 'static)) {
+        if let Some(lack) = lack_of_machine(error) {
+            self.record(Fact::Broken(BrokenFact {
+                component: "environment".into(),
+                reason: format!(
+                    "the gateway cannot connect to the target, since this machine has no port, file or memory \
+                     left for it: {lack}; end what holds so many connections, then run it again"
+                ),
+                last_lines: Vec::new(),
+                worth_a_retry: true,
+            }));
+        }
+    }
+
     fn record(&self, fact: Fact) {
         self.shared.recorder.record_for(&self.player, fact);
     }
@@ -386,6 +430,24 @@ impl Listener {
             worth_a_retry: false,
         }));
     }
+}
+
+/// What this machine lacks for a connection, if that is what caused an error.
+fn lack_of_machine<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|error| {
+        let error = error.downcast_ref::<io::Error>()?;
+        let lacks = [
+            Errno::EADDRNOTAVAIL,
+            Errno::EADDRINUSE,
+            Errno::EMFILE,
+            Errno::ENFILE,
+            Errno::ENOBUFS,
+            Errno::ENOMEM,
+        ];
+        let number = error.raw_os_error()?;
+        lacks.contains(&Errno::from_raw(number)).then_some(error)
+    })
 }
 
 /// An error's words, with those of what caused it.

@@ -51,6 +51,7 @@ pub use rules::{Fault, Forged, Passage, Rule, Side};
 pub use sign_of_life::NoSignOfLife;
 
 use connections::Connections;
+use limits::Requests;
 use listener::{Listener, Shared};
 use proxy::Proxy;
 use rules::Rules;
@@ -80,7 +81,9 @@ pub struct GatewayOptions {
 #[derive(Debug, Error)]
 pub enum GatewayError {
     /// No port could be had.
-    #[error("cannot listen on the loopback interface")]
+    #[error(
+        "cannot listen on the loopback interface; where no port is free, end what holds so many connections, or widen net.ipv4.ip_local_port_range"
+    )]
     Listen(#[source] io::Error),
     /// The system gives no random bytes.
     #[error("cannot make a token for the probe: the system gives no random bytes")]
@@ -270,9 +273,11 @@ async fn open(
         probe_element: probe_element.ok_or(GatewayError::ProbeScript)?,
         probe: ProbeLink::new(player, shared.recorder.clone()),
         connections: Connections::default(),
+        requests: Requests::default(),
         shared: Arc::clone(shared),
     });
-    shared.tasks.spawn(Arc::clone(&listener).listen(socket));
+    let listening = Arc::clone(&listener).listen(socket);
+    shared.spawn(listening);
     Ok(listener)
 }
 

@@ -272,7 +272,12 @@ impl Wire {
     {
         let (sink, stream) = socket.split();
         let (sender, queue) = mpsc::unbounded_channel();
-        let writer = tokio::spawn(self.clone().write(sink, queue, direction));
+        let writing = self.clone().write(sink, queue, direction);
+        let recorder = self.recorder.clone();
+        let writer = tokio::spawn(async move {
+            let written = recorder.guard(writing).await;
+            written.unwrap_or(Err(WsError::ConnectionClosed))
+        });
         let identity = Identity {
             player: self.player.clone(),
             connection: self.connection.number,

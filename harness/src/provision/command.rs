@@ -15,9 +15,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::error::{Outcome, ProvisionError};
-use super::files;
 use super::home::HomeLock;
 use super::interrupt::Attention;
+use super::{disk, files};
 
 /// How often a running command is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How many of its last lines a failed command's error shows, and from how many bytes at most.
 const TAIL_LINES: usize = 15;
 const TAIL_BYTES: u64 = 16 * 1024;
+
+/// How much a command may say whose output is wanted, in bytes.
+const MOST_OUTPUT: u64 = 1 << 20;
 
 /// An external command to be.
 #[derive(Debug)]
@@ -104,6 +107,15 @@ impl Tool {
     /// # Errors
     /// It cannot be started, fails or takes too long.
     pub(super) fn output(mut self) -> Result<String, ProvisionError> {
+        // On a full disk it would say nothing, and succeed.
+        let folder = std::env::temp_dir();
+        if disk::is_full(&folder, MOST_OUTPUT) {
+            return Err(ProvisionError::Io {
+                action: "keep what programs say in the folder for temporary files (TMPDIR)",
+                path: folder,
+                source: std::io::ErrorKind::StorageFull.into(),
+            });
+        }
         let scratch = || tempfile::tempfile().map_err(self.no_scratch());
         let (mut output, errors) = (scratch()?, scratch()?);
         let clone = |file: &File| file.try_clone().map_err(self.no_scratch());

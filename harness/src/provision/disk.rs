@@ -31,6 +31,16 @@ pub(super) fn free(path: &Path) -> Option<u64> {
     Some(disk.blocks_available() * disk.fragment_size())
 }
 
+/// Whether less than this is left on the disk of a path, which need not exist yet. One that does not say how large it is, is never full.
+pub(crate) fn is_full(path: &Path, least: u64) -> bool {
+    let there = path.ancestors().find(|ancestor| ancestor.exists());
+    there
+        .and_then(|path| statvfs(path).ok())
+        .is_some_and(|disk| {
+            disk.blocks() > 0 && disk.blocks_available() * disk.fragment_size() < least
+        })
+}
+
 /// A place where something is going to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {

@@ -27,7 +27,7 @@ impl Attention {
     /// Begins to note signals.
     pub(super) fn begin() -> std::io::Result<Attention> {
         let signals = signals()?;
-        signals.seen.store(false, Ordering::SeqCst);
+        // Not forgotten: a signal that came as an earlier command was ending has ended nothing yet.
         signals.unattended.store(false, Ordering::SeqCst);
         Ok(Attention { signals })
     }

@@ -48,7 +48,7 @@ pub use browsers::{Browser, find_browser};
 pub use cache::{Cache, CachePart, Holding, cache};
 pub use cdn::{Cdn, CdnError, Recorded};
 pub use command::quoted;
-pub(crate) use disk::taken;
+pub(crate) use disk::{is_full, taken};
 pub use doctor::{Finding, State, doctor};
 pub use error::{Outcome, ProvisionError};
 pub use further::further;

@@ -33,7 +33,7 @@ pub struct Reports {
 #[derive(Debug, Error)]
 pub enum ReportError {
     /// A file could not be written.
-    #[error("cannot write {}; give another folder with --out", .path.display())]
+    #[error("cannot write {}; make room there, or give another folder with --out", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -85,7 +85,14 @@ const HTML: &str = "report.html";
 ///
 /// # Errors
 /// Something cannot be removed, or the folder cannot be made.
-pub fn make_room(out: &Path) -> io::Result<()> {
+pub fn make_room(out: &Path) -> Result<(), ReportError> {
+    empty(out).map_err(|source| ReportError::Write {
+        path: out.to_owned(),
+        source,
+    })
+}
+
+fn empty(out: &Path) -> io::Result<()> {
     if out.join(RESULTS).is_file() {
         for report in [RESULTS, JUNIT, SUMMARY, HTML] {
             match std::fs::remove_file(out.join(report)) {

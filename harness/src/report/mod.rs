@@ -32,6 +32,6 @@ pub use repeated::{Apart, Repeated, RepeatedCheck, Which, repeated, repeated_wit
 pub use results::{ExitStatus, Results};
 pub use share::{Packed, ShareError, Shown, share};
 pub use sweep::print_sweep;
-pub use terminal::{Loudness, Progress, print_results, width_of_verdicts};
+pub use terminal::{Loudness, Progress, print_reports, print_results, width_of_verdicts};
 pub use timeline::{Bar, Lane, Mark, Row, Style, Timeline};
 pub use trace::Trace;

@@ -1,28 +1,29 @@
 //! What people see of a sweep in the terminal.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::account::one_line;
-use super::files::Reports;
 use super::results::Results;
 use super::terminal::Loudness;
 use crate::run::sweep::{SweepRecord, Track, Window};
 use crate::verdict::Verdict;
 
-/// Prints the windows of failure that a sweep found, with their edges, and where everything is.
-pub fn print_sweep(results: &Results, reports: &Reports, out: &Path, loudness: Loudness) {
+/// Prints the windows of failure that a sweep found, with their edges.
+pub fn print_sweep(results: &Results, out: &Path, loudness: Loudness) {
+    let mut text = String::new();
     if let Some(sweep) = &results.sweep {
-        anstream::print!("{}", words(sweep, out, loudness));
+        text = words(sweep, out, loudness);
     }
-    for run in results.runs.iter().filter(|run| run.broken.is_some()) {
+    for run in &results.runs {
         if let Some(broken) = &run.broken {
             let what = one_line(&broken.reason);
-            anstream::println!("broken: {} ({}): {what}", run.spec, run.pair);
+            let _ = writeln!(text, "broken: {} ({}): {what}", run.spec, run.pair);
         }
     }
-    anstream::println!("\nresults: {}", reports.results.display());
-    anstream::println!("chart:   {}", reports.html.display());
+    // A terminal that is gone reads nothing more.
+    let _ = anstream::stdout().write_all(text.as_bytes());
 }
 
 fn words(sweep: &SweepRecord, out: &Path, loudness: Loudness) -> String {

@@ -1,7 +1,7 @@
 //! What people see in the terminal.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,10 @@ impl Progress {
             None if self.is_silent => {}
             // A terminal that is gone hears nothing more.
             Some(bars) => drop(bars.println(text)),
-            None => anstream::eprintln!("{:7.1}s {text}", self.began.elapsed().as_secs_f64()),
+            None => {
+                let seconds = self.began.elapsed().as_secs_f64();
+                let _ = writeln!(anstream::stderr(), "{seconds:7.1}s {text}");
+            }
         }
     }
 }
@@ -120,39 +123,56 @@ impl RunProgress<'_> {
     }
 }
 
-/// Prints the table of verdicts, an account of whatever is not as expected, and where the results
-/// are.
-pub fn print_results(results: &Results, reports: &Reports, out: &Path, loudness: Loudness) {
+/// Prints the table of verdicts, and an account of whatever is not as expected.
+pub fn print_results(results: &Results, out: &Path, loudness: Loudness) {
+    let mut to = anstream::stdout().lock();
+    // Whoever has closed the terminal, or reads no further, finds it in the reports.
+    let _ = write_results(&mut to, results, out, loudness);
+}
+
+/// Prints where the results are.
+pub fn print_reports(reports: &Reports) {
+    let mut to = anstream::stdout().lock();
+    let (results, html) = (reports.results.display(), reports.html.display());
+    let _ = writeln!(to, "\nresults: {results}\nreport:  {html}");
+}
+
+fn write_results(
+    to: &mut impl io::Write,
+    results: &Results,
+    out: &Path,
+    loudness: Loudness,
+) -> io::Result<()> {
     if let [first, second] = results.targets.as_slice() {
-        anstream::print!(
+        write!(
+            to,
             "{}",
             differences(&results.differences, &first.name, &second.name)
-        );
+        )?;
     }
     match loudness {
         Loudness::Quiet => {}
         Loudness::Normal | Loudness::Verbose => {
-            anstream::print!("{}", table(results, loudness));
-            anstream::print!("{}", known_defects(&results.defects, out));
+            write!(to, "{}", table(results, loudness))?;
+            write!(to, "{}", known_defects(&results.defects, out))?;
         }
     }
-    anstream::print!("{}", repetitions(&results.repeated, loudness));
+    write!(to, "{}", repetitions(&results.repeated, loudness))?;
     for run in results
         .runs
         .iter()
         .filter(|run| run.mutant.is_none() && (run.is_unexpected() || run.broken.is_some()))
     {
-        anstream::print!("\n{}", account(results, run, out));
+        write!(to, "\n{}", account(results, run, out))?;
     }
     for mutant in results
         .mutants
         .iter()
         .filter(|mutant| mutant.fate != Fate::Killed)
     {
-        anstream::println!("\n{}: {}", mutant.mutant, one_line(&mutant.account));
+        writeln!(to, "\n{}: {}", mutant.mutant, one_line(&mutant.account))?;
     }
-    anstream::println!("\nresults: {}", reports.results.display());
-    anstream::println!("report:  {}", reports.html.display());
+    Ok(())
 }
 
 /// What is different on the second target, the worst first.

@@ -6,6 +6,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::machine::Machine;
 use super::scenario::Scenario;
 use crate::evidence::{
     BrokenFact, EVIDENCE, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase,
@@ -45,13 +46,16 @@ pub struct RunPlan<'a> {
 /// the evidence.
 ///
 /// # Errors
-/// The evidence cannot be written.
+/// The evidence cannot even be begun.
 pub async fn carry_out(plan: &RunPlan<'_>, on_step: impl Fn(&str)) -> std::io::Result<Log> {
     std::fs::create_dir_all(plan.artefacts)?;
     let recorder = Recorder::to_file(&plan.artefacts.join(EVIDENCE))?;
     recorder.record(Fact::Run(run_facts(plan)));
+    let machine = Machine::under(plan.artefacts);
     tokio::select! {
-        () = set_and_play(plan, &recorder, &on_step) => {}
+        biased;
+        failed = machine.fails() => break_run(&recorder, failed),
+        _ = recorder.guard(set_and_play(plan, &machine, &recorder, &on_step)) => {}
         signal = interrupted() => {
             break_run(&recorder, BrokenFact {
                 component: "harness".to_owned(),
@@ -62,13 +66,15 @@ pub async fn carry_out(plan: &RunPlan<'_>, on_step: impl Fn(&str)) -> std::io::R
         }
     }
     recorder.record(Fact::Finished {});
-    match recorder.take_write_error() {
-        Some(error) => Err(error),
-        None => Ok(recorder.log()),
-    }
+    Ok(recorder.log())
 }
 
-async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn(&str)) {
+async fn set_and_play(
+    plan: &RunPlan<'_>,
+    machine: &Machine,
+    recorder: &Recorder,
+    on_step: &impl Fn(&str),
+) {
     if !provision::default_route() {
         break_run(
             recorder,
@@ -107,10 +113,17 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
     .await;
     let stage = match stage {
         Ok(stage) => stage,
-        Err(error) => return break_run(recorder, error.as_broken()),
+        // What could not be started on a full disk says little by itself.
+        Err(error) => {
+            let broken = machine.is_full().unwrap_or_else(|| error.as_broken());
+            return break_run(recorder, broken);
+        }
     };
     let mut scenario = Scenario::new(stage, plan.spec, recorder, plan.artefacts);
     play(&mut scenario, plan.spec, recorder, on_step).await;
+    if let Some(full) = machine.is_full() {
+        break_run(recorder, full);
+    }
     scenario.pictures(&PlayerName::BOTH, "the end").await;
     missing_candidates(recorder);
     on_step("ending server and browsers");

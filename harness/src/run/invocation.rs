@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::carry_out::{RunPlan, carry_out, edits_of};
+use super::machine::Machine;
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
@@ -72,6 +73,9 @@ impl Invocation {
     /// # Errors
     /// Something is not there; the error says how to get it.
     pub fn prepare(wanted: Wanted<'_>) -> Result<Invocation, PrepareError> {
+        if let Some(full) = Machine::under(&wanted.out).full_disk() {
+            return Err(PrepareError::Full(full));
+        }
         let home = Home::locate()?;
         let in_use = home.in_use()?;
         let experiments = wanted.catalogue.root.join("fixtures/experiments");

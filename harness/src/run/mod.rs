@@ -11,6 +11,7 @@ mod invocation;
 mod jobs;
 mod last_words;
 mod leaving;
+mod machine;
 mod moments;
 mod mutation;
 mod observe;

@@ -68,6 +68,9 @@ pub enum PrepareError {
     /// A folder for what is made on the way cannot be written.
     #[error("cannot write into a folder of this call")]
     Folder(#[from] std::io::Error),
+    /// There is no room for what runs write.
+    #[error("{0}")]
+    Full(String),
     /// The call was interrupted before its first run.
     #[error("interrupted (signal {signal})")]
     Interrupted {
@@ -148,6 +151,7 @@ impl PrepareError {
             PrepareError::Provision(_)
             | PrepareError::NotGot { .. }
             | PrepareError::Folder(_)
+            | PrepareError::Full(_)
             | PrepareError::Interrupted { .. } => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -74,13 +75,23 @@ impl Drop for StageFolder {
         live().retain(|path| *path != self.path);
         if let Some(folder) = self.folder.take() {
             if self.keep {
-                anstream::eprintln!("kept the stage's folder {}", folder.keep().display());
+                tell(&format!(
+                    "kept the stage's folder {}",
+                    folder.keep().display()
+                ));
             } else if let Err(error) = folder.close() {
-                anstream::eprintln!("gymcheck: cannot remove the stage's folder: {error}");
+                tell(&format!(
+                    "gymcheck: cannot remove the stage's folder: {error}"
+                ));
             }
         }
         watchdog::forget(&self.path);
     }
+}
+
+/// Says something. A terminal that is gone hears nothing more, and that ends nobody's work.
+pub(super) fn tell(what: &str) {
+    let _ = writeln!(anstream::stderr(), "{what}");
 }
 
 fn live() -> MutexGuard<'static, Vec<PathBuf>> {
@@ -128,7 +139,9 @@ fn end_marked(path: &Path) {
         }
         if Instant::now() > end {
             if !alive.is_empty() {
-                anstream::eprintln!("gymcheck: processes of a stage do not end: {alive:?}");
+                tell(&format!(
+                    "gymcheck: processes of a stage do not end: {alive:?}"
+                ));
             }
             return;
         }

@@ -175,6 +175,10 @@ impl StageError {
     }
 }
 
+/// What is said where no port can be had.
+pub(crate) const NO_PORT: &str = "no port is free on the loopback interface; end what holds so many connections, or \
+                       widen net.ipv4.ip_local_port_range";
+
 /// The target with the edits of its own code; nothing if there are none.
 fn edited(options: &StageOptions<'_>, folder: &Path) -> Result<Option<Target>, StageError> {
     let edits: Vec<&Edit> = options
@@ -217,23 +221,27 @@ struct Ground {
 
 impl Ground {
     fn lay(keep: bool) -> Result<Ground, StageError> {
-        let environment = |source| StageError::Start {
-            what: "the stage: no temporary folder or no port".to_owned(),
-            source,
+        let cannot = |what: &'static str| {
+            move |source| StageError::Start {
+                what: format!("the stage: {what}"),
+                source,
+            }
         };
-        tree::adopt_orphans().map_err(environment)?;
-        let folder = TempDir::with_prefix(left::PREFIX).map_err(environment)?;
+        tree::adopt_orphans().map_err(cannot("orphans do not fall to it"))?;
+        let folder = TempDir::with_prefix(left::PREFIX).map_err(cannot(
+            "no temporary folder; name a folder that has room in TMPDIR",
+        ))?;
         let folder = live::StageFolder::new(folder, keep).map_err(|source| StageError::Start {
             what: "what ends a stage whose gymcheck is killed".to_owned(),
             source,
         })?;
-        let refused = TcpSocket::new_v4().map_err(environment)?;
+        let refused = TcpSocket::new_v4().map_err(cannot(NO_PORT))?;
         refused
             .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-            .map_err(environment)?;
+            .map_err(cannot(NO_PORT))?;
         Ok(Ground {
             folder,
-            closed: refused.local_addr().map_err(environment)?,
+            closed: refused.local_addr().map_err(cannot(NO_PORT))?,
             _refused: refused,
         })
     }

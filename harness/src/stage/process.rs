@@ -100,12 +100,12 @@ impl StageProcess {
         let outputs = [
             child.stdout.take().map(|out| {
                 let reading = output.clone().read(out, on_line.clone(), on_full.clone());
-                tokio::spawn(reading)
+                recorder.spawn(reading)
             }),
             child
                 .stderr
                 .take()
-                .map(|out| tokio::spawn(output.clone().read(out, on_line, on_full))),
+                .map(|out| recorder.spawn(output.clone().read(out, on_line, on_full))),
         ];
         let ending = Arc::new(AtomicBool::new(!must_live));
         let (sender, exit) = watch::channel(None);
@@ -118,9 +118,9 @@ impl StageProcess {
             exit,
             output: output.clone(),
         };
-        let (role, player, recorder) =
+        let (role, player, watcher) =
             (role.to_owned(), player.map(str::to_owned), recorder.clone());
-        tokio::spawn(async move {
+        recorder.spawn(async move {
             let status = child.wait().await;
             // Its last words may still be in the pipes. A child of its own may hold them open.
             for output in outputs.into_iter().flatten() {
@@ -134,7 +134,7 @@ impl StageProcess {
                 None => how.clone(),
             };
             note(
-                &recorder,
+                &watcher,
                 player.as_deref(),
                 &role,
                 pid,
@@ -146,7 +146,7 @@ impl StageProcess {
                     .as_deref()
                     .map(|name| format!("{name}'s "))
                     .unwrap_or_default();
-                recorder.record(Fact::Broken(BrokenFact {
+                watcher.record(Fact::Broken(BrokenFact {
                     component: role.clone(),
                     reason: format!("the {whose}{role} ended by itself ({how})"),
                     last_lines: output.last_lines(),
@@ -189,18 +189,18 @@ impl StageProcess {
     /// Breaks the run when a process below this one ends by itself.
     pub fn watch(&self, member: Member, role: &str, player: &str, recorder: &Recorder) {
         let (ending, exit) = (self.ending.clone(), self.exit.clone());
-        let (output, recorder) = (self.output.clone(), recorder.clone());
+        let (output, watcher) = (self.output.clone(), recorder.clone());
         let (role, reason) = (
             role.to_owned(),
             format!("the {player}'s {role} ended by itself"),
         );
-        tokio::spawn(async move {
+        recorder.spawn(async move {
             // Nobody tells of the end of a process that is not one's own child.
             while member.is_alive() {
                 tokio::time::sleep(WATCH_EVERY).await;
             }
             if !ending.load(Ordering::SeqCst) && exit.borrow().is_none() {
-                recorder.record(Fact::Broken(BrokenFact {
+                watcher.record(Fact::Broken(BrokenFact {
                     component: role,
                     reason,
                     last_lines: output.last_lines(),
@@ -217,11 +217,10 @@ impl StageProcess {
             tokio::time::timeout(Duration::from_secs(10), self.exit.wait_for(Option::is_some))
                 .await;
         if waited.is_err() {
-            anstream::eprintln!(
+            live::tell(&format!(
                 "gymcheck: the {} (process {}) does not end after SIGKILL",
-                self.role,
-                self.pid
-            );
+                self.role, self.pid
+            ));
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::output::Line;
 use super::process::{StageProcess, Start, log_path};
-use super::{StageError, deadline};
+use super::{NO_PORT, StageError, deadline};
 use crate::evidence::{Fact, Recorder, SERVER, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
 use crate::target::{Code, OBSERVER, Package, ServerCommand, Target};
@@ -71,7 +71,10 @@ impl Server {
         let observer = folders.stage.join("observer");
         std::fs::create_dir_all(&observer).map_err(cannot)?;
         std::fs::write(observer.join("sitecustomize.py"), OBSERVER).map_err(cannot)?;
-        let free = free_port().map_err(cannot)?;
+        let free = free_port().map_err(|source| StageError::Start {
+            what: format!("the target {}: {NO_PORT}", target.name()),
+            source,
+        })?;
         let serve = target.serve(experiment, folders.stage, free);
         let Some(serve) = serve.map_err(cannot)? else {
             return Ok(None);

@@ -68,6 +68,12 @@ impl Browser {
         &mut self.session
     }
 
+    /// What its driver has said so far.
+    pub(crate) fn driver_said(&self) -> String {
+        let log = self.folder.path().join("driver-tester.log");
+        std::fs::read_to_string(log).expect("the driver's log")
+    }
+
     /// The value that a script returns. It runs as a script of the page itself: Firefox would give
     /// it a scope of its own, without what the page's scripts declare.
     pub(crate) async fn run(&self, script: &str) -> Value {
