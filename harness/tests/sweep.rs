@@ -10,12 +10,22 @@ use gymcheck::spec::{Catalogue, WayToLeave};
 use serde_json::json;
 
 fn sweep(arguments: &[&str]) -> Output {
+    // Where a mistake would be told too late, results would be in this folder.
+    let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_gymcheck"));
-    command.arg("sweep").args(arguments);
+    command
+        .arg("sweep")
+        .args(arguments)
+        .current_dir(folder.path());
     command
         .env("GYMCHECK_ROOT", find_root())
         .env("NO_COLOR", "1");
-    command.output().expect("gymcheck runs")
+    let output = command.output().expect("gymcheck runs");
+    let made = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .count();
+    assert_eq!(made, 0, "{arguments:?} has left something");
+    output
 }
 
 #[track_caller]
@@ -32,7 +42,7 @@ fn a_mistake_in_the_call_is_told_before_anything_is_started() {
     is_mistake(&["--leave", "kil"], "did you mean `kill`?");
     is_mistake(&["--budget", "soon"], "expected a time as 90s, 30m or 2h");
     is_mistake(&["--pairs", "chrome"], "is no pair of browsers");
-    is_mistake(&["--repair", "no-such"], "unknown repair `no-such`");
+    is_mistake(&["--repair", "no-such"], "no repair `no-such`");
     is_mistake(
         &["--target", "http://localhost:1"],
         "a sweep plays a server that it starts itself",

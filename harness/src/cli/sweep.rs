@@ -127,20 +127,6 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 
 pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
     on_signal(|_| {})?;
-    let specs = arguments.out.join(SPECS);
-    let before = match arguments.goes_on {
-        true => Some(earlier(&arguments.out)?),
-        false => {
-            clear(&arguments.out)?;
-            None
-        }
-    };
-    std::fs::create_dir_all(specs.join(CONCERN))?;
-    let catalogue = Catalogue::read_with(&find_root(), Some(&specs))?;
-    let (mut results, record) = match before {
-        Some((results, record)) => (results, record),
-        None => (Results::new(Vec::new()), new_record(arguments)),
-    };
     let target = match &arguments.target {
         Some(TargetName::Running(address)) => {
             return Err(format!(
@@ -152,6 +138,17 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         Some(target) => target.clone(),
         None => TargetName::Release(PINNED_RELEASE),
     };
+    let (mut results, record) = match arguments.goes_on {
+        true => earlier(&arguments.out)?,
+        false => (Results::new(Vec::new()), new_record(arguments)),
+    };
+    select_repairs(&Catalogue::read(&find_root())?, &[], &record.repairs)?;
+    if !arguments.goes_on {
+        clear(&arguments.out)?;
+    }
+    let specs = arguments.out.join(SPECS);
+    std::fs::create_dir_all(specs.join(CONCERN))?;
+    let catalogue = Catalogue::read_with(&find_root(), Some(&specs))?;
     let pairs = record.tracks.iter().map(|track| track.pair);
     let mut invocation = Invocation::prepare(Wanted {
         catalogue: &catalogue,
