@@ -51,8 +51,10 @@ impl Plan<'_> {
         self.first(track, session, pending)
             .map(|point| (point, Why::First))
             .or_else(|| {
-                let mut checks = self.checks.iter();
-                checks.find_map(|check| at_edges(track, session, pending, check))
+                // The edge that was looked at least comes first: none waits for another one.
+                let checks = self.checks.iter();
+                let all = checks.flat_map(|check| at_edges(track, session, pending, check));
+                all.min_by_key(|edge| edge.tried).map(|edge| edge.next)
             })
             .map(|(point, why)| Wanted { point, why })
     }
@@ -86,17 +88,20 @@ fn is_done(track: &Track, point: &Point) -> bool {
     tries.clone().any(decides) || tries.count() >= MOST_TRIES
 }
 
-/// The next run at an edge of a check's windows: where its sides are far apart, in their middle; else on the
-/// side that rests on fewer runs.
-fn at_edges(
-    track: &Track,
-    session: &Session,
-    pending: &[Point],
-    check: &str,
-) -> Option<(Point, Why)> {
+/// An edge that is not settled.
+struct Unsettled {
+    /// How many runs were, or are, next to it.
+    tried: usize,
+    /// The next one.
+    next: (Point, Why),
+}
+
+/// The next run at each edge of a check's windows: where its sides are far apart, in their middle; else on
+/// the side that rests on fewer runs.
+fn at_edges(track: &Track, session: &Session, pending: &[Point], check: &str) -> Vec<Unsettled> {
     let lag = lag(track, session);
     let stretches = stretches(track, session, check);
-    stretches.windows(2).find_map(|pair| {
+    let unsettled = stretches.windows(2).filter_map(|pair| {
         let (before, behind) = (&pair[0], &pair[1]);
         let (last, first) = (before.last(), behind.first());
         let near = |time: f64| time > last - REACH_MS && time < first + REACH_MS;
@@ -106,10 +111,14 @@ fn at_edges(
             .count();
         let tried = track.samples.iter();
         let tried = tried.filter(|one| near(session.time(&one.wanted) + lag));
-        if tried.count() + under_way >= MOST_AT_AN_EDGE {
+        let tried = tried.count() + under_way;
+        if tried >= MOST_AT_AN_EDGE {
             return None;
         }
-        let at = |time: f64| session.point(time - lag);
+        let at = |time: f64, why: Why| {
+            let next = (session.point(time - lag)?, why);
+            Some(Unsettled { tried, next })
+        };
         if first - last > RESOLUTION_MS {
             let middle = f64::midpoint(last, first);
             let halves = pending.iter().any(|point| {
@@ -118,7 +127,7 @@ fn at_edges(
             });
             return match halves {
                 true => None,
-                false => at(middle).map(|point| (point, Why::Nearer)),
+                false => at(middle, Why::Nearer),
             };
         }
         let has = |stretch: &Stretch<'_>| {
@@ -136,8 +145,9 @@ fn at_edges(
             true => last - step,
             false => first + step,
         };
-        at(time).map(|point| (point, Why::Again))
-    })
+        at(time, Why::Again)
+    });
+    unsettled.collect()
 }
 
 /// How much later than asked for a departure is, by those that were.
