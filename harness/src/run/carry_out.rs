@@ -69,7 +69,9 @@ pub async fn carry_out(plan: &RunPlan<'_>, on_step: impl Fn(&str)) -> std::io::R
 }
 
 async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn(&str)) {
-    if !provision::default_route() {
+    // Where players are hosts of their own, each of them has one.
+    let apart = plan.spec.body.cuts_a_network();
+    if !apart && !provision::default_route() {
         break_run(
             recorder,
             BrokenFact {
@@ -98,6 +100,7 @@ async fn set_and_play(plan: &RunPlan<'_>, recorder: &Recorder, on_step: &impl Fn
                 .collect(),
             mirror: plan.mirror.clone(),
             edits: edits_of(plan.repairs, plan.mutant),
+            apart,
             artefacts: plan.artefacts,
             headed: plan.headed,
             keep: plan.keep,

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::live;
+use super::network::Host;
 use super::tree::{self, Member};
 use super::watchdog;
 use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder};
@@ -53,6 +55,8 @@ pub struct Start<'a> {
     pub player: Option<&'a str>,
     /// The command, with its arguments and environment.
     pub command: Command,
+    /// The host that it runs on, if that is not this machine.
+    pub host: Option<&'a Host>,
     /// The stage's mark, for [`STAGE_VARIABLE`].
     pub mark: &'a str,
     /// The file that its output goes to.
@@ -77,19 +81,29 @@ impl StageProcess {
             role,
             player,
             mut command,
+            host,
             mark,
             log,
             must_live,
         } = start;
         let log = Arc::new(Mutex::new(File::create(log)?));
         live::refuse_when_ending()?;
-        let mut child = command
+        command
             .env(STAGE_VARIABLE, mark)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let mut child = match host {
+            None => command.spawn()?,
+            Some(host) => {
+                let runtime = Handle::current();
+                host.within(|| {
+                    let _guard = runtime.enter();
+                    command.spawn()
+                })?
+            }
+        };
         let pid = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())

@@ -104,6 +104,7 @@ impl Server {
                 role: "server",
                 player: None,
                 command,
+                host: None,
                 mark,
                 log: &log_path(folders.artefacts, "server"),
                 must_live: true,
