@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::{
-    Direction, End, Event, Fact, FrozenFact, FrozenProcess, KeptFact, KeptMessages, Log, Overlay,
-    Packet, PageEvent, PageFact, ProcessPhase, STOPPED, StalledFact, StepPhase,
+    Direction, End, Event, Fact, FrozenFact, FrozenProcess, KeptFact, KeptMessages, LinkEnd,
+    LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED, StalledFact,
+    StepPhase,
 };
 use gymcheck::report::judge_again;
 use gymcheck::run::{RunRecord, find_root};
@@ -225,7 +226,8 @@ fn each_way_to_leave_needs_its_own_proof() {
             | WayToLeave::CloseTab
             | WayToLeave::Navigate
             | WayToLeave::Freeze
-            | WayToLeave::Stall => {}
+            | WayToLeave::Stall
+            | WayToLeave::CutNetwork => {}
         }
         for proof in proofs {
             let unproven = without(&left, |event| is(event, proof));
@@ -241,29 +243,65 @@ fn a_departure_that_tells_nobody_is_proven_until_the_target_notices() {
     let spec = spec(IN_GAME);
     let asked = |log: &Log| verdict(&judge(&spec, log), "overlay-shown");
     let of_partner = |event: &Event| event.player.as_deref() == Some("partner");
-    for how in [WayToLeave::Freeze, WayToLeave::Stall] {
+    for (how, parts_of_it, ways_to_spoil) in [
+        (WayToLeave::Freeze, 6, 4),
+        (WayToLeave::Stall, 6, 5),
+        (WayToLeave::CutNetwork, 8, 11),
+    ] {
         let left = silently_left_by(how);
         assert_eq!(asked(&left), Verdict::Pass, "{how}");
         let session = session_of_the_partner(&left);
         let parts = left.events().iter().filter(|event| match &event.fact {
-            Fact::Frozen(_) | Fact::Stalled(_) | Fact::Kept(_) => true,
+            Fact::Frozen(_) | Fact::Stalled(_) | Fact::Kept(_) | Fact::Link(_) => true,
+            Fact::Page(page) => {
+                let is_broken = matches!(&page.what, PageFact::ConnectionState { connection, .. }
+                    if connection == "disconnected");
+                !of_partner(event) && is_broken
+            }
             Fact::Leaving(_) | Fact::Departed(_) => true,
             Fact::WireClosed(_) => of_partner(event),
             Fact::ServerHandled(handled) => handled.event == "disconnect" && handled.sid == session,
             _ => false,
         });
         let parts: Vec<u64> = parts.map(|event| event.seq).collect();
-        assert_eq!(parts.len(), 6, "{how}");
+        assert_eq!(parts.len(), parts_of_it, "{how}");
         for part in parts {
             let unproven = without(&left, |event| event.seq == part);
             assert_eq!(asked(&unproven), Verdict::Vacuous, "{how} without {part}");
         }
         let spoilt = spoilt(&left);
-        assert_eq!(spoilt.len(), if how == WayToLeave::Freeze { 4 } else { 5 });
+        assert_eq!(spoilt.len(), ways_to_spoil, "{how}");
         for (number, log) in spoilt.iter().enumerate() {
             assert_eq!(asked(log), Verdict::Vacuous, "{how}, spoilt {number}");
         }
     }
+}
+
+/// Whether the survivor's connection to a partner whose network was cut has broken is asked only of one that
+/// was up, and who closes it first has no time to see it break.
+#[test]
+fn a_connection_that_was_not_up_or_is_closed_first_need_not_be_seen_to_break() {
+    let spec = spec(IN_GAME);
+    let asked = |log: &Log| verdict(&judge(&spec, log), "overlay-shown");
+    let left = silently_left_by(WayToLeave::CutNetwork);
+    let put = |wanted: &str, state: &str| {
+        changed(&left, |event| {
+            if let Fact::Page(page) = &mut event.fact
+                && let PageFact::ConnectionState { connection, .. } = &mut page.what
+                && connection == wanted
+            {
+                *connection = state.into();
+            }
+            true
+        })
+    };
+    assert_eq!(asked(&put("disconnected", "closed")), Verdict::Pass);
+    assert_eq!(asked(&put("disconnected", "connected")), Verdict::Vacuous);
+    let never_up = without(&put("disconnected", "connected"), |event| {
+        matches!(&event.fact, Fact::Page(page)
+            if matches!(page.what, PageFact::ConnectionState { .. }))
+    });
+    assert_eq!(asked(&never_up), Verdict::Pass);
 }
 
 /// The log of a silent departure, each time with another part that says something else.
@@ -307,6 +345,18 @@ fn spoilt(left: &Log) -> Vec<Log> {
                     *none = KeptMessages::default();
                     put(Fact::Kept(kept));
                 }
+            }
+            Fact::Link(link) => {
+                // Either end seen as it was not, and a packet that was not or is counted.
+                for own in [true, false] {
+                    let mut link = link.clone();
+                    let end = if own { &mut link.own } else { &mut link.far };
+                    end.carrier = !end.carrier;
+                    put(Fact::Link(link));
+                }
+                let mut link = link.clone();
+                link.own.sent = if link.is_down() { 978 } else { 0 };
+                put(Fact::Link(link));
             }
             Fact::Stalled(stalled) => {
                 // Something passes all the same.
@@ -367,10 +417,14 @@ fn silently_left_by(how: WayToLeave) -> Log {
             Fact::Process(process) if of_partner && process.role == "browser" => {
                 match (process.phase, how) {
                     (ProcessPhase::Killed, WayToLeave::Freeze) => events.push(with(frozen())),
+                    (ProcessPhase::Killed, WayToLeave::CutNetwork) => {
+                        events.extend([link(true), link(false)].map(with));
+                    }
                     (ProcessPhase::Killed, _) => {
                         events.push(with(Fact::Stalled(StalledFact { connection })));
                     }
                     (ProcessPhase::Gone, WayToLeave::Freeze) => events.push(with(frozen())),
+                    (ProcessPhase::Gone, WayToLeave::CutNetwork) => events.push(with(link(false))),
                     (ProcessPhase::Gone, _) => continue,
                     (ProcessPhase::Started, _) => {}
                 }
@@ -401,6 +455,20 @@ fn silently_left_by(how: WayToLeave) -> Log {
                 departed.how = how;
                 events.push(with(Fact::Departed(departed)));
             }
+            Fact::Page(page) if how == WayToLeave::CutNetwork && !of_partner => {
+                let mut page = page.clone();
+                match &mut page.what {
+                    PageFact::ConnectionClosed { .. } => continue,
+                    PageFact::ConnectionState { connection, .. } if connection == "closed" => {
+                        *connection = "disconnected".into();
+                    }
+                    _ => {}
+                }
+                events.push(Event {
+                    fact: Fact::Page(page),
+                    ..event.clone()
+                });
+            }
             _ => {}
         }
         if events.len() == before {
@@ -408,6 +476,21 @@ fn silently_left_by(how: WayToLeave) -> Log {
         }
     }
     numbered(events)
+}
+
+fn link(whole: bool) -> Fact {
+    let end = |name: &str, received, sent| LinkEnd {
+        name: name.into(),
+        up: true,
+        carrier: whole,
+        state: if whole { "UP" } else { "DOWN" }.into(),
+        received,
+        sent,
+    };
+    Fact::Link(LinkFact {
+        own: end("partner", 1038, 977),
+        far: end("to-partner", 977, 1038),
+    })
 }
 
 fn frozen() -> Fact {

@@ -302,11 +302,16 @@ fn of_two_at_once_only_the_killed_one_loses_what_it_has() {
     stays.finish();
 }
 
-/// The real thing: two browsers in a game.
+/// The real thing: two browsers in a game, on this machine and on hosts of their own.
 #[test]
 #[ignore = "starts browsers, and wants the machine for itself: cargo test --test watchdog -- --ignored"]
 fn a_gymcheck_that_is_killed_in_the_game_leaves_nothing() {
-    for pair in ["chrome+chrome", "firefox+firefox"] {
+    const PLAYED: &str = "mid-game/partner-dies-in-game";
+    for (spec, pair) in [
+        (PLAYED, "chrome+chrome"),
+        (PLAYED, "firefox+firefox"),
+        ("mid-game/partner-loses-network", "chrome+chrome"),
+    ] {
         let world = World::new();
         let path = world.path().join("said");
         let said = File::create(&path).expect("a file");
@@ -316,7 +321,7 @@ fn a_gymcheck_that_is_killed_in_the_game_leaves_nothing() {
             said.contains("play until mid-game")
         };
         let mut gymcheck = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
-            .args(["run", "mid-game/partner-dies-in-game", "--pairs", pair])
+            .args(["run", spec, "--pairs", pair])
             .arg("--out")
             .arg(world.path().join("out"))
             .env("TMPDIR", world.tmp())
@@ -339,6 +344,9 @@ fn a_gymcheck_that_is_killed_in_the_game_leaves_nothing() {
         gymcheck.kill().expect("it is killed");
         gymcheck.wait().expect("it ends");
         world.assert_nothing_left(killed, &[]);
-        eprintln!("{pair}: nothing is left after {:?}", killed.elapsed());
+        eprintln!(
+            "{spec} {pair}: nothing is left after {:?}",
+            killed.elapsed()
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! Getting what runs need, and saying what is missing.
 
 use clap::Args;
-use gymcheck::provision::{self, Home, SetupOptions, State};
+use gymcheck::provision::{self, Finding, Home, SetupOptions, State};
 use gymcheck::report::ExitStatus;
 use gymcheck::run::{find_root, get_supplies};
-use gymcheck::spec::{BrowserKind, Catalogue};
-use gymcheck::stage::on_signal;
+use gymcheck::spec::{BrowserKind, Catalogue, PlayerName};
+use gymcheck::stage::{Network, on_signal};
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
 use super::assets::PageAssets;
@@ -81,10 +81,32 @@ fn get_what_pages_ask_for(arguments: &SetupArguments) -> Result<(), Box<dyn std:
     Ok(())
 }
 
+/// Whether players can be hosts of their own here, whose link is cut. Only that way to leave needs it.
+fn cut_network() -> std::io::Result<Finding> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let laid = runtime.block_on(Network::lay(PlayerName::BOTH));
+    let part = "cut-network".to_owned();
+    Ok(match laid {
+        Ok(_) => Finding {
+            part,
+            state: State::Ok,
+            what: "each player can have a network of its own".to_owned(),
+            mend: None,
+        },
+        Err(error) => Finding {
+            part,
+            state: State::Warning,
+            what: format!("runs in which a player's network is cut are broken here: {error}"),
+            mend: Some(error.mend.to_owned()),
+        },
+    })
+}
+
 pub(super) fn doctor() -> Outcome {
     let home = Home::locate()?;
     let results = std::path::absolute(OUT)?;
-    let findings = provision::doctor(&home, &results);
+    let mut findings = provision::doctor(&home, &results);
+    findings.push(cut_network()?);
     for finding in &findings {
         let state = match finding.state {
             State::Ok => "ok",

@@ -79,8 +79,8 @@ pub(super) struct SweepArguments {
     experiment: Option<ExperimentName>,
     #[command(flatten)]
     assets: PageAssets,
-    /// How the partner leaves: kill, close-tab, quit, navigate, reload, freeze, stall. What only the
-    /// target's time-outs notice (freeze, stall) takes a minute for each instant
+    /// How the partner leaves: kill, close-tab, quit, navigate, reload, freeze, stall, cut-network.
+    /// What only the target's time-outs notice (the last three) takes a minute or more for each instant
     #[arg(long, value_delimiter = ',', default_value = "kill", value_name = "WAY", value_parser = parse_way)]
     leave: Vec<WayToLeave>,
     /// Where the partner stands: `behind` (it is the slower one, and the target still holds its game),

@@ -423,6 +423,10 @@ fn told(fact: &Fact) -> Option<(&'static str, String)> {
         Fact::Severed { .. } => Some(("its leaving", "connections broken".to_owned())),
         Fact::Frozen(_) => Some(("its leaving", "browser stopped".to_owned())),
         Fact::Stalled(_) => Some(("its leaving", "connection stalled".to_owned())),
+        Fact::Link(link) => {
+            let state = if link.is_whole() { "whole" } else { "down" };
+            Some(("its leaving", format!("link {state}")))
+        }
         Fact::Leaving(_) => Some(("its leaving", "begins to leave".to_owned())),
         Fact::Departed(_) => Some(("its leaving", "has left".to_owned())),
         Fact::ServerHandled(handled) => handled.error.is_some().then(|| {

@@ -125,6 +125,9 @@ pub enum Fact {
     Stalled(StalledFact),
     /// What has come from the two ends of such a WebSocket and was not passed on, until it ended.
     Kept(KeptFact),
+    /// What the kernel says of a player's link to all others, on a stage where each player is a host of its
+    /// own.
+    Link(LinkFact),
     /// A player begins to leave: from here on its page may be gone.
     Leaving(LeavingFact),
     /// It was seen that the player has left.
@@ -1073,6 +1076,63 @@ pub struct KeptMessages {
     pub messages: u64,
     /// How many bytes they have.
     pub bytes: u64,
+}
+
+/// A player's link to all others, as the kernel has it at both of its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkFact {
+    /// The end at the player's host.
+    pub own: LinkEnd,
+    /// The other end, at the bridge where all links meet.
+    pub far: LinkEnd,
+}
+
+impl LinkFact {
+    /// Whether it carries something, seen from either end.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.own.carrier && self.far.carrier
+    }
+
+    /// Whether it carries nothing, seen from either end.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        !self.own.carrier && !self.far.carrier
+    }
+
+    /// How many packets came in and went out so far, at either end.
+    #[must_use]
+    pub fn counters(&self) -> [u64; 4] {
+        let LinkFact { own, far } = self;
+        [own.received, own.sent, far.received, far.sent]
+    }
+}
+
+impl fmt::Display for LinkFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at the player's end and {} at the other, {} packets in and {} out",
+            self.own.state, self.far.state, self.own.received, self.own.sent
+        )
+    }
+}
+
+/// One end of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkEnd {
+    /// Its name in its own namespace.
+    pub name: String,
+    /// Whether it was set up (`IFF_UP`).
+    pub up: bool,
+    /// Whether there is anything at its other end (`IFF_LOWER_UP`).
+    pub carrier: bool,
+    /// Its operational state, as RFC 2863 has it.
+    pub state: String,
+    /// Packets that came in.
+    pub received: u64,
+    /// Packets that went out.
+    pub sent: u64,
 }
 
 /// A player begins to leave.

@@ -28,6 +28,7 @@ mod sign_of_life;
 mod socketio;
 mod websocket;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -77,6 +78,15 @@ pub struct GatewayOptions {
     pub probe_script: String,
 }
 
+/// Where a player comes in who does not find the gateway at a port of the loopback interface.
+#[derive(Debug)]
+pub struct Door {
+    /// Where the gateway takes its connections.
+    pub listener: TcpListener,
+    /// Under which address its browser finds that.
+    pub authority: SocketAddr,
+}
+
 /// Why a gateway could not be started.
 #[derive(Debug, Error)]
 pub enum GatewayError {
@@ -115,6 +125,18 @@ impl Gateway {
         options: GatewayOptions,
         recorder: Recorder,
     ) -> Result<Gateway, GatewayError> {
+        Gateway::start_behind(BTreeMap::new(), options, recorder).await
+    }
+
+    /// The same with doors that are there already, by player.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub async fn start_behind(
+        mut doors: BTreeMap<String, Door>,
+        options: GatewayOptions,
+        recorder: Recorder,
+    ) -> Result<Gateway, GatewayError> {
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         let shared = Arc::new(Shared {
@@ -129,7 +151,11 @@ impl Gateway {
         });
         let mut listeners = Vec::new();
         for player in &options.players {
-            listeners.push(open(player, &options.probe_script, &shared).await?);
+            let door = match doors.remove(player) {
+                Some(door) => door,
+                None => Door::anywhere().await.map_err(GatewayError::Listen)?,
+            };
+            listeners.push(open(player, door, &options.probe_script, &shared)?);
         }
         Ok(Gateway {
             listeners,
@@ -251,18 +277,23 @@ impl Gateway {
     }
 }
 
-async fn open(
+impl Door {
+    async fn anywhere() -> io::Result<Door> {
+        let listener = TcpListener::bind(ANY_PORT).await?;
+        Ok(Door {
+            authority: listener.local_addr()?,
+            listener,
+        })
+    }
+}
+
+fn open(
     player: &str,
+    door: Door,
     probe_script: &str,
     shared: &Arc<Shared>,
 ) -> Result<Arc<Listener>, GatewayError> {
-    let socket = TcpListener::bind(ANY_PORT)
-        .await
-        .map_err(GatewayError::Listen)?;
-    let authority = socket
-        .local_addr()
-        .map_err(GatewayError::Listen)?
-        .to_string();
+    let authority = door.authority.to_string();
     let token = token().map_err(GatewayError::Token)?;
     let probe_element = html::probe_element(probe_script, &token, probe_link::PATH);
     let listener = Arc::new(Listener {
@@ -276,7 +307,7 @@ async fn open(
         requests: Requests::default(),
         shared: Arc::clone(shared),
     });
-    let listening = Arc::clone(&listener).listen(socket);
+    let listening = Arc::clone(&listener).listen(door.listener);
     shared.spawn(listening);
     Ok(listener)
 }

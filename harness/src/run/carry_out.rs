@@ -75,7 +75,9 @@ async fn set_and_play(
     recorder: &Recorder,
     on_step: &impl Fn(&str),
 ) {
-    if !provision::default_route() {
+    // Where players are hosts of their own, each of them has one.
+    let apart = plan.spec.body.cuts_a_network();
+    if !apart && !provision::default_route() {
         break_run(
             recorder,
             BrokenFact {
@@ -104,6 +106,7 @@ async fn set_and_play(
                 .collect(),
             mirror: plan.mirror.clone(),
             edits: edits_of(plan.repairs, plan.mutant),
+            apart,
             artefacts: plan.artefacts,
             headed: plan.headed,
             keep: plan.keep,

@@ -26,6 +26,7 @@ enum Ready {
     Reload,
     Freeze(Vec<Member>),
     Stall,
+    CutNetwork,
 }
 
 impl Scenario {
@@ -61,9 +62,7 @@ impl Scenario {
             false => deadline::DISCONNECT,
         };
         let ended = self.socket_ended(name, began, patience).await?;
-        if let (WayToLeave::Freeze, Some(browser)) = (how, self.stage.browsers.get(&name)) {
-            browser.observe_frozen();
-        }
+        self.look_again(name, how).await?;
         let instant = since.map(|(moment, event)| self.instant(&moment, &event, ended));
         let departed = DepartedFact {
             how,
@@ -91,6 +90,7 @@ impl Scenario {
             WayToLeave::Reload => Ready::Reload,
             WayToLeave::Freeze => Ready::Freeze(self.processes(name)),
             WayToLeave::Stall => Ready::Stall,
+            WayToLeave::CutNetwork => Ready::CutNetwork,
         })
     }
 
@@ -128,7 +128,37 @@ impl Scenario {
                 ))
             }
             Ready::Stall => self.stall(name).await,
+            Ready::CutNetwork => {
+                let [before, after] = self.stage.cut_network(name).await?;
+                let proof = format!("its link was cut: it is {after}");
+                for link in [before, after] {
+                    self.recorder.record_for(name.as_str(), Fact::Link(link));
+                }
+                Ok(proof)
+            }
         }
+    }
+
+    /// Takes down once more what was done to a player who has told nobody, when the target has noticed.
+    async fn look_again(&self, name: PlayerName, how: WayToLeave) -> Result<(), PlayerError> {
+        match how {
+            WayToLeave::Freeze => {
+                if let Some(browser) = self.stage.browsers.get(&name) {
+                    browser.observe_frozen();
+                }
+            }
+            WayToLeave::CutNetwork => {
+                let link = self.stage.link(name).await?;
+                self.recorder.record_for(name.as_str(), Fact::Link(link));
+            }
+            WayToLeave::Kill
+            | WayToLeave::CloseTab
+            | WayToLeave::Quit
+            | WayToLeave::Navigate
+            | WayToLeave::Reload
+            | WayToLeave::Stall => {}
+        }
+        Ok(())
     }
 
     /// Has the gateway pass nothing more for a player, and waits until that holds for the connection on

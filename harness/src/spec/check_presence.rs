@@ -52,9 +52,11 @@ impl Presence {
 
     fn leave(&mut self, leave: &Leave) -> Option<(PlayerName, String)> {
         let wrong = match leave.how {
-            WayToLeave::Kill | WayToLeave::Quit | WayToLeave::Freeze | WayToLeave::Stall => {
-                self.there(leave.player)
-            }
+            WayToLeave::Kill
+            | WayToLeave::Quit
+            | WayToLeave::Freeze
+            | WayToLeave::Stall
+            | WayToLeave::CutNetwork => self.there(leave.player),
             WayToLeave::CloseTab | WayToLeave::Navigate | WayToLeave::Reload => {
                 self.in_front(leave.player)
             }

@@ -42,11 +42,15 @@ pub enum WayToLeave {
     /// The gateway keeps the player's connections to the target open and passes nothing on them any more.
     /// The target notices by the time-out of its pings; what players send each other goes on.
     Stall,
+    /// The player's network goes, as when a cable is pulled: nothing passes any more, neither to the target
+    /// nor to the other player. Each player is a host of its own for that, in a network namespace, which needs
+    /// rights that root has. The target notices by the time-out of its pings.
+    CutNetwork,
 }
 
 impl WayToLeave {
     /// Every way.
-    pub const ALL: [WayToLeave; 7] = [
+    pub const ALL: [WayToLeave; 8] = [
         WayToLeave::Kill,
         WayToLeave::CloseTab,
         WayToLeave::Quit,
@@ -54,13 +58,14 @@ impl WayToLeave {
         WayToLeave::Reload,
         WayToLeave::Freeze,
         WayToLeave::Stall,
+        WayToLeave::CutNetwork,
     ];
 
     /// Whether it is the target that has to notice, since nothing tells it.
     #[must_use]
     pub fn is_silent(self) -> bool {
         match self {
-            WayToLeave::Freeze | WayToLeave::Stall => true,
+            WayToLeave::Freeze | WayToLeave::Stall | WayToLeave::CutNetwork => true,
             WayToLeave::Kill
             | WayToLeave::CloseTab
             | WayToLeave::Quit
@@ -94,6 +99,7 @@ impl fmt::Display for WayToLeave {
             WayToLeave::Reload => "reload",
             WayToLeave::Freeze => "freeze",
             WayToLeave::Stall => "stall",
+            WayToLeave::CutNetwork => "cut-network",
         })
     }
 }

@@ -13,7 +13,7 @@ use super::game::GameNumber;
 use super::named::Named;
 use super::nearest::nearest;
 use super::server_event::ServerEvent;
-use super::{Background, Leave};
+use super::{Background, Leave, WayToLeave};
 
 /// One scenario with its checks: a file under `specs/`.
 #[derive(Debug, Clone)]
@@ -66,6 +66,14 @@ pub struct SpecBody {
 }
 
 impl SpecBody {
+    /// Whether the link of a player is cut: each of them has to be a host of its own then.
+    #[must_use]
+    pub fn cuts_a_network(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::Leave(leave) if leave.how == WayToLeave::CutNetwork))
+    }
+
     /// The check that asks by injection what this one asks of the target's own news alone: the same
     /// question, whoever brings the news.
     #[must_use]

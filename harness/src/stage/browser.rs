@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use super::network::Host;
 use super::output::Line;
 use super::process::{StageProcess, Start, log_path};
 use super::server::{Folders, broken};
@@ -53,12 +54,29 @@ impl BrowserSession {
         mark: &str,
         recorder: &Recorder,
     ) -> Result<BrowserSession, StageError> {
+        BrowserSession::start_on(None, browser, player, headed, folders, mark, recorder).await
+    }
+
+    /// The same on a host of the player's own.
+    ///
+    /// # Errors
+    /// As [`BrowserSession::start`].
+    pub async fn start_on(
+        host: Option<&Host>,
+        browser: &Browser,
+        player: &str,
+        headed: bool,
+        folders: Folders<'_>,
+        mark: &str,
+        recorder: &Recorder,
+    ) -> Result<BrowserSession, StageError> {
         let home = folders.stage.join(player);
         std::fs::create_dir_all(&home).map_err(|source| StageError::Start {
             what: format!("the folder of the {player}"),
             source,
         })?;
-        let (driver, port) = start_driver(browser, player, &home, folders, mark, recorder).await?;
+        let (driver, port) =
+            start_driver(host, browser, player, &home, folders, mark, recorder).await?;
         let not_ready = |why: String| StageError::Session {
             browser: browser.program.display().to_string(),
             player: player.to_owned(),
@@ -69,8 +87,18 @@ impl BrowserSession {
             return Err(not_ready("no capabilities".to_owned()));
         };
         let webdriver = format!("http://127.0.0.1:{port}");
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        let session = builder.capabilities(capabilities).connect(&webdriver);
+        let session = async {
+            match host {
+                None => {
+                    let mut builder = ClientBuilder::new(HttpConnector::new());
+                    builder.capabilities(capabilities).connect(&webdriver).await
+                }
+                Some(host) => {
+                    let mut builder = ClientBuilder::new(host.way_in());
+                    builder.capabilities(capabilities).connect(&webdriver).await
+                }
+            }
+        };
         let client = tokio::select! {
             session = session => session.map_err(|error| not_ready(error.to_string()))?,
             () = broken(recorder) => return Err(not_ready("the driver ended".to_owned())),
@@ -293,6 +321,7 @@ impl Drop for BrowserSession {
 const DRIVER_STARTS: u32 = 3;
 
 async fn start_driver(
+    host: Option<&Host>,
     browser: &Browser,
     player: &str,
     home: &Path,
@@ -313,6 +342,7 @@ async fn start_driver(
                 role: "driver",
                 player: Some(player),
                 command: driver_command(browser, home),
+                host,
                 mark,
                 log: &log_path(folders.artefacts, &format!("driver-{player}")),
                 // Until it listens, its end is no end of the run: it can be started again.

@@ -11,6 +11,8 @@ pub const DRIVER: Duration = Duration::from_secs(60);
 pub const BROWSER: Duration = Duration::from_secs(120);
 /// For a WebDriver command to return.
 pub const COMMAND: Duration = Duration::from_secs(60);
+/// For both ends of a link to be seen as they were set.
+pub const LINK: Duration = Duration::from_secs(20);
 /// For killed processes to vanish.
 pub const DEATH: Duration = Duration::from_secs(20);
 /// For the page to load its scripts and the Python runtime.

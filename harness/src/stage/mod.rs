@@ -5,6 +5,7 @@ mod browser;
 pub mod deadline;
 mod left;
 mod live;
+mod network;
 mod output;
 mod preview;
 mod process;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 use tokio::net::TcpSocket;
 
-use crate::evidence::{BrokenFact, Recorder};
+use crate::evidence::{BrokenFact, LinkFact, Recorder};
 use crate::gateway::{Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
 use crate::probe;
 use crate::provision::Browser;
@@ -31,6 +32,7 @@ use crate::target::{Edit, EditedCopyError, Target};
 pub use browser::BrowserSession;
 pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
+pub use network::{Host, Network, NetworkError};
 pub use preview::{FirstLook, preview};
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
@@ -50,6 +52,8 @@ pub struct StageOptions<'a> {
     pub mirror: Mirror,
     /// Changes to what the target serves.
     pub edits: Vec<Edit>,
+    /// Whether each player is a host of its own, whose link can be cut.
+    pub apart: bool,
     /// Where logs and screenshots go; they stay.
     pub artefacts: &'a Path,
     /// Whether the browsers show their windows.
@@ -104,6 +108,9 @@ pub enum StageError {
     /// The target's own code could not be edited.
     #[error("cannot edit the target's code")]
     Edited(#[from] EditedCopyError),
+    /// The players cannot be hosts of their own, or the link of one cannot be cut.
+    #[error("`cut-network` needs a network of its own for each player: {}; {}", .0, .0.mend)]
+    Network(NetworkError),
     /// The gateway could not be started.
     #[error("cannot start the gateway")]
     Gateway(#[from] GatewayError),
@@ -127,6 +134,12 @@ pub enum StageError {
     },
 }
 
+impl From<NetworkError> for StageError {
+    fn from(error: NetworkError) -> StageError {
+        StageError::Network(error)
+    }
+}
+
 impl StageError {
     /// Whether it is the target that does not work, and not what surrounds it.
     #[must_use]
@@ -138,6 +151,7 @@ impl StageError {
             | StageError::Session { .. }
             | StageError::Undead { .. }
             | StageError::Edited(_)
+            | StageError::Network(_)
             | StageError::Gateway(_) => false,
         }
     }
@@ -155,7 +169,7 @@ impl StageError {
             StageError::Undead { .. } => ("browser", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
             StageError::Edited(_) => ("mutant", Vec::new()),
-            StageError::Start { .. } => ("environment", Vec::new()),
+            StageError::Start { .. } | StageError::Network(_) => ("environment", Vec::new()),
             StageError::Ended { last_lines, .. } | StageError::Preview { last_lines, .. } => {
                 ("server", last_lines.clone())
             }
@@ -170,7 +184,10 @@ impl StageError {
             component: component.to_owned(),
             reason,
             last_lines,
-            worth_a_retry: true,
+            worth_a_retry: match self {
+                StageError::Network(error) => error.may_pass(),
+                _ => true,
+            },
         }
     }
 }
@@ -207,6 +224,8 @@ pub struct Stage {
     pub browsers: BTreeMap<PlayerName, BrowserSession>,
     /// Nothing of one that ran already is the stage's.
     server: Option<Server>,
+    /// Where each player is a host of its own.
+    network: Option<Network>,
     ground: Ground,
 }
 
@@ -265,6 +284,15 @@ impl Stage {
             artefacts: options.artefacts,
         };
         let mark = ground.folder.mark();
+        let mut network = match options.apart {
+            true => Some(Network::lay(options.browsers.keys().copied()).await?),
+            false => None,
+        };
+        let doors = match &mut network {
+            Some(network) => network.open()?,
+            None => BTreeMap::new(),
+        };
+        let hosts = network.as_ref();
         let target = edited(&options, ground.folder.path())?;
         let server = Server::start(
             target.as_ref().unwrap_or(options.target),
@@ -276,7 +304,8 @@ impl Stage {
         );
         let browsers = futures_util::future::try_join_all(options.browsers.iter().map(
             |(player, browser)| async move {
-                BrowserSession::start(
+                BrowserSession::start_on(
+                    hosts.and_then(|hosts| hosts.host(*player)),
                     browser,
                     player.as_str(),
                     options.headed,
@@ -297,7 +326,8 @@ impl Stage {
                 source: std::io::ErrorKind::Unsupported.into(),
             });
         };
-        let gateway = Gateway::start(
+        let gateway = Gateway::start_behind(
+            doors,
             GatewayOptions {
                 upstream,
                 players: options
@@ -316,6 +346,7 @@ impl Stage {
             gateway,
             browsers: browsers.into_iter().collect(),
             server,
+            network,
             ground,
         })
     }
@@ -333,12 +364,38 @@ impl Stage {
         server.map_or_else(Vec::new, |server| server.process.last_lines())
     }
 
+    /// Takes down the link of a player to all others. Gives what the kernel said of it before and after.
+    ///
+    /// # Errors
+    /// The stage was not set with the players apart, or the kernel does not do it.
+    pub async fn cut_network(&self, player: PlayerName) -> Result<[LinkFact; 2], StageError> {
+        let network = self.network()?;
+        let before = network.look(player).await?;
+        Ok([before, network.cut(player).await?])
+    }
+
+    /// What the kernel says of the link of a player.
+    ///
+    /// # Errors
+    /// The stage was not set with the players apart, or the kernel cannot be asked.
+    pub async fn link(&self, player: PlayerName) -> Result<LinkFact, StageError> {
+        Ok(self.network()?.look(player).await?)
+    }
+
+    fn network(&self) -> Result<&Network, StageError> {
+        self.network.as_ref().ok_or_else(|| StageError::Start {
+            what: "cutting a network: the stage has none".to_owned(),
+            source: std::io::ErrorKind::Unsupported.into(),
+        })
+    }
+
     /// Ends everything and waits until it has ended.
     pub async fn strike(self) {
         let Stage {
             gateway,
             mut browsers,
             mut server,
+            network,
             ground,
         } = self;
         if let Some(server) = &mut server {
@@ -350,6 +407,7 @@ impl Stage {
             server.process.end().await;
         }
         gateway.shutdown().await;
+        drop(network);
         ground.clear().await;
     }
 }

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::live;
+use super::network::Host;
 use super::output::{Line, Output};
 use super::tree::{self, Member};
 use super::watchdog;
@@ -43,6 +45,8 @@ pub struct Start<'a> {
     pub player: Option<&'a str>,
     /// The command, with its arguments and environment.
     pub command: Command,
+    /// The host that it runs on, if that is not this machine.
+    pub host: Option<&'a Host>,
     /// The stage's mark, for [`STAGE_VARIABLE`].
     pub mark: &'a str,
     /// The file that its output goes to.
@@ -67,19 +71,29 @@ impl StageProcess {
             role,
             player,
             mut command,
+            host,
             mark,
             log,
             must_live,
         } = start;
         let output = Output::new(File::create(log)?);
         live::refuse_when_ending()?;
-        let mut child = command
+        command
             .env(STAGE_VARIABLE, mark)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let mut child = match host {
+            None => command.spawn()?,
+            Some(host) => {
+                let runtime = Handle::current();
+                host.within(|| {
+                    let _guard = runtime.enter();
+                    command.spawn()
+                })?
+            }
+        };
         let pid = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())

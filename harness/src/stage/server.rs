@@ -108,6 +108,7 @@ impl Server {
                 role: SERVER,
                 player: None,
                 command,
+                host: None,
                 mark,
                 log: &log_path(folders.artefacts, "server"),
                 must_live: true,

@@ -1,8 +1,10 @@
 //! Whether the partner really left, whichever way it went.
 
+use std::collections::BTreeMap;
+
 use super::Stimulus;
-use super::facts::{PARTNER, seq};
-use crate::evidence::{End, Event, Fact, Log, PageFact, ProcessPhase, Source};
+use super::facts::{PARTNER, SURVIVOR, seq};
+use crate::evidence::{End, Event, Fact, LinkFact, Log, PageFact, ProcessPhase, Source};
 use crate::spec::WayToLeave;
 
 /// A player's departure: how, and the event from which on its page may be gone.
@@ -50,7 +52,7 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
         // that gives it up.
         Some(WayToLeave::Navigate) => end != End::Gateway,
         // Nothing has ended at the player's own end: only the target can give it up.
-        Some(WayToLeave::Freeze | WayToLeave::Stall) => end == End::Target,
+        Some(WayToLeave::Freeze | WayToLeave::Stall | WayToLeave::CutNetwork) => end == End::Target,
         Some(WayToLeave::Kill | WayToLeave::Quit | WayToLeave::CloseTab | WayToLeave::Reload)
         | None => end == End::Browser,
     };
@@ -69,6 +71,11 @@ pub(super) fn partner_left(log: &Log) -> Vec<Stimulus> {
         at_its_browser(log, departure, socket),
         Stimulus::new("the partner's socket ended at the gateway", seq(socket)),
     ];
+    if let Some(Departure { how, began }) = departure
+        && how == WayToLeave::CutNetwork
+    {
+        left.extend(connections_broke(log, began));
+    }
     // Where nobody can see that, the two others must do.
     if log.lacks(Source::Handlers).is_none() {
         let is_silent = departure.is_some_and(|departure| departure.how.is_silent());
@@ -159,6 +166,11 @@ fn at_its_browser(log: &Log, departure: Option<Departure<'_>>, socket: Option<&E
                 .chain([seen()])
                 .collect(),
         ),
+        WayToLeave::CutNetwork => (
+            "the partner's link had carried something and was whole, was down at both of its ends then, and \
+             still was when the target had given its socket up, without one packet more on it",
+            cut(log, from, socket).into_iter().chain([seen()]).collect(),
+        ),
     };
     let all: Option<Vec<u64>> = proofs.into_iter().collect();
     Stimulus::new(what, all.unwrap_or_default())
@@ -181,6 +193,67 @@ fn frozen(log: &Log, from: u64, socket: Option<&Event>) -> [Option<u64>; 2] {
         seen.find(|seq| *seq < socket),
         seen.find(|seq| *seq > socket),
     ]
+}
+
+/// Where the kernel had the partner's link whole, and then down: before and after its socket had ended, with
+/// the same counters, and never otherwise.
+fn cut(log: &Log, from: u64, socket: Option<&Event>) -> [Option<u64>; 3] {
+    let none = [None; 3];
+    let Some(socket) = socket.map(|event| event.seq) else {
+        return none;
+    };
+    let looks = log.of(PARTNER).filter_map(|event| match &event.fact {
+        Fact::Link(link) if event.seq > from => Some((event.seq, link)),
+        _ => None,
+    });
+    let looks: Vec<(u64, &LinkFact)> = looks.collect();
+    let [(whole, before), (down, cut), later @ ..] = looks.as_slice() else {
+        return none;
+    };
+    let carried = before.is_whole() && before.counters().iter().all(|packets| *packets > 0);
+    let stays = later
+        .iter()
+        .all(|(_, link)| link.is_down() && link.counters() == cut.counters());
+    if !carried || !cut.is_down() || !stays || *down > socket {
+        return none;
+    }
+    let still = later.iter().find(|(seq, _)| *seq > socket);
+    [Some(*whole), Some(*down), still.map(|(seq, _)| *seq)]
+}
+
+/// Where the survivor's page had a connection to the partner that was up when the partner's link was cut: what
+/// the page saw of that. One that it closed before it could notice has broken as well.
+fn connections_broke(log: &Log, began: &Event) -> Option<Stimulus> {
+    let told = |event: &Event| match &event.fact {
+        Fact::Page(page) => match &page.what {
+            PageFact::ConnectionState { id, connection, .. } => {
+                Some(((page.page, *id), connection.clone()))
+            }
+            PageFact::ConnectionClosed { id, .. } => Some(((page.page, *id), "closed".to_owned())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let before = log.of(SURVIVOR).filter(|event| event.seq < began.seq);
+    let mut up: BTreeMap<(u32, u32), String> = before.filter_map(told).collect();
+    up.retain(|_, state| state == "connected");
+    if up.is_empty() {
+        return None;
+    }
+    let broke = up.keys().map(|connection| {
+        let mut after = log.of(SURVIVOR).filter(|event| event.seq > began.seq);
+        let broken = after.find(|event| {
+            told(event).is_some_and(|(one, state)| {
+                one == *connection && ["disconnected", "failed", "closed"].contains(&&*state)
+            })
+        });
+        broken.map(|event| event.seq)
+    });
+    let broke: Option<Vec<u64>> = broke.collect();
+    Some(Stimulus::new(
+        "the survivor's page saw its connection to the partner break, or closed it",
+        broke.unwrap_or_default(),
+    ))
 }
 
 /// Where nothing passed any more on the partner's connection, and what was kept of what both ends went on

@@ -9,7 +9,7 @@ pub(crate) mod target;
 use fantoccini::Client;
 use gymcheck::evidence::Recorder;
 use gymcheck::provision::{Home, find_browser};
-use gymcheck::stage::{BrowserSession, Folders};
+use gymcheck::stage::{BrowserSession, Folders, Host};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -42,6 +42,16 @@ impl Browser {
 
     /// A player's browser, whose evidence goes to a recorder.
     pub(crate) async fn start_for(kind: Kind, player: &str, recorder: &Recorder) -> Browser {
+        Browser::start_on(None, kind, player, recorder).await
+    }
+
+    /// The same on a host of the player's own.
+    pub(crate) async fn start_on(
+        host: Option<&Host>,
+        kind: Kind,
+        player: &str,
+        recorder: &Recorder,
+    ) -> Browser {
         let home = Home::locate().expect("a home");
         let found = find_browser(&home, kind).expect("a browser");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -50,7 +60,9 @@ impl Browser {
             stage: folder.path(),
             artefacts: folder.path(),
         };
-        let session = BrowserSession::start(&found, player, false, folders, &mark, recorder)
+        let session =
+            BrowserSession::start_on(host, &found, player, false, folders, &mark, recorder);
+        let session = session
             .await
             .unwrap_or_else(|error| panic!("{kind} does not start: {error}"));
         Browser {

@@ -31,6 +31,7 @@ pub(super) fn person(log: &Log, player: &str) -> Row {
                 ),
                 Style::Departure,
             ),
+            Fact::Link(link) => (format!("its link: {link}"), Style::Departure),
             Fact::Leaving(leaving) => (format!("leaves ({})", leaving.how), Style::Departure),
             Fact::Departed(departed) => (format!("gone: {}", departed.proof), Style::Departure),
             _ => continue,

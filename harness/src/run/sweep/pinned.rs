@@ -146,6 +146,7 @@ fn verb(how: WayToLeave) -> &'static str {
         WayToLeave::Reload => "reloads its page",
         WayToLeave::Freeze => "freezes",
         WayToLeave::Stall => "falls silent",
+        WayToLeave::CutNetwork => "loses its network",
     }
 }
 
