@@ -265,7 +265,7 @@ fn experiment_of(
     written(catalogue, specs, "undisturbed", &undisturbed_text(scene))
 }
 
-/// Writes a spec into a folder, and reads it as all specs are read.
+/// Writes a spec into a folder, and reads it as all specs are read; the checkout's own may change meanwhile.
 fn written(
     catalogue: &Catalogue,
     folder: &Path,
@@ -274,10 +274,9 @@ fn written(
 ) -> Result<Spec, Box<dyn std::error::Error>> {
     let concern = folder.join(CONCERN);
     std::fs::create_dir_all(&concern)?;
-    write(&concern.join(format!("{name}.toml")), text)?;
-    let mut read = Catalogue::read_with(&catalogue.root, Some(folder))?;
-    let spec = read.specs.remove(&format!("{CONCERN}/{name}"));
-    Ok(spec.ok_or("a spec of the sweep cannot be read")?)
+    let path = concern.join(format!("{name}.toml"));
+    write(&path, text)?;
+    Ok(catalogue.read_one(&format!("{CONCERN}/{name}"), &path)?)
 }
 
 /// Writes a file, or says which one could not be written.

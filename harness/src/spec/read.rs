@@ -71,6 +71,30 @@ impl Reading {
     }
 }
 
+impl Catalogue {
+    /// Reads one spec more, beside all that is read already; it becomes no part of that.
+    ///
+    /// # Errors
+    /// It cannot be read, or says something that it must not.
+    pub fn read_one(&self, name: &str, path: &Path) -> Result<Spec, SpecError> {
+        let source = Source::read(path)?;
+        let body = source.parse_spec()?;
+        let reader = Reader {
+            catalogue: self.clone(),
+            ..Reader::new(&self.root, None)
+        };
+        let mistakes = reader.mistakes_of(&source, &body);
+        if !mistakes.is_empty() {
+            return Err(SpecError::of_all(mistakes));
+        }
+        Ok(Spec {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            body,
+        })
+    }
+}
+
 /// Reads file by file, and goes on after a mistake.
 struct Reader {
     catalogue: Catalogue,
