@@ -613,51 +613,83 @@ impl<'a> Sweep<'a> {
 
     /// Writes for each window the smallest spec that shows it, and sees it fail.
     async fn pin_all(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        let mut pins = Vec::new();
         for track in 0..self.record.tracks.len() {
             for window in 0..self.record.tracks[track].windows.len() {
-                if was_interrupted().await {
-                    return Ok(());
-                }
-                self.pin(track, window).await?;
+                pins.extend(self.pin(track, window)?);
             }
+        }
+        let ground = self.ground;
+        let played = pins.into_iter().map(|(pin, run)| async move {
+            if was_interrupted().await {
+                return (pin, None);
+            }
+            let (_, record) = ground.carry_out(run, pin.pair).await;
+            (pin, record)
+        });
+        let mut played = futures_util::stream::iter(played).buffer_unordered(ground.jobs);
+        while let Some((pin, record)) = played.next().await {
+            let fails = record.as_ref().is_some_and(|record| {
+                let mut checks = record.checks.iter();
+                checks.any(|one| one.check == pin.check && one.verdict == Verdict::Fail)
+            });
+            if !fails {
+                // What was seen to fail stays as it was.
+                write(&ground.out.join(&pin.file), &pin.as_it_was)?;
+            }
+            self.results.runs.extend(record);
+            self.record.tracks[pin.track].windows[pin.window].pinned = Some(pin.file);
         }
         Ok(())
     }
 
-    async fn pin(&mut self, at: usize, window: usize) -> Result<(), Box<dyn std::error::Error>> {
+    /// The smallest spec of a window, with as many games as its instant needs, and the run that is to show
+    /// that it still fails.
+    fn pin(
+        &mut self,
+        at: usize,
+        window: usize,
+    ) -> Result<Option<(Pin, Run)>, Box<dyn std::error::Error>> {
         let track = &self.record.tracks[at];
         let found = &track.windows[window];
         let Some(point) = middle_of(track, found) else {
-            return Ok(());
+            return Ok(None);
         };
         let target = &self.ground.invocation.target().name;
         let smallest = Scene {
             track,
             games: point.game.get(),
         };
-        let name = format!("{}-{}", found.check, file_name(smallest, &point));
-        let text = pinned_text(smallest, &point, found, target);
         let as_seen = Scene {
             games: GAMES,
             ..smallest
         };
-        let as_it_was = pinned_text(as_seen, &point, found, target);
-        let (check, pair) = (found.check.clone(), track.pair);
+        let name = format!("{}-{}", found.check, file_name(smallest, &point));
+        let text = pinned_text(smallest, &point, found, target);
+        let mut pin = Pin {
+            track: at,
+            window,
+            check: found.check.clone(),
+            pair: track.pair,
+            as_it_was: pinned_text(as_seen, &point, found, target),
+            file: String::new(),
+        };
         let run = self.run_of(FOUND, at, Purpose::Instant(point), &name, &text)?;
-        let file = format!("{FOUND}/{}.toml", run.spec.name);
-        let (_, record) = self.ground.carry_out(run, pair).await;
-        let fails = record.as_ref().is_some_and(|record| {
-            let mut checks = record.checks.iter();
-            checks.any(|one| one.check == check && one.verdict == Verdict::Fail)
-        });
-        if !fails {
-            // What was seen to fail stays as it was.
-            write(&self.ground.out.join(&file), &as_it_was)?;
-        }
-        self.results.runs.extend(record);
-        self.record.tracks[at].windows[window].pinned = Some(file);
-        Ok(())
+        pin.file = format!("{FOUND}/{}.toml", run.spec.name);
+        Ok(Some((pin, run)))
     }
+}
+
+/// A spec that pins a window.
+struct Pin {
+    track: usize,
+    window: usize,
+    check: String,
+    pair: Pair,
+    /// Its text with as many games as the sweep has played.
+    as_it_was: String,
+    /// Its file, below the sweep's folder.
+    file: String,
 }
 
 /// How often results are written while runs go on, at most.

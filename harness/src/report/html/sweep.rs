@@ -14,6 +14,8 @@ const LEFT: f64 = 170.0;
 /// How high the names of the phases and the row of a check are.
 const TOP: f64 = 96.0;
 const ROW: f64 = 46.0;
+/// How wide a phase must be for its name to stand above it.
+const LEAST_FOR_A_NAME: f64 = 14.0;
 /// In how many lines the runs of a row stand, so that they do not hide each other.
 const LINES: usize = 4;
 
@@ -107,9 +109,9 @@ fn chart(results: &Results, track: &Track, session: &Session) -> Markup {
                         height=(height - TOP - 24.0) {
                         title { (phase.event) " of game " (phase.game) ", " (phase.at_ms.round()) " ms" }
                     }
-                    text.phase transform=(format!("translate({:.1} {:.1}) rotate(-45)", from + 6.0, TOP - 6.0)) {
+                    @if to - from >= LEAST_FOR_A_NAME { text.phase transform=(format!("translate({:.1} {:.1}) rotate(-45)", from + 6.0, TOP - 6.0)) {
                         (phase.name()) " " (phase.game)
-                    }
+                    } }
                 }
                 @for (row, check) in checks.iter().enumerate() {
                     @let y = TOP + ROW * row as f64;
