@@ -102,7 +102,7 @@ pub(super) struct SweepArguments {
     #[arg(long, default_value_t = 24, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     instants: u16,
     /// How long the sweep may take, as 90s, 30m or 2h: no run begins that would end later
-    #[arg(long, default_value = "30m", value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = parse_time)]
     budget: Duration,
     /// Go on with the sweep in --out. What it was about stays; --budget and --jobs are those of this call
     #[arg(long = "continue")]
@@ -695,6 +695,9 @@ struct Pin {
 /// How often results are written while runs go on, at most.
 const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
 
+/// What the instants of pinned specs are rounded to, in milliseconds.
+const ROUND_MS: f64 = 50.0;
+
 /// The instant of a window that is farthest from its edges, in round numbers.
 fn middle_of(track: &Track, window: &Window) -> Option<Point> {
     let session = track.session.as_ref()?;
@@ -712,9 +715,10 @@ fn middle_of(track: &Track, window: &Window) -> Option<Point> {
     });
     let distance = |sample: &&Sample| (session.time(&sample.wanted) - middle).abs();
     let chosen = within.min_by(|one, other| distance(one).total_cmp(&distance(other)))?;
-    let rounded = (chosen.wanted.offset_ms / 50.0).round() * 50.0;
-    Some(Point {
-        offset_ms: rounded,
-        ..chosen.wanted
-    })
+    let mut point = chosen.wanted;
+    // A narrow window may have nothing at the next round number.
+    if window.width_ms >= 4.0 * ROUND_MS {
+        point.offset_ms = (point.offset_ms / ROUND_MS).round() * ROUND_MS;
+    }
+    Some(point)
 }
