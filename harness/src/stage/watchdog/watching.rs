@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -20,6 +20,9 @@ const NAME: &std::ffi::CStr = c"gymcheck-watch";
 
 /// How long killed processes may take to vanish, and a folder to be removed.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// For how long a word may take to be said.
+const LONGEST_WORD: Duration = Duration::from_secs(1);
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// A folder that stands.
@@ -133,9 +136,16 @@ fn remove(folder: &Path, deadline: Instant) {
     }
 }
 
-/// Says something, if anybody is there who could hear it.
+/// Says something, if anybody is there who could hear it. A terminal that nobody reads takes no more at some
+/// time: that keeps nobody from ending.
 fn tell(what: &str) {
-    let _ = writeln!(std::io::stderr(), "gymcheck: {what}");
+    let line = format!("gymcheck: {what}\n");
+    let (told, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        let _ = told.send(());
+    });
+    let _ = heard.recv_timeout(LONGEST_WORD);
 }
 
 #[cfg(test)]
