@@ -291,7 +291,7 @@ async fn carry_out_all(
 }
 
 /// How often results are written while runs go on, at most.
-const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
+pub(super) const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
 
 /// Carries out one run; nothing, if the call was interrupted before it, or if its evidence cannot
 /// be written.
@@ -313,13 +313,17 @@ async fn carry_out(
             (index, Some(records))
         }
         Err(error) => {
-            progress.line(&format!(
-                "cannot write evidence below {}: {error}; make room there, or give another folder with --out",
-                out.display()
-            ));
+            progress.line(&cannot_write_evidence(out, &error));
             (index, None)
         }
     }
+}
+
+pub(super) fn cannot_write_evidence(out: &Path, error: &std::io::Error) -> String {
+    format!(
+        "cannot write evidence below {}: {error}; make room there, or give another folder with --out",
+        out.display()
+    )
 }
 
 /// The results of the runs that are finished.

@@ -26,7 +26,9 @@ use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
 
 use super::assets::PageAssets;
-use super::run::{parse_experiment, parse_pair, was_interrupted};
+use super::run::{
+    BETWEEN_KEEPING, cannot_write_evidence, parse_experiment, parse_pair, was_interrupted,
+};
 use super::{Outcome, parse_target};
 
 pub(super) const EXAMPLES: &str = "\
@@ -341,11 +343,7 @@ impl Ground<'_> {
                 records.pop()
             }
             Err(error) => {
-                let out = self.out.display();
-                self.progress.line(&format!(
-                    "cannot write evidence below {out}: {error}; make room there, or give another folder \
-                     with --out"
-                ));
+                self.progress.line(&cannot_write_evidence(self.out, &error));
                 None
             }
         };
@@ -485,7 +483,7 @@ impl<'a> Sweep<'a> {
         order.into_iter().find_map(|index| {
             let points: Vec<Point> = of(index).map(|(_, point)| *point).collect();
             let wanted = self.plan().next(&tracks[index], &points)?;
-            Some((index, Purpose::Instant(wanted.point)))
+            Some((index, Purpose::Instant(wanted)))
         })
     }
 
@@ -691,9 +689,6 @@ struct Pin {
     /// Its file, below the sweep's folder.
     file: String,
 }
-
-/// How often results are written while runs go on, at most.
-const BETWEEN_KEEPING: Duration = Duration::from_secs(1);
 
 /// What the instants of pinned specs are rounded to, in milliseconds.
 const ROUND_MS: f64 = 50.0;

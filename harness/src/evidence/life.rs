@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
-use super::fact::{Direction, Event, Fact, PageFact};
+use super::fact::{Direction, Event, Fact, Packet, PageFact};
 use super::games::GameScene;
 use super::log::Log;
-use crate::spec::{Experiment, GameEvent, GameNumber, LAST_FRAMES};
+use crate::spec::{Experiment, GameEvent, GameNumber};
 
 /// An event of one of a player's games.
 #[derive(Debug, Clone, Copy)]
@@ -25,21 +23,17 @@ impl Log {
     /// a game, the first. When the target has finished with an advance is no event of the player's own.
     #[must_use]
     pub fn life<'a>(&'a self, player: &'a str, experiment: &Experiment) -> Vec<LifeEvent<'a>> {
-        let games = self.games(player);
-        let of_game = |(index, game): (usize, &GameScene<'a>)| {
-            let number = GameNumber::after(index);
-            let found = GameEvent::ALL.into_iter().filter_map(move |what| {
-                let event = self.find_in_game(player, experiment, game, what)?;
-                Some((number, what, event))
+        let mut life: Vec<LifeEvent<'a>> = Vec::new();
+        for (index, game) in self.games(player).iter().enumerate() {
+            let found = GameEvent::ALL.into_iter().filter_map(|what| {
+                Some(LifeEvent {
+                    game: GameNumber::after(index),
+                    what,
+                    event: self.find_in_game(player, experiment, game, what)?,
+                })
             });
-            found.collect::<Vec<_>>()
-        };
-        let mut life: Vec<LifeEvent<'a>> = games
-            .iter()
-            .enumerate()
-            .flat_map(of_game)
-            .map(|(game, what, event)| LifeEvent { game, what, event })
-            .collect();
+            life.extend(found);
+        }
         life.sort_by_key(|one| one.event.seq);
         life
     }
@@ -81,7 +75,7 @@ impl Log {
                 reached(&|episodes, frame| episodes == 0 && frame > 0, started?)
             }
             GameEvent::LastFrames => {
-                let near = experiment.steps - LAST_FRAMES.min(experiment.steps / 2);
+                let near = experiment.last_frames();
                 let is_last = |episodes| episodes + 1 == experiment.episodes;
                 let begun = reached(&|now, frame| is_last(now) && frame < near, started?)?;
                 reached(&|now, frame| is_last(now) && frame >= near, begun.seq)
@@ -106,11 +100,24 @@ impl Log {
         let mut seen = BTreeSet::new();
         self.socket_events(player, Direction::ToServer, "emit_episode_data")
             .filter(|(event, _, _)| event.seq > from && event.seq <= last)
-            .find(|(event, _, args)| {
-                let number = args.first().and_then(|sent| sent.get("episode_num"));
-                seen.insert(number.and_then(Value::as_u64).unwrap_or(event.seq));
+            .map(|(event, _, _)| event)
+            .find(|event| {
+                seen.insert(event.episode().unwrap_or(event.seq));
                 seen.len() >= experiment.episodes as usize
             })
-            .map(|(event, _, _)| event)
+    }
+}
+
+impl Event {
+    /// Which episode a page's `emit_episode_data` is the record of, as it says.
+    #[must_use]
+    pub fn episode(&self) -> Option<u64> {
+        let Fact::Wire(wire) = &self.fact else {
+            return None;
+        };
+        match &wire.packet {
+            Packet::Event { args, .. } => args.first()?.get("episode_num")?.as_u64(),
+            _ => None,
+        }
     }
 }

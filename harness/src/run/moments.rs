@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::scenario::Scenario;
 use super::walk::endless;
-use crate::evidence::{Awaited, Direction, Event, InstantFact, PageFact, Source};
-use crate::player::{PlayerError, socket_event};
-use crate::spec::{GameEvent, GameNumber, LAST_FRAMES, Moment, PlayerName};
+use crate::evidence::{Awaited, Event, InstantFact, PageFact, Source};
+use crate::player::PlayerError;
+use crate::spec::{GameEvent, GameNumber, Moment, PlayerName, WalkUntil};
 use crate::stage::deadline;
 
 impl Scenario {
@@ -19,7 +18,7 @@ impl Scenario {
     pub(super) async fn go_on_until(&self, moment: Moment) -> Result<Awaited, PlayerError> {
         let number = moment.game.unwrap_or_else(|| self.newest_game(moment.of));
         let walking = self.in_front().into_iter().map(|name| async move {
-            self.walk_to_the_end(&[name]).await?;
+            self.walk(&[name], WalkUntil::End).await?;
             std::future::pending::<Result<(), PlayerError>>().await
         });
         let walking = futures_util::future::try_join_all(walking);
@@ -127,50 +126,46 @@ impl Scenario {
         let entered = self.scene_entered(of, number).await?;
         let player = self.player(of);
         let within = deadline::LOAD + self.game_deadline();
+        let since = entered.seq;
+        let began = async {
+            let what = "the game to start";
+            let began = player.wait_to_client(since, within, "start_game", what);
+            began.await
+        };
         match event {
-            GameEvent::SceneEntered => return Ok(entered),
+            GameEvent::SceneEntered => Ok(entered),
             GameEvent::JoinSent => {
                 let what = "the page to ask for a partner";
-                let sent = player.wait_to_server(entered.seq, within, "join_game", what);
-                return sent.await;
+                let sent = player.wait_to_server(since, within, "join_game", what);
+                sent.await
             }
             GameEvent::MatchFound => {
-                let what = "a partner";
-                let found =
-                    player.wait_to_client(entered.seq, within, "match_found_countdown", what);
-                return found.await;
+                let found = "match_found_countdown";
+                let found = player.wait_to_client(since, within, found, "a partner");
+                found.await
             }
-            _ => {}
-        }
-        let what = "the game to start";
-        let began = player.wait_to_client(entered.seq, within, "start_game", what);
-        let began = began.await?;
-        let from = began.seq;
-        match event {
-            GameEvent::SceneEntered
-            | GameEvent::JoinSent
-            | GameEvent::MatchFound
-            | GameEvent::GameStarted => Ok(began),
+            GameEvent::GameStarted => began.await,
             GameEvent::FirstFrame => {
                 let first = |now: u32, frame: u32| now == 0 && frame > 0;
+                let from = began.await?.seq;
                 self.progress(of, from, "the first frame", first).await
             }
-            GameEvent::LastFrames => self.last_frames(of, from).await,
-            GameEvent::LastEpisodeEnded => self.last_episode_ended(of, from).await,
+            GameEvent::LastFrames => self.last_frames(of, began.await?.seq).await,
+            GameEvent::LastEpisodeEnded => self.last_episode_ended(of, began.await?.seq).await,
             GameEvent::AdvanceSent => {
                 let what = "the page to ask for the next scene";
-                player
-                    .wait_to_server(from, within, "advance_scene", what)
-                    .await
+                let sent = player.wait_to_server(began.await?.seq, within, "advance_scene", what);
+                sent.await
             }
             GameEvent::AdvanceHandled => {
                 let what = format!("the target to handle the {of}'s `advance_scene`");
+                let from = began.await?.seq;
                 self.must_see(Source::Handlers)?;
                 self.wait_handled(of, from, within, "advance_scene", &what)
                     .await
             }
-            GameEvent::SceneTerminated => self.told(of, from, "terminate_scene").await,
-            GameEvent::SceneActivated => self.told(of, from, "activate_scene").await,
+            GameEvent::SceneTerminated => self.told(of, began.await?.seq, "terminate_scene").await,
+            GameEvent::SceneActivated => self.told(of, began.await?.seq, "activate_scene").await,
         }
     }
 
@@ -219,7 +214,7 @@ impl Scenario {
                 .wait_to_server(from, within, "emit_episode_data", &what)
                 .await?;
             from = sent.seq + 1;
-            seen.insert(episode_of(&sent).unwrap_or(sent.seq));
+            seen.insert(sent.episode().unwrap_or(sent.seq));
             if seen.len() >= self.experiment.episodes as usize {
                 return Ok(sent);
             }
@@ -228,8 +223,8 @@ impl Scenario {
 
     /// The last frames of the last episode of a player's game, as its page's game says.
     async fn last_frames(&self, of: PlayerName, from: u64) -> Result<Awaited, PlayerError> {
-        let (episodes, steps) = (self.experiment.episodes, self.experiment.steps);
-        let near = steps - LAST_FRAMES.min(steps / 2);
+        let episodes = self.experiment.episodes;
+        let near = self.experiment.last_frames();
         let last = |now: u32| now + 1 == episodes;
         // Between two episodes the frames are still those of the one before.
         let begun = self
@@ -270,12 +265,4 @@ impl Scenario {
             / u64::from(self.experiment.frame_rate.max(1));
         deadline::REACTION + Duration::from_secs(10 * length)
     }
-}
-
-/// Which episode a page sends the record of, as it says.
-fn episode_of(sent: &Event) -> Option<u64> {
-    socket_event(sent, Direction::ToServer, "emit_episode_data")?
-        .first()?
-        .get("episode_num")
-        .and_then(Value::as_u64)
 }

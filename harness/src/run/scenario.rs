@@ -14,8 +14,7 @@ use crate::evidence::{
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
-    ExitPath, Experiment, GameEvent, PlayUntil, PlayerName, Provoke, Spec, Step, WalkUntil,
-    WatchUntil,
+    ExitPath, Experiment, GameEvent, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
 };
 use crate::stage::{Stage, deadline};
 
@@ -98,10 +97,7 @@ impl Scenario {
                 PlayUntil::LastEpisodeEnded => self.play_to_the_end().await,
             },
             Step::Arrive(arrive) => self.arrive(arrive.player, arrive.at).await,
-            Step::Walk(walk) => match walk.until {
-                WalkUntil::End => self.walk_to_the_end(&walk.players).await,
-                WalkUntil::Alone => self.walk_alone(&walk.players).await,
-            },
+            Step::Walk(walk) => self.walk(&walk.players, walk.until).await,
             Step::Observe(observe) => self.observe(observe).await,
             Step::Leave(leave) => self.leave(leave).await,
             Step::Background(background) => self.background(background).await,

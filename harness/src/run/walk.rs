@@ -3,15 +3,13 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
-
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 
 use super::scenario::Scenario;
 use crate::evidence::{Direction, Event, Fact, Log, PageFact, Scene, SceneKind};
 use crate::player::{PlayerError, socket_event};
-use crate::spec::{GameNumber, PlayerName, SceneRole};
+use crate::spec::{GameNumber, PlayerName, SceneRole, WalkUntil};
 use crate::stage::deadline;
 
 /// How many scenes an experiment has at most.
@@ -86,58 +84,57 @@ impl Scenario {
         Err(endless())
     }
 
-    /// Leads players on, each for itself, through all games and scenes to the end of the experiment.
-    pub(super) async fn walk_to_the_end(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
-        let walking = names.iter().map(|name| self.walk_on(*name));
+    /// Leads players on, each for itself, through all games and scenes, as far as they are to go.
+    pub(super) async fn walk(
+        &self,
+        names: &[PlayerName],
+        until: WalkUntil,
+    ) -> Result<(), PlayerError> {
+        let walking = names.iter().map(|name| self.walk_on(*name, until));
         futures_util::future::try_join_all(walking).await?;
         Ok(())
     }
 
     /// Each scene is left by whatever the player does there, or by itself; a walk that was broken off can be
     /// taken up wherever it was.
-    async fn walk_on(&self, name: PlayerName) -> Result<(), PlayerError> {
+    async fn walk_on(&self, name: PlayerName, until: WalkUntil) -> Result<(), PlayerError> {
         for _ in 0..MOST_SCENES {
-            let (id, kind) = self.stands_on(name)?;
-            let to_the_next: BoxFuture<'_, Result<(), PlayerError>> = match kind {
-                SceneKind::GameForTwo => self.play_for_two(name).boxed(),
-                SceneKind::GameForOne => self.play_alone(name).boxed(),
-                SceneKind::Static => self.pass(name, &id).boxed(),
-                SceneKind::End => return Ok(()),
-                SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
+            let onward = tokio::select! {
+                biased;
+                onward = self.walk_through(name, until) => onward?,
+                moved_on = self.next_scene(name, LONGEST_SCENE) => {
+                    moved_on?;
+                    Continue(())
+                }
             };
-            tokio::select! {
-                done = to_the_next => done?,
-                moved_on = self.next_scene(name, LONGEST_SCENE) => moved_on?,
+            if onward.is_break() {
+                return Ok(());
             }
         }
         Err(endless())
     }
 
-    /// Leads players on whose partner has left, as far as each comes.
-    pub(super) async fn walk_alone(&self, names: &[PlayerName]) -> Result<(), PlayerError> {
-        let walking = names.iter().map(|name| self.walk_on_alone(*name));
-        futures_util::future::try_join_all(walking).await?;
-        Ok(())
-    }
-
-    async fn walk_on_alone(&self, name: PlayerName) -> Result<(), PlayerError> {
-        for _ in 0..MOST_SCENES {
-            let (id, kind) = self.stands_on(name)?;
-            match kind {
-                SceneKind::GameForTwo => match self.stay_in_game(name).await? {
-                    true => {}
-                    false => return Ok(()),
-                },
-                SceneKind::GameForOne => self.play_alone(name).await?,
-                SceneKind::Static => tokio::select! {
-                    passed = self.pass(name, &id) => passed?,
-                    covered = self.stays_covered(name) => return covered,
-                },
-                SceneKind::End => return Ok(()),
-                SceneKind::Foreign(what) => return Err(foreign(&id, &what)),
-            }
+    /// Does what there is to do on the scene where a player stands. Says whether that led on; if not, the
+    /// player has come as far as it comes.
+    async fn walk_through(
+        &self,
+        name: PlayerName,
+        until: WalkUntil,
+    ) -> Result<ControlFlow<()>, PlayerError> {
+        let (id, kind) = self.stands_on(name)?;
+        match (kind, until) {
+            (SceneKind::GameForTwo, WalkUntil::End) => self.play_for_two(name).await?,
+            (SceneKind::GameForTwo, WalkUntil::Alone) => return self.stay_in_game(name).await,
+            (SceneKind::GameForOne, _) => self.play_alone(name).await?,
+            (SceneKind::Static, WalkUntil::End) => self.pass(name, &id).await?,
+            (SceneKind::Static, WalkUntil::Alone) => tokio::select! {
+                passed = self.pass(name, &id) => passed?,
+                covered = self.stays_covered(name) => return covered.map(Break),
+            },
+            (SceneKind::End, _) => return Ok(Break(())),
+            (SceneKind::Foreign(what), _) => return Err(foreign(&id, &what)),
         }
-        Err(endless())
+        Ok(Continue(()))
     }
 
     /// Ends when something has covered a player's page for so long that it stays: whoever stands there can
@@ -159,9 +156,8 @@ impl Scenario {
         Ok(())
     }
 
-    /// Stays in a GymScene for two without a partner. Says whether that led to the next scene; if not, the
-    /// player has come to rest.
-    async fn stay_in_game(&self, name: PlayerName) -> Result<bool, PlayerError> {
+    /// Stays in a GymScene for two without a partner, until that leads on, or the player has come to rest.
+    async fn stay_in_game(&self, name: PlayerName) -> Result<ControlFlow<()>, PlayerError> {
         let game = self.current_game(name)?;
         let player = self.player(name);
         let log = self.recorder.log();
@@ -179,7 +175,7 @@ impl Scenario {
             player
                 .wait_to_client(game.activated, deadline::REACTION, "waiting_room", waits)
                 .await?;
-            return Ok(false);
+            return Ok(Break(()));
         }
         let next = self.next_scene(name, WAITS_FOR_CONNECTION + self.until_moved_on());
         let told = async {
@@ -194,9 +190,9 @@ impl Scenario {
             next = told => next,
         };
         match led_on {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Continue(())),
             // It must not come where the game was broken off. If it must, the evidence says so.
-            Err(PlayerError::Missed(_)) => Ok(false),
+            Err(PlayerError::Missed(_)) => Ok(Break(())),
             Err(error @ (PlayerError::Broken(_) | PlayerError::NotOffered(_))) => Err(error),
         }
     }

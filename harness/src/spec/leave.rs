@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::source::unknown;
+use super::source::one_of;
 use super::{Moment, PlayerName};
 
 /// How a player goes away.
@@ -79,13 +79,7 @@ impl FromStr for WayToLeave {
     type Err = String;
 
     fn from_str(text: &str) -> Result<WayToLeave, String> {
-        let known = WayToLeave::ALL.map(|way| way.to_string());
-        let found = WayToLeave::ALL
-            .into_iter()
-            .find(|way| way.to_string() == text);
-        found.ok_or_else(|| {
-            unknown("way to leave", text, known.iter().map(String::as_str)).unwrap_or_default()
-        })
+        one_of("way to leave", text, &WayToLeave::ALL)
     }
 }
 

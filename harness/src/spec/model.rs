@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{CutRule, DelayRule, EventRule, HoldRule, InjectRule, OvertakeRule};
 use super::game::GameNumber;
+use super::moment::LAST_FRAMES;
 use super::named::Named;
 use super::nearest::nearest;
 use super::server_event::ServerEvent;
@@ -304,6 +305,12 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The frame of an episode with which its last frames begin.
+    #[must_use]
+    pub fn last_frames(&self) -> u32 {
+        self.steps - LAST_FRAMES.min(self.steps / 2)
+    }
+
     /// How many frames an episode has at least that was played to its end.
     #[must_use]
     pub fn least_frames(&self) -> usize {

@@ -9,7 +9,7 @@ use super::PlayerName;
 use super::game::GameNumber;
 
 /// How many frames before the end of an episode its last frames begin.
-pub const LAST_FRAMES: u32 = 10;
+pub(super) const LAST_FRAMES: u32 = 10;
 
 /// An instant of a run: an event of the evidence, and how long after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -30,19 +30,6 @@ pub struct Moment {
 
 fn survivor() -> PlayerName {
     PlayerName::Survivor
-}
-
-impl Moment {
-    /// The moment of the survivor's event itself.
-    #[must_use]
-    pub fn of_survivor(after: GameEvent) -> Moment {
-        Moment {
-            after,
-            of: survivor(),
-            game: None,
-            offset_ms: 0,
-        }
-    }
 }
 
 /// Something that happens once to each player in each of its games, in this order but for the last

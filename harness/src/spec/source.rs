@@ -1,5 +1,6 @@
 //! A file that users write, with its text: to say where in it something is wrong.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -144,6 +145,19 @@ impl Place {
     }
 }
 
+/// The one of these that has this name.
+///
+/// # Errors
+/// None has: which there are, and the nearest.
+pub fn one_of<T: Copy + fmt::Display>(kind: &str, name: &str, all: &[T]) -> Result<T, String> {
+    let known: Vec<String> = all.iter().map(T::to_string).collect();
+    let found = known.iter().position(|one| one == name);
+    found.map(|place| all[place]).ok_or_else(|| {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        none_of(kind, name, &known)
+    })
+}
+
 /// What is wrong with a name that is not among the known ones, if it is not.
 pub(super) fn unknown<'a>(
     kind: &str,
@@ -151,17 +165,16 @@ pub(super) fn unknown<'a>(
     known: impl Iterator<Item = &'a str>,
 ) -> Option<String> {
     let known: Vec<&str> = known.collect();
-    if known.contains(&name) {
-        return None;
-    }
+    (!known.contains(&name)).then(|| none_of(kind, name, &known))
+}
+
+fn none_of(kind: &str, name: &str, known: &[&str]) -> String {
     let nearest = did_you_mean(name, known.iter().copied());
     let expected = match known.len() {
         0 => "(there are none)".to_owned(),
         _ => known.join(", "),
     };
-    Some(format!(
-        "unknown {kind} `{name}`, expected one of: {expected}{nearest}"
-    ))
+    format!("unknown {kind} `{name}`, expected one of: {expected}{nearest}")
 }
 
 /// Takes the elements of a list out of a document, and gives what is wrong with each.

@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use super::RunRecord;
 use crate::evidence::{Fact, Log};
-use crate::spec::{Experiment, GameEvent, GameNumber, Pair, WayToLeave, nearest};
+use crate::spec::{Experiment, GameEvent, GameNumber, Pair, WayToLeave, one_of};
 use crate::verdict::{CheckResult, Verdict};
 
 pub use pinned::{Scene, file_name, pinned_text, spec_text, undisturbed_text};
-pub use plan::{Plan, Wanted};
+pub use plan::Plan;
 pub use session::{Phase, Point, Session};
 pub use windows::{Edge, Side, Window, windows};
 
@@ -64,17 +64,7 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Role, String> {
-        let known = Role::ALL.map(|role| role.to_string());
-        let found = Role::ALL.into_iter().find(|role| role.to_string() == text);
-        found.ok_or_else(|| {
-            let nearest = nearest(text, known.iter().map(String::as_str));
-            let nearest = nearest.map(|name| format!("; did you mean `{name}`?"));
-            format!(
-                "`{text}` is no role of the partner, expected one of: {}{}",
-                known.join(", "),
-                nearest.unwrap_or_default()
-            )
-        })
+        one_of("role of the partner", text, &Role::ALL)
     }
 }
 
@@ -293,8 +283,7 @@ fn passed(log: &Log, experiment: &Experiment) -> Vec<Passed> {
     let Some(went) = from.map(|from| from.t + at.actual_ms) else {
         return Vec::new();
     };
-    let life = log.life("survivor", experiment);
-    let mut passed: Vec<Passed> = life
+    log.life("survivor", experiment)
         .into_iter()
         .filter(|one| session::is_charted(one.what) && one.event.t <= went)
         .map(|one| Passed {
@@ -302,7 +291,5 @@ fn passed(log: &Log, experiment: &Experiment) -> Vec<Passed> {
             event: one.what,
             before_ms: went - one.event.t,
         })
-        .collect();
-    passed.sort_by(|one, other| other.before_ms.total_cmp(&one.before_ms));
-    passed
+        .collect()
 }

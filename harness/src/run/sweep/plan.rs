@@ -22,41 +22,18 @@ pub struct Plan<'a> {
     pub instants: usize,
 }
 
-/// A run that is worth its time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wanted {
-    /// Where the departure is to be asked for.
-    pub point: Point,
-    /// What it is for.
-    pub why: Why,
-}
-
-/// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// One of the even instants.
-    First,
-    /// To bring the two sides of an edge nearer to each other.
-    Nearer,
-    /// For an edge to rest on several runs.
-    Again,
-}
-
 impl Plan<'_> {
     /// The next run of a track; `pending` are those that are under way. `None` where nothing more is to be
     /// found, or where that must be awaited.
     #[must_use]
-    pub fn next(&self, track: &Track, pending: &[Point]) -> Option<Wanted> {
+    pub fn next(&self, track: &Track, pending: &[Point]) -> Option<Point> {
         let session = track.session.as_ref()?;
-        self.first(track, session, pending)
-            .map(|point| (point, Why::First))
-            .or_else(|| {
-                // The edge that was looked at least comes first: none waits for another one.
-                let checks = self.checks.iter();
-                let all = checks.flat_map(|check| at_edges(track, session, pending, check));
-                all.min_by_key(|edge| edge.tried).map(|edge| edge.next)
-            })
-            .map(|(point, why)| Wanted { point, why })
+        self.first(track, session, pending).or_else(|| {
+            // The edge that was looked at least comes first: none waits for another one.
+            let checks = self.checks.iter();
+            let all = checks.flat_map(|check| at_edges(track, session, pending, check));
+            all.min_by_key(|edge| edge.tried).map(|edge| edge.next)
+        })
     }
 
     /// How many runs the even instants still need.
@@ -93,7 +70,7 @@ struct Unsettled {
     /// How many runs were, or are, next to it.
     tried: usize,
     /// The next one.
-    next: (Point, Why),
+    next: Point,
 }
 
 /// The next run at each edge of a check's windows: where its sides are far apart, in their middle; else on
@@ -115,8 +92,8 @@ fn at_edges(track: &Track, session: &Session, pending: &[Point], check: &str) ->
         if tried >= MOST_AT_AN_EDGE {
             return None;
         }
-        let at = |time: f64, why: Why| {
-            let next = (session.point(time - lag)?, why);
+        let at = |time: f64| {
+            let next = session.point(time - lag)?;
             Some(Unsettled { tried, next })
         };
         if first - last > RESOLUTION_MS {
@@ -127,7 +104,7 @@ fn at_edges(track: &Track, session: &Session, pending: &[Point], check: &str) ->
             });
             return match halves {
                 true => None,
-                false => at(middle, Why::Nearer),
+                false => at(middle),
             };
         }
         let has = |stretch: &Stretch<'_>| {
@@ -145,7 +122,7 @@ fn at_edges(track: &Track, session: &Session, pending: &[Point], check: &str) ->
             true => last - step,
             false => first + step,
         };
-        at(time, Why::Again)
+        at(time)
     });
     unsettled.collect()
 }
@@ -225,7 +202,7 @@ mod tests {
             while pending.len() < at_once
                 && let Some(next) = plan.next(&track, &pending)
             {
-                pending.push(next.point);
+                pending.push(next);
             }
             if pending.is_empty() {
                 return track;
@@ -295,13 +272,13 @@ mod tests {
             instants: 5,
         };
         let mut track = track();
-        let first = plan.next(&track, &[]).expect("a run").point;
+        let first = plan.next(&track, &[]).expect("a run");
         for _ in 0..MOST_TRIES {
-            assert_eq!(plan.next(&track, &[]).expect("a run").point, first);
+            assert_eq!(plan.next(&track, &[]).expect("a run"), first);
             let mut vacuous = sample(first, 50.0, |_| false);
             vacuous.verdicts.insert(CHECK.to_owned(), Verdict::Vacuous);
             track.samples.push(vacuous);
         }
-        assert_ne!(plan.next(&track, &[]).expect("a run").point, first);
+        assert_ne!(plan.next(&track, &[]).expect("a run"), first);
     }
 }
