@@ -42,26 +42,11 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// Starts a driver, and through it a browser, for a player.
+    /// Starts a driver, and through it a browser, for a player: on a host of the player's own, if there is one.
     ///
     /// # Errors
     /// One of the two cannot be started, or is not ready in time.
     pub async fn start(
-        browser: &Browser,
-        player: &str,
-        headed: bool,
-        folders: Folders<'_>,
-        mark: &str,
-        recorder: &Recorder,
-    ) -> Result<BrowserSession, StageError> {
-        BrowserSession::start_on(None, browser, player, headed, folders, mark, recorder).await
-    }
-
-    /// The same on a host of the player's own.
-    ///
-    /// # Errors
-    /// As [`BrowserSession::start`].
-    pub async fn start_on(
         host: Option<&Host>,
         browser: &Browser,
         player: &str,

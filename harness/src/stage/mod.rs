@@ -304,7 +304,7 @@ impl Stage {
         );
         let browsers = futures_util::future::try_join_all(options.browsers.iter().map(
             |(player, browser)| async move {
-                BrowserSession::start_on(
+                BrowserSession::start(
                     hosts.and_then(|hosts| hosts.host(*player)),
                     browser,
                     player.as_str(),

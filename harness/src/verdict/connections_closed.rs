@@ -1,14 +1,14 @@
 //! `connections-closed` (P2P-01): is every connection closed that the GymScene opened?
 
-use std::collections::HashSet;
-
 use super::departure::anybody_left;
-use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, seq, started};
+use super::facts::{
+    PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, new_sockets, seq, started, still_held,
+};
 use super::games::sent_after;
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
-    ChannelState, ConnectionState, Direction, Event, Fact, KernelFact, Log, PageFact, PageState,
-    Snapshot, UdpSocket,
+    ChannelState, ConnectionState, Direction, Event, Fact, Log, PageFact, PageState, Snapshot,
+    UdpSocket,
 };
 use crate::spec::{ConnectionsAt, GameNumber};
 
@@ -250,15 +250,10 @@ fn kernel(at: &str, game: GameNumber, log: &Log) -> OracleFinding {
         seen(&later)
             .is_none_or(|(_, after)| after.udp.iter().any(|other| other.inode == socket.inode))
     };
-    let violations = of_the_game(had, left)
+    let violations = new_sockets(had, left)
         .into_iter()
         .filter(|socket| stays(socket))
-        .map(|socket| {
-            format!(
-                "process {} still holds the UDP socket {}",
-                socket.pid, socket.local
-            )
-        })
+        .map(still_held)
         .collect();
     OracleFinding::from_violations(
         "kernel",
@@ -268,19 +263,10 @@ fn kernel(at: &str, game: GameNumber, log: &Log) -> OracleFinding {
     )
 }
 
-/// The UDP sockets of a browser that it did not have before the game; multicast DNS is none.
-fn of_the_game<'a>(before: &KernelFact, now: &'a KernelFact) -> Vec<&'a UdpSocket> {
-    let known: HashSet<u64> = before.udp.iter().map(|socket| socket.inode).collect();
-    now.udp
-        .iter()
-        .filter(|socket| !socket.multicast_dns && !known.contains(&socket.inode))
-        .collect()
-}
-
 /// How many UDP sockets the survivor's browser opened for the game; `None` where the kernel could
 /// not be asked.
 fn opened_in_game(log: &Log, game: GameNumber) -> Option<usize> {
     let (_, before) = log.kernel(SURVIVOR, &game.before())?;
     let (_, in_game) = log.kernel(SURVIVOR, &game.during())?;
-    Some(of_the_game(before, in_game).len())
+    Some(new_sockets(before, in_game).len())
 }

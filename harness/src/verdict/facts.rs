@@ -1,10 +1,12 @@
 //! Questions to the evidence that more than one check asks.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::evidence::{
-    Control, Direction, Event, Fact, GameScene, HitTest, Log, Overlay, PageFact, PixelsFact,
-    WireFact,
+    Control, Direction, Event, Fact, GameScene, HitTest, KernelFact, Log, Overlay, PageFact,
+    PixelsFact, UdpSocket, WireFact,
 };
 use crate::spec::GameNumber;
 
@@ -104,6 +106,44 @@ pub(super) fn hit_test<'a>(log: &'a Log, label: &str) -> Option<(&'a Event, &'a 
         Fact::HitTest(test) if test.label == label => Some((event, test)),
         _ => None,
     })
+}
+
+/// The controls of a scene that are shown, and are not on top: which, and what covers each.
+pub(super) fn covered(test: &HitTest) -> Vec<String> {
+    let shown = test.controls.iter().filter(|control| control.rendered);
+    shown
+        .filter(|control| !control.on_top)
+        .map(|control| {
+            format!(
+                "`{}` is covered by `{}`",
+                control.element,
+                control.covered_by.as_deref().unwrap_or("something")
+            )
+        })
+        .collect()
+}
+
+/// How many controls of a scene are shown.
+pub(super) fn shown(test: &HitTest) -> usize {
+    let controls = test.controls.iter();
+    controls.filter(|control| control.rendered).count()
+}
+
+/// The UDP sockets of a browser that it did not have before; multicast DNS is none.
+pub(super) fn new_sockets<'a>(before: &KernelFact, now: &'a KernelFact) -> Vec<&'a UdpSocket> {
+    let known: HashSet<u64> = before.udp.iter().map(|socket| socket.inode).collect();
+    now.udp
+        .iter()
+        .filter(|socket| !socket.multicast_dns && !known.contains(&socket.inode))
+        .collect()
+}
+
+/// A socket that should be closed, in words.
+pub(super) fn still_held(socket: &UdpSocket) -> String {
+    format!(
+        "process {} still holds the UDP socket {}",
+        socket.pid, socket.local
+    )
 }
 
 /// Whether a click at a control's centre reaches it.

@@ -4,10 +4,10 @@
 use super::departure::{departure, partner_left};
 use super::equipment::{Creator, new_since, timeouts};
 use super::excuses::draws;
-use super::facts::{PARTNER, SURVIVOR, seq};
+use super::facts::{PARTNER, SURVIVOR, new_sockets, seq, still_held};
 use super::games::lag;
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, KernelFact, Log, SceneKind, Snapshot};
+use crate::evidence::{Direction, Event, Log, SceneKind, Snapshot};
 use crate::spec::{AtRest, GameNumber};
 
 /// Asks about the survivor's page where it has come to rest.
@@ -157,18 +157,8 @@ fn kernel(log: &Log, later: &str) -> OracleFinding {
     ) else {
         return OracleFinding::absent("kernel", "the socket table was not taken down");
     };
-    let known = |had: &KernelFact, inode: u64| had.udp.iter().any(|one| one.inode == inode);
-    let violations: Vec<String> = left
-        .udp
-        .iter()
-        .filter(|socket| !socket.multicast_dns && !known(had, socket.inode))
-        .map(|socket| {
-            format!(
-                "process {} still holds the UDP socket {}",
-                socket.pid, socket.local
-            )
-        })
-        .collect();
+    let held = new_sockets(had, left);
+    let violations = held.into_iter().map(still_held).collect();
     OracleFinding::from_violations(
         "kernel",
         violations,

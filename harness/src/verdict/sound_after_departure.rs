@@ -2,7 +2,7 @@
 //! active game and stayed, or left in peace anywhere else, where it can go on?
 
 use super::departure::{departure, partner_left};
-use super::facts::{PARTNER, SURVIVOR, hit_test, seq};
+use super::facts::{PARTNER, SURVIVOR, covered, hit_test, seq, shown};
 use super::games::{Game, games_of};
 use super::told_or_carried_on::{self as told_or, Story};
 use super::{Findings, OracleFinding, Stimulus};
@@ -202,22 +202,10 @@ impl Seen<'_> {
         let Some((event, test)) = hit_test(self.log, &self.asked.at) else {
             return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
         };
-        let shown = test.controls.iter().filter(|one| one.rendered);
-        let violations: Vec<String> = shown
-            .clone()
-            .filter(|control| !control.on_top)
-            .map(|control| {
-                format!(
-                    "`{}` is covered by `{}`",
-                    control.element,
-                    control.covered_by.as_deref().unwrap_or("something")
-                )
-            })
-            .collect();
         OracleFinding::from_violations(
             "hit-testing",
-            violations,
-            format!("all {} controls of the scene are on top", shown.count()),
+            covered(test),
+            format!("all {} controls of the scene are on top", shown(test)),
             vec![event.seq],
         )
     }

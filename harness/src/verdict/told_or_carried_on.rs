@@ -2,7 +2,9 @@
 //! came to a scene that works? One of the two, whole.
 
 use super::departure::{departure, partner_left};
-use super::facts::{PARTNER, SURVIVOR, describe, hit_test, is_game, overlays, reachable, seq};
+use super::facts::{
+    PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, seq, shown,
+};
 use super::games::{Game, games_of, text};
 use super::{Findings, OracleFinding, Says, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
@@ -337,25 +339,14 @@ fn all_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
     let Some((event, test)) = hit_test(log, &moments.after) else {
         return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
     };
-    let shown: Vec<_> = test.controls.iter().filter(|one| one.rendered).collect();
-    let mut violations: Vec<String> = shown
-        .iter()
-        .filter(|control| !control.on_top)
-        .map(|control| {
-            format!(
-                "`{}` is covered by `{}`",
-                control.element,
-                control.covered_by.as_deref().unwrap_or("something")
-            )
-        })
-        .collect();
-    if shown.is_empty() {
+    let mut violations = covered(test);
+    if shown(test) == 0 {
         violations.push("no control of the scene can be reached".to_owned());
     }
     OracleFinding::from_violations(
         "hit-testing",
         violations,
-        format!("all {} controls of the scene are on top", shown.len()),
+        format!("all {} controls of the scene are on top", shown(test)),
         vec![event.seq],
     )
 }

@@ -60,8 +60,7 @@ impl Browser {
             stage: folder.path(),
             artefacts: folder.path(),
         };
-        let session =
-            BrowserSession::start_on(host, &found, player, false, folders, &mark, recorder);
+        let session = BrowserSession::start(host, &found, player, false, folders, &mark, recorder);
         let session = session
             .await
             .unwrap_or_else(|error| panic!("{kind} does not start: {error}"));
