@@ -4,8 +4,10 @@
 //! The homes are the tests' own. Most of one is the real home's, by links, so that nothing needs to be got; the
 //! tests that do get all of it are for whoever asks for them.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -65,12 +67,20 @@ impl World {
     fn setup(&self) -> Setup {
         let real = Home::locate().expect("a home");
         let firefox = find_browser(&real, BrowserKind::Firefox).expect("Firefox");
+        // To build it takes minutes.
+        self.setup_with("GECKODRIVER", &firefox.driver)
+    }
+
+    /// With a variable of its environment.
+    fn setup_with(&self, variable: &str, value: impl AsRef<OsStr>) -> Setup {
         let said = self.folder.path().join("said");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
-            .arg("setup")
+        // A shell that has put the tests into the background lets them ignore SIGINT, and so all that they
+        // start.
+        let mut child = Command::new("env")
+            .arg("--default-signal=INT")
+            .args([env!("CARGO_BIN_EXE_gymcheck"), "setup"])
             .env("GYMCHECK_HOME", self.home())
-            // To build it takes minutes.
-            .env("GECKODRIVER", firefox.driver)
+            .env(variable, value)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -190,6 +200,24 @@ fn a_setup_that_was_broken_off_is_taken_up_and_what_was_half_made_goes() {
     }
     assert_ready(world.setup());
     world.assert_whole();
+}
+
+#[test]
+fn a_signal_that_comes_as_a_command_ends_is_heeded() {
+    let world = World::seeded();
+    std::fs::remove_file(world.home().join("bin/geckodriver")).expect("it was there");
+    // What would build the driver tells gymcheck to end, and ends well.
+    let tools = world.folder.path().join("tools");
+    std::fs::create_dir(&tools).expect("a folder");
+    let cargo = tools.join("cargo");
+    std::fs::write(&cargo, "#!/bin/sh\nkill -INT $PPID\n").expect("a file");
+    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
+    let others = std::env::var_os("PATH").expect("a path");
+    let path = std::iter::once(tools).chain(std::env::split_paths(&others));
+    let path = std::env::join_paths(path).expect("a path");
+    let (status, said) = world.setup_with("PATH", path).end();
+    assert_ne!(status, Some(0), "{said}");
+    assert!(said.contains("was ended by an interruption"), "{said}");
 }
 
 #[test]

@@ -92,7 +92,13 @@ impl Tool {
             .stdout(file.try_clone().map_err(failed())?)
             .stderr(file);
         let attention = Attention::begin().map_err(failed())?;
-        self.attend(|| attention.interrupted()).map_err(|ended| {
+        let ended = self.attend(|| attention.interrupted());
+        // A signal may come as the command ends by itself: it has ended nothing yet.
+        let ended = match attention.end() {
+            true => ended.and(Err(Ended::Outcome(Outcome::Interrupted))),
+            false => ended,
+        };
+        ended.map_err(|ended| {
             let said = File::open(log);
             ended.explain(
                 &self,

@@ -27,7 +27,6 @@ impl Attention {
     /// Begins to note signals.
     pub(super) fn begin() -> std::io::Result<Attention> {
         let signals = signals()?;
-        // Not forgotten: a signal that came as an earlier command was ending has ended nothing yet.
         signals.unattended.store(false, Ordering::SeqCst);
         Ok(Attention { signals })
     }
@@ -35,6 +34,12 @@ impl Attention {
     /// Whether gymcheck was told to end.
     pub(super) fn interrupted(&self) -> bool {
         self.signals.seen.load(Ordering::SeqCst)
+    }
+
+    /// Ends it. Whether gymcheck was told to end by then: from here on it ends at once.
+    pub(super) fn end(self) -> bool {
+        self.signals.unattended.store(true, Ordering::SeqCst);
+        self.interrupted()
     }
 }
 
