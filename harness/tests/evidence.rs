@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gymcheck::evidence::{
     Direction, End, Event, Fact, FrozenFact, FrozenProcess, KeptFact, KeptMessages, LinkEnd,
-    LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED, StalledFact,
+    LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED, Spent, StalledFact,
     StepPhase,
 };
 use gymcheck::report::judge_again;
@@ -1048,4 +1048,82 @@ fn a_game_that_began_and_stands_still_was_not_played() {
         event.seq += 1;
     }
     assert_eq!(played(&Log::new(events)).verdict, Verdict::Vacuous);
+}
+
+#[test]
+fn the_time_of_a_run_is_told_without_a_gap() {
+    for name in [
+        "good",
+        "cleanup-not-called",
+        "in-game",
+        "late-end-not-guarded",
+    ] {
+        let log = log(name);
+        let spec = spec(&log.run().expect("what was run").spec);
+        let profile = log.profile(&spec);
+        let events = log.events();
+        let mut at = events[0].t;
+        for span in &profile.spans {
+            assert_eq!(span.from_ms, at, "{name}: {span:?}");
+            assert!(span.to_ms > at, "{name}: {span:?}");
+            at = span.to_ms;
+        }
+        assert_eq!(at, events[events.len() - 1].t, "{name}");
+        let all: f64 = profile.seconds.values().sum();
+        assert!((all * 1000.0 - (at - events[0].t)).abs() < 1.0, "{name}");
+    }
+}
+
+#[test]
+fn the_time_that_the_target_imposes_is_told_from_our_own() {
+    let good = log("good");
+    let headline = spec(HEADLINE);
+    let seconds = |log: &Log, on: Spent| {
+        let profile = log.profile(&headline);
+        profile.seconds.get(&on).copied().unwrap_or_default()
+    };
+    // Three seconds before the game, three after it, and a game of 60 steps at 30 a second.
+    let countdowns = seconds(&good, Spent::Countdown);
+    assert!((5.9..8.0).contains(&countdowns), "{countdowns}");
+    assert!(seconds(&good, Spent::Game) > 1.9);
+    for on in [
+        Spent::Start,
+        Spent::Loading,
+        Spent::Departure,
+        Spent::Observation,
+        Spent::Steps,
+        Spent::End,
+    ] {
+        assert!(seconds(&good, on) > 0.0, "{on:?}");
+    }
+    assert_eq!(seconds(&good, Spent::TimeOut), 0.0);
+    let departure = seconds(&good, Spent::Departure);
+
+    // One who tells nobody is missed by the target's own time-out.
+    let silent = changed(&good, |event| {
+        match &mut event.fact {
+            Fact::Leaving(leaving) => leaving.how = WayToLeave::Freeze,
+            Fact::Departed(departed) => departed.how = WayToLeave::Freeze,
+            _ => {}
+        }
+        true
+    });
+    assert_eq!(seconds(&silent, Spent::Departure), 0.0);
+    assert_eq!(seconds(&silent, Spent::TimeOut), departure);
+
+    // Without a game in it there is no countdown, and the page loads for as long as the steps go on.
+    let no_game = without(&good, |event| {
+        is_socket_event(event, "survivor", "activate_scene")
+    });
+    assert_eq!(seconds(&no_game, Spent::Countdown), 0.0);
+    assert_eq!(seconds(&no_game, Spent::Game), 0.0);
+    assert!(seconds(&no_game, Spent::Loading) > seconds(&good, Spent::Loading) + countdowns);
+
+    // Nothing but the start of a run that broke before its first step.
+    let broken = without(&good, |event| {
+        matches!(event.fact, Fact::Step(_) | Fact::Http(_))
+    });
+    let broken = without(&broken, |event| event.player.is_some());
+    let profile = broken.profile(&headline);
+    assert_eq!(profile.seconds.keys().collect::<Vec<_>>(), [&Spent::Start]);
 }

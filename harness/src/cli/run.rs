@@ -10,8 +10,8 @@ use gymcheck::report::{
     print_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
 };
 use gymcheck::run::{
-    Invocation, Item, MOST_RETRIES, RunRecord, Selection, Side, Wanted, base_of, browsers_of,
-    default_jobs, equivalents, fate_of, names_all,
+    Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Side, Wanted, base_of,
+    browsers_of, default_jobs, equivalents, fate_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
@@ -229,6 +229,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
+    let measuring = Measuring::begin(jobs.into());
     let mut results = runtime.block_on(carry_out_all(
         &sides,
         &items,
@@ -236,6 +237,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         &Progress::new(Some(items.len()), loudness),
         &arguments.out,
     ));
+    results.effort = Some(measuring.end());
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
     }

@@ -17,8 +17,8 @@ use gymcheck::run::sweep::{
     spec_text, undisturbed_text, windows,
 };
 use gymcheck::run::{
-    Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs, find_root,
-    select_repairs,
+    Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Side, Wanted, browsers_of, default_jobs,
+    find_root, select_repairs,
 };
 use gymcheck::spec::{Catalogue, Pair, Repair, Spec, WayToLeave};
 use gymcheck::stage::on_signal;
@@ -197,8 +197,10 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         budget: arguments.budget,
     };
     let mut sweep = Sweep::new(ground, record, results);
+    let measuring = Measuring::begin(jobs.into());
     runtime.block_on(sweep.carry_out())?;
     let mut results = sweep.into_results();
+    results.effort = Some(measuring.end());
     results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out);
     // What was found stands, whether it can be written or not.

@@ -9,6 +9,7 @@ mod games;
 mod life;
 mod log;
 mod paths;
+mod profile;
 mod recorder;
 mod scenes;
 
@@ -18,5 +19,6 @@ pub use games::GameScene;
 pub use life::LifeEvent;
 pub use log::{Damage, EVIDENCE, Header, Log, LogError};
 pub use paths::{begins, comes_after};
+pub use profile::{Profile, Span, Spent};
 pub use recorder::{Awaited, Recorder, WaitError};
 pub use scenes::{Scene, SceneKind};

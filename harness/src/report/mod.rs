@@ -15,6 +15,7 @@ mod results;
 #[cfg(test)]
 mod samples;
 mod share;
+mod spent;
 mod summary;
 mod sweep;
 mod terminal;

@@ -166,6 +166,7 @@ pub fn results_again(
     results.repeated = repeated_with_partings(&results.runs, out);
     if let Ok(before) = read_results(out) {
         results.sweep = before.sweep;
+        results.effort = before.effort;
     }
     if let Some(sweep) = &mut results.sweep {
         sweep.judge_again(&results.runs);

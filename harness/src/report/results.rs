@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::defects::Defect;
 use super::repeated::Repeated;
 use crate::run::sweep::SweepRecord;
-use crate::run::{Change, Difference, EquivalentRecord, Fate, MutantRecord, RunRecord, compare};
+use crate::run::{
+    Change, Difference, Effort, EquivalentRecord, Fate, MutantRecord, RunRecord, compare,
+};
 use crate::spec::Catalogue;
 use crate::target::TargetFacts;
 use crate::verdict::Verdict;
@@ -46,6 +48,9 @@ pub struct Results {
     /// What was carried out several times: how steady the verdicts are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeated: Vec<Repeated>,
+    /// What the runs took of the machine. Of a sweep that was continued, those of the last call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
     /// What a sweep found, if the call was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepRecord>,
@@ -97,6 +102,7 @@ impl Results {
             defects: Vec::new(),
             runs: Vec::new(),
             repeated: Vec::new(),
+            effort: None,
             sweep: None,
             mutants: Vec::new(),
             equivalents: Vec::new(),

@@ -12,6 +12,7 @@ use super::defects::Defect;
 use super::files::Reports;
 use super::repeated::{Repeated, steady};
 use super::results::Results;
+use super::spent::{self, Totals};
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, changes};
 use crate::verdict::{CheckResult, Verdict};
 
@@ -158,6 +159,7 @@ fn write_results(
         }
     }
     write!(to, "{}", repetitions(&results.repeated, loudness))?;
+    write!(to, "{}", time(results, loudness))?;
     for run in results
         .runs
         .iter()
@@ -275,6 +277,20 @@ fn repetitions(repeated: &[Repeated], loudness: Loudness) -> String {
     match text.is_empty() {
         true => text,
         false => format!("\nrepetitions:\n{text}"),
+    }
+}
+
+/// On what the time went.
+fn time(results: &Results, loudness: Loudness) -> String {
+    let Some(totals) = Totals::of(results).account() else {
+        return String::new();
+    };
+    match (loudness, &results.effort) {
+        (Loudness::Quiet, _) => String::new(),
+        (Loudness::Verbose, Some(effort)) => {
+            format!("\ntime: {totals}\n      {}\n", spent::account(effort))
+        }
+        (Loudness::Normal | Loudness::Verbose, _) => format!("\ntime: {totals}\n"),
     }
 }
 

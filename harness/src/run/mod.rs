@@ -5,6 +5,7 @@ mod batch;
 mod carry_out;
 mod comparison;
 mod data;
+mod effort;
 mod faults;
 mod forge;
 mod invocation;
@@ -30,6 +31,7 @@ mod walk;
 pub use batch::{Item, Selection, Side, base_of, changes, pair_of_runs, select_repairs};
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
+pub use effort::{Effort, Measuring};
 pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};
 pub use jobs::default_jobs;
 pub use mutation::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{BrokenFact, Log, RunFacts};
+use crate::evidence::{BrokenFact, Log, Profile, RunFacts};
 use crate::provision::quoted;
 use crate::spec::{Expectation, Spec};
 use crate::target::TargetFacts;
@@ -63,6 +63,9 @@ pub struct RunRecord {
     pub started_at: Option<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// On what that time went.
+    #[serde(default)]
+    pub profile: Profile,
 }
 
 fn once() -> u32 {
@@ -99,6 +102,7 @@ pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) ->
         folder,
         started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
+        profile: log.profile(spec),
     }
 }
 

@@ -137,6 +137,7 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
         (known_defects(&results.defects))
         (kill_matrix(results))
         (repetitions(results))
+        (super::spent::of_call(results))
         (runs_head(results))
     }
 }

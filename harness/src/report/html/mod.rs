@@ -9,6 +9,7 @@ pub(super) mod answer;
 mod logs;
 mod pictures;
 mod run;
+mod spent;
 mod sweep;
 
 use std::collections::{BTreeMap, HashMap};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::answer::{badge, command};
 use super::pictures::{Pictures, seconds};
-use super::{answer, interest, logs};
+use super::{answer, interest, logs, spent};
 use crate::evidence::{Log, LogError};
 use crate::report::results::Results;
 use crate::report::timeline::{Timeline, event_of, when};
@@ -70,6 +70,7 @@ pub(super) fn details(
                 (checks(record, results, Some(log)))
                 h3 { "What happened" }
                 div.timeline data-failure=[failure] {}
+                (spent::of_run(&record.profile))
                 h3 { "What was seen" }
                 (pictures.of_run(interest(results, record), log, folder))
                 h3 { "What was said" }
