@@ -172,6 +172,8 @@ impl Suite {
         let experiments: Vec<_> = scenarios.iter().map(|spec| &spec.body.experiment).collect();
         let looked = self.machine.runtime.block_on(invocation.look(&experiments));
         looked.map_err(|error| error.to_string())?;
+        let compiling = invocation.compile(|says| eprintln!("{says}"));
+        self.machine.runtime.block_on(compiling);
         Ok(invocation)
     }
 

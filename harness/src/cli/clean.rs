@@ -131,7 +131,8 @@ impl Thing<'_> {
             Thing::Stage(stage) => !stage.is_kept && stage.alive.is_empty(),
             Thing::Holding(holding) => match holding.part {
                 CachePart::Downloads | CachePart::LeftOvers => true,
-                CachePart::Targets => {
+                // Browsers move on, and then nothing asks for it any more; it is soon made again.
+                CachePart::Compiled | CachePart::Targets => {
                     let last = holding.used.max(holding.made);
                     !holding.is_whole || last.is_none_or(|last| is_older(last, days))
                 }

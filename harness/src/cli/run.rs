@@ -225,6 +225,10 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         runtime.block_on(side.look(&experiments))?;
     }
     make_room(&arguments.out)?;
+    let progress = Progress::new(Some(items.len()), loudness);
+    for side in &mut sides {
+        runtime.block_on(side.compile(|says| progress.line(says)));
+    }
     let jobs = match sides.iter().any(Invocation::takes_one_run_at_a_time) {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
@@ -234,7 +238,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         &sides,
         &items,
         jobs.into(),
-        &Progress::new(Some(items.len()), loudness),
+        &progress,
         &arguments.out,
     ));
     results.effort = Some(measuring.end());

@@ -187,6 +187,7 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
     let progress = Progress::new(None, loudness);
+    runtime.block_on(invocation.compile(|says| progress.line(says)));
     let ground = Ground {
         invocation: &invocation,
         catalogue: &catalogue,

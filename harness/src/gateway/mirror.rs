@@ -1,7 +1,7 @@
 //! Third-party assets of the page, answered from disk instead of from their public addresses.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -106,8 +106,21 @@ impl Mirror {
     }
 
     /// Who is asked for what is not at hand.
-    pub(super) fn cdn(&self) -> Option<&Cdn> {
+    #[must_use]
+    pub fn cdn(&self) -> Option<&Cdn> {
         self.shared.cdn.as_ref()
+    }
+
+    /// The public address (without scheme) and the file of each asset.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let assets = self.shared.assets.iter();
+        assets.map(|(address, asset)| (address.as_str(), asset.path.as_path()))
+    }
+
+    /// Where a player's page finds what stands at a public address (without scheme).
+    #[must_use]
+    pub fn path_of(address: &str) -> String {
+        format!("{PREFIX}{address}")
     }
 
     /// Whether it has at hand what stands at a public address, as that is written in a page.

@@ -83,8 +83,8 @@ pub struct GatewayOptions {
 pub struct Door {
     /// Where the gateway takes its connections.
     pub listener: TcpListener,
-    /// Under which address its browser finds that.
-    pub authority: SocketAddr,
+    /// Under which address its browser finds that, as it stands in a URL.
+    pub authority: String,
 }
 
 /// Why a gateway could not be started.
@@ -278,10 +278,14 @@ impl Gateway {
 }
 
 impl Door {
-    async fn anywhere() -> io::Result<Door> {
+    /// At any port of the loopback interface that is free.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn anywhere() -> io::Result<Door> {
         let listener = TcpListener::bind(ANY_PORT).await?;
         Ok(Door {
-            authority: listener.local_addr()?,
+            authority: listener.local_addr()?.to_string(),
             listener,
         })
     }
@@ -293,7 +297,7 @@ fn open(
     probe_script: &str,
     shared: &Arc<Shared>,
 ) -> Result<Arc<Listener>, GatewayError> {
-    let authority = door.authority.to_string();
+    let authority = door.authority;
     let token = token().map_err(GatewayError::Token)?;
     let probe_element = html::probe_element(probe_script, &token, probe_link::PATH);
     let listener = Arc::new(Listener {

@@ -15,7 +15,7 @@ use super::error::ProvisionError;
 use super::files::PARTIAL;
 use super::further_lock::{self, FurtherLock};
 use super::home::{Home, IN_USE, LOCK};
-use super::{assets, cdn, disk};
+use super::{assets, cdn, compiled, disk};
 use crate::target::Package;
 
 /// A part of the cache.
@@ -27,6 +27,8 @@ pub enum CachePart {
     Assets,
     /// What `--assets cdn` took from public hosts.
     Recorded,
+    /// The page's libraries as browsers have compiled them.
+    Compiled,
     /// Programs that were built for gymcheck.
     Programs,
     /// Archives between their download and their unpacking.
@@ -39,10 +41,11 @@ pub enum CachePart {
 
 impl CachePart {
     /// All of them.
-    pub const ALL: [CachePart; 7] = [
+    pub const ALL: [CachePart; 8] = [
         CachePart::Targets,
         CachePart::Assets,
         CachePart::Recorded,
+        CachePart::Compiled,
         CachePart::Programs,
         CachePart::Downloads,
         CachePart::Logs,
@@ -56,6 +59,7 @@ impl CachePart {
             CachePart::Targets => "targets",
             CachePart::Assets => "assets",
             CachePart::Recorded => "recorded",
+            CachePart::Compiled => "compiled",
             CachePart::Programs => "programs",
             CachePart::Downloads => "downloads",
             CachePart::Logs => "logs",
@@ -73,6 +77,9 @@ impl CachePart {
             CachePart::Assets => "the page's third-party files; setup gets them again",
             CachePart::Recorded => {
                 "what --assets cdn took from public hosts; the next such call takes it again"
+            }
+            CachePart::Compiled => {
+                "those files as browsers have compiled them; the next run has them compiled again"
             }
             CachePart::Programs => {
                 "geckodriver; where there is no other, setup builds it again, which takes minutes"
@@ -176,7 +183,7 @@ impl Survey<'_> {
                 _ if is_partial(&path) => self.partial.push(path),
                 ".crates.toml" | ".crates2.json" => cargo_lists.push(path),
                 further_lock::NAME if is_file(&path) => {}
-                cdn::FOLDER if is_folder(&path) => {}
+                cdn::FOLDER | compiled::FOLDER if is_folder(&path) => {}
                 "targets" | "assets" | "bin" | "downloads" | "logs" if is_folder(&path) => {}
                 _ => self.cache.foreign.push(path),
             }
@@ -187,6 +194,7 @@ impl Survey<'_> {
         self.targets()?;
         self.assets()?;
         self.recorded()?;
+        self.compiled()?;
         self.programs(cargo_lists)?;
         self.downloads()?;
         self.logs()?;
@@ -248,6 +256,26 @@ impl Survey<'_> {
         };
         let folder = self.home.root().join(cdn::FOLDER);
         self.files(CachePart::Recorded, &folder, is_own)
+    }
+
+    fn compiled(&mut self) -> Result<(), ProvisionError> {
+        for path in below(&self.home.root().join(compiled::FOLDER))? {
+            let is_own = compiled::is_name(&name_of(&path)) && is_folder(&path);
+            match is_partial(&path) {
+                true => self.partial.push(path),
+                false if is_own => self.cache.holdings.push(Holding {
+                    part: CachePart::Compiled,
+                    name: name_of(&path),
+                    bytes: disk::taken(&path),
+                    made: modified(&path),
+                    used: None,
+                    is_whole: true,
+                    paths: vec![path],
+                }),
+                false => self.cache.foreign.push(path),
+            }
+        }
+        Ok(())
     }
 
     /// geckodriver, with Cargo's lists of what it installed here: as long as it stands in them, Cargo
@@ -480,6 +508,10 @@ pub(super) mod tests {
         write("further-assets.toml", further);
         write("cdn/0123456789abcdef.data", "alert(3)");
         write("cdn/0123456789abcdef.toml", "url = \"\"");
+        write(
+            "compiled/chrome-156.0.1.2-0123456789ab/Default/Cache/a",
+            "compiled",
+        );
         write("bin/geckodriver", "a program");
         write(
             ".crates.toml",
@@ -522,6 +554,7 @@ pub(super) mod tests {
                 whole(CachePart::Targets, "mug-needs-a693249b533c"),
                 whole(CachePart::Assets, "assets"),
                 whole(CachePart::Recorded, "recorded"),
+                whole(CachePart::Compiled, "chrome-156.0.1.2-0123456789ab"),
                 whole(CachePart::Programs, "programs"),
                 whole(CachePart::Downloads, "downloads"),
                 whole(CachePart::Logs, "logs"),
@@ -577,6 +610,7 @@ pub(super) mod tests {
             "notes.txt",
             "assets/own",
             "cdn/own.data",
+            "compiled/own",
             "bin/own",
             "downloads/thesis.pdf",
             "logs/own.log",
@@ -634,7 +668,7 @@ pub(super) mod tests {
         }
         fs::remove_file(home.root().join(LOCK)).unwrap();
         assert_eq!(found(&home), []);
-        assert_eq!(foreign(&home).len(), 9);
+        assert_eq!(foreign(&home).len(), 10);
     }
 
     #[test]

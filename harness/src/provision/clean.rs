@@ -6,12 +6,21 @@ use std::path::{Path, PathBuf};
 use procfs::process::{Process, all_processes};
 
 use super::cache::{Cache, Holding};
+use super::compiled;
 use super::error::ProvisionError;
 use super::files::PARTIAL;
 use super::home::{Home, HomeRemoval, IN_USE, LOCK};
 
 /// The folders of the cache that gymcheck makes, and takes away when they are empty.
-const FOLDERS: [&str; 6] = ["targets", "assets", "cdn", "bin", "downloads", "logs"];
+const FOLDERS: [&str; 7] = [
+    "targets",
+    "assets",
+    "cdn",
+    compiled::FOLDER,
+    "bin",
+    "downloads",
+    "logs",
+];
 
 impl Cache {
     /// Removes things of the cache, each as a whole: whoever is ended in the middle leaves none that
@@ -136,7 +145,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path().join("home"));
         furnished(&home);
-        assert_eq!(remove_all(&home).unwrap().len(), 7);
+        assert_eq!(remove_all(&home).unwrap().len(), 8);
         assert!(!home.root().exists());
         furnished(&home);
     }
@@ -215,7 +224,7 @@ mod tests {
         let error = remove_all(&home).unwrap_err().to_string();
         assert!(error.starts_with("a setup is using "), "{error}");
         drop(setup);
-        assert_eq!(cache(&home).unwrap().holdings.len(), 7);
+        assert_eq!(cache(&home).unwrap().holdings.len(), 8);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod cdn;
 mod checkout;
 mod clean;
 mod command;
+mod compiled;
 #[cfg(test)]
 mod container;
 mod disk;
@@ -48,6 +49,7 @@ pub use browsers::{Browser, find_browser};
 pub use cache::{Cache, CachePart, Holding, cache};
 pub use cdn::{Cdn, CdnError, Recorded};
 pub use command::quoted;
+pub use compiled::{Compiled, copy_caches};
 pub(crate) use disk::{is_full, taken};
 pub use doctor::{Finding, State, doctor};
 pub use error::{Outcome, ProvisionError};

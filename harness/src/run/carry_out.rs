@@ -1,7 +1,7 @@
 //! Carrying out one run: from its plan to its evidence.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -34,6 +34,8 @@ pub struct RunPlan<'a> {
     pub browsers: &'a BTreeMap<BrowserKind, Browser>,
     /// The third-party assets of the page.
     pub mirror: Mirror,
+    /// Profiles with caches of each browser, which have these assets compiled.
+    pub compiled: &'a BTreeMap<BrowserKind, PathBuf>,
     /// Where evidence, logs and screenshots go.
     pub artefacts: &'a Path,
     /// Whether the browsers show their windows.
@@ -105,6 +107,7 @@ async fn set_and_play(
                 })
                 .collect(),
             mirror: plan.mirror.clone(),
+            compiled: plan.compiled,
             edits: edits_of(plan.repairs, plan.mutant),
             apart,
             artefacts: plan.artefacts,

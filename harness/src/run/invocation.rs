@@ -9,8 +9,9 @@ use super::machine::Machine;
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
-use crate::provision::{self, Browser, Cdn, Home, HomeUse};
+use crate::provision::{self, Browser, Cdn, Compiled, Home, HomeUse};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
+use crate::stage;
 use crate::target::{
     ExperimentName, PINNED_RELEASE, Target, TargetError, TargetFacts, TargetName, apply_edit,
 };
@@ -25,6 +26,9 @@ pub struct Invocation {
     is_known: bool,
     browsers: BTreeMap<BrowserKind, Browser>,
     supplies: Supplies,
+    /// Profiles with caches of each browser, which have the page's libraries compiled.
+    compiled: BTreeMap<BrowserKind, PathBuf>,
+    home: Home,
     out: PathBuf,
     /// Below `out`, for runs alone.
     runs: PathBuf,
@@ -99,6 +103,8 @@ impl Invocation {
                 && is_as_locked,
             browsers,
             supplies,
+            compiled: BTreeMap::new(),
+            home,
             out: wanted.out,
             runs: wanted.runs,
             retries: wanted.retries.min(MOST_RETRIES),
@@ -132,6 +138,40 @@ impl Invocation {
             return Ok(());
         }
         self.supplies.look(&mut self.target, experiments).await
+    }
+
+    /// Has browsers compile the page's libraries, where that is not done yet: each later browser of the same
+    /// version begins with them. Says what goes on, for it takes some seconds; where it fails, the runs do
+    /// without, each of them slower. What was made for this call alone is not compiled beforehand.
+    pub async fn compile(&mut self, tell: impl Fn(&str)) {
+        let mirror = self.supplies.mirror();
+        if mirror.cdn().is_some() {
+            return;
+        }
+        // Firefox finds the gateway at an address of its own in each run, and keeps nothing of another one.
+        let Some(browser) = self.browsers.get(&BrowserKind::Chrome) else {
+            return;
+        };
+        let Some(compiled) = Compiled::of(&self.home, browser, mirror.files()) else {
+            return;
+        };
+        if compiled.folder().is_none() {
+            tell(&format!(
+                "having {} {} compile the page's libraries, once",
+                browser.kind, browser.version
+            ));
+            tokio::select! {
+                compiled = stage::compile(browser, &mirror, &compiled) => {
+                    if let Err(error) = compiled {
+                        tell(&format!("{error}; runs do without, each of them slower"));
+                    }
+                }
+                _ = stage::interrupted() => {}
+            }
+        }
+        if let Some(folder) = compiled.folder() {
+            self.compiled.insert(browser.kind, folder.to_owned());
+        }
     }
 
     /// Checks that the texts of a run's edits are in what the target serves, before any browser
@@ -231,6 +271,7 @@ impl Invocation {
             target: &self.target,
             browsers: &self.browsers,
             mirror: self.supplies.mirror(),
+            compiled: &self.compiled,
             artefacts: &self.out.join(folder),
             headed: self.headed,
             keep: self.keep,

@@ -223,6 +223,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::evidence::Profile;
     use crate::verdict::CheckResult;
 
     fn run(checks: &[(&str, Verdict)]) -> RunRecord {
@@ -259,6 +260,7 @@ mod tests {
             folder: PathBuf::new(),
             started_at: None,
             seconds: 0.0,
+            profile: Profile::default(),
         }
     }
 

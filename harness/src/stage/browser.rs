@@ -1,5 +1,6 @@
 //! A browser, its WebDriver, and what the kernel says about them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::server::{Folders, broken};
 use super::tree::{self, Member};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, FrozenFact, KernelFact, ProcessFact, ProcessPhase, Recorder};
-use crate::provision::Browser;
+use crate::provision::{Browser, copy_caches};
 use crate::spec::BrowserKind;
 
 /// The size of each browser's window, in CSS pixels.
@@ -31,6 +32,22 @@ const WEBGL: &str = "GYMCHECK_WEBGL";
 /// How long there is between two looks at processes that are being stopped.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
+/// The name under which pages of Chromium find the gateway. It is the same in all runs, whatever the port: so
+/// what an earlier browser has got and compiled is good for a later one, which goes by the address. Names below
+/// `localhost` are this machine's own (RFC 6761, 6.3), and their pages secure contexts.
+pub const PAGE_HOST: &str = "gymcheck.localhost";
+
+/// Where a browser stands, and what it begins with.
+#[derive(Clone, Copy, Default)]
+pub struct Place<'a> {
+    /// The host of its own, if the player has one.
+    pub host: Option<&'a Host>,
+    /// Where `http://gymcheck.localhost` leads, for a browser that can be told.
+    pub page: Option<SocketAddr>,
+    /// A profile with caches of which it gets a copy.
+    pub compiled: Option<&'a Path>,
+}
+
 /// A browser of the stage, with a WebDriver session to it. Dropping it ends driver and browser.
 pub struct BrowserSession {
     /// The WebDriver session.
@@ -44,12 +61,12 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// Starts a driver, and through it a browser, for a player: on a host of the player's own, if there is one.
+    /// Starts a driver, and through it a browser, for a player.
     ///
     /// # Errors
     /// One of the two cannot be started, or is not ready in time.
     pub async fn start(
-        host: Option<&Host>,
+        place: Place<'_>,
         browser: &Browser,
         player: &str,
         headed: bool,
@@ -62,6 +79,15 @@ impl BrowserSession {
             what: format!("the folder of the {player}"),
             source,
         })?;
+        if let Some(compiled) = place.compiled {
+            fill(&home, compiled)
+                .await
+                .map_err(|source| StageError::Start {
+                    what: format!("the {player}'s browser with compiled libraries"),
+                    source,
+                })?;
+        }
+        let host = place.host;
         let (driver, port) =
             start_driver(host, browser, player, &home, folders, mark, recorder).await?;
         let not_ready = |why: String| StageError::Session {
@@ -70,7 +96,7 @@ impl BrowserSession {
             why,
             last_lines: driver.last_lines(),
         };
-        let Value::Object(capabilities) = capabilities(browser, &home, headed) else {
+        let Value::Object(capabilities) = capabilities(browser, &home, headed, place.page) else {
             return Err(not_ready("no capabilities".to_owned()));
         };
         let webdriver = format!("http://127.0.0.1:{port}");
@@ -303,6 +329,18 @@ impl Drop for BrowserSession {
     }
 }
 
+/// The profile of a browser, below its folder.
+pub(super) fn profile(home: &Path) -> PathBuf {
+    home.join("profile")
+}
+
+/// Puts a copy of caches into the profile of a browser that has not started.
+async fn fill(home: &Path, compiled: &Path) -> std::io::Result<()> {
+    let (from, to) = (compiled.to_owned(), profile(home));
+    let copying = tokio::task::spawn_blocking(move || copy_caches(&from, &to));
+    copying.await.map_err(std::io::Error::other)?
+}
+
 /// How often a driver is started that ends before it listens. Which port is free is found out by
 /// each driver for itself, and another program may take it in the same moment.
 const DRIVER_STARTS: u32 = 3;
@@ -391,13 +429,13 @@ fn port_in(line: &str) -> Option<u16> {
     rest.trim_end_matches('.').trim().parse().ok()
 }
 
-fn capabilities(browser: &Browser, home: &Path, headed: bool) -> Value {
+fn capabilities(browser: &Browser, home: &Path, headed: bool, page: Option<SocketAddr>) -> Value {
     match browser.kind {
         BrowserKind::Chrome => json!({
             "browserName": "chrome",
             "goog:chromeOptions": {
                 "binary": browser.program,
-                "args": chrome_arguments(browser, home, headed),
+                "args": chrome_arguments(browser, home, headed, page),
             },
         }),
         BrowserKind::Firefox => json!({
@@ -411,11 +449,15 @@ fn capabilities(browser: &Browser, home: &Path, headed: bool) -> Value {
     }
 }
 
-fn chrome_arguments(browser: &Browser, home: &Path, headed: bool) -> Vec<String> {
+fn chrome_arguments(
+    browser: &Browser,
+    home: &Path,
+    headed: bool,
+    page: Option<SocketAddr>,
+) -> Vec<String> {
     let major = browser.version.split('.').next().unwrap_or_default();
     let mut arguments: Vec<String> = [
-        // What keeps it from talking to anybody but this machine.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        // What keeps it from talking to anybody but this machine, with the names below.
         "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate",
         "--disable-background-networking",
         "--disable-component-update",
@@ -435,11 +477,12 @@ fn chrome_arguments(browser: &Browser, home: &Path, headed: bool) -> Vec<String>
     ]
     .map(str::to_owned)
     .to_vec();
-    arguments.push(format!("--window-size={},{}", WINDOW.0, WINDOW.1));
+    let page = page.map_or_else(String::new, |page| format!("MAP {PAGE_HOST}:80 {page}, "));
     arguments.push(format!(
-        "--user-data-dir={}",
-        home.join("profile").display()
+        "--host-resolver-rules={page}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     ));
+    arguments.push(format!("--window-size={},{}", WINDOW.0, WINDOW.1));
+    arguments.push(format!("--user-data-dir={}", profile(home).display()));
     if !headed {
         arguments.push("--headless=new".to_owned());
         // Headless, it calls itself by a name that entry screenings do not know.

@@ -2,6 +2,7 @@
 //! behind.
 
 mod browser;
+mod compile;
 pub mod deadline;
 mod left;
 mod live;
@@ -15,7 +16,7 @@ mod watchdog;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -23,13 +24,14 @@ use thiserror::Error;
 use tokio::net::TcpSocket;
 
 use crate::evidence::{BrokenFact, LinkFact, Recorder};
-use crate::gateway::{Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
+use crate::gateway::{Door, Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
 use crate::probe;
 use crate::provision::Browser;
-use crate::spec::{Experiment, PlayerName};
+use crate::spec::{BrowserKind, Experiment, PlayerName};
 use crate::target::{Edit, EditedCopyError, Target};
 
-pub use browser::BrowserSession;
+pub use browser::{BrowserSession, PAGE_HOST, Place};
+pub use compile::compile;
 pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
 pub use network::{Host, Network, NetworkError};
@@ -52,6 +54,8 @@ pub struct StageOptions<'a> {
     pub mirror: Mirror,
     /// Changes to what the target serves.
     pub edits: Vec<Edit>,
+    /// Profiles with caches of each browser, of which those of the stage get a copy.
+    pub compiled: &'a BTreeMap<BrowserKind, PathBuf>,
     /// Whether each player is a host of its own, whose link can be cut.
     pub apart: bool,
     /// Where logs and screenshots go; they stay.
@@ -96,6 +100,14 @@ pub enum StageError {
         why: String,
         /// The driver's last lines.
         last_lines: Vec<String>,
+    },
+    /// The page's libraries were not compiled.
+    #[error("{browser} has not compiled the page's libraries: {why}")]
+    Compile {
+        /// The browser's program.
+        browser: String,
+        /// What went wrong.
+        why: String,
     },
     /// Processes outlive SIGKILL.
     #[error("{processes} processes of the {player}'s browser outlive SIGKILL")]
@@ -149,6 +161,7 @@ impl StageError {
             StageError::NotReady { component, .. } => component == "server",
             StageError::Start { .. }
             | StageError::Session { .. }
+            | StageError::Compile { .. }
             | StageError::Undead { .. }
             | StageError::Edited(_)
             | StageError::Network(_)
@@ -166,7 +179,7 @@ impl StageError {
                 ..
             } => (component.as_str(), last_lines.clone()),
             StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
-            StageError::Undead { .. } => ("browser", Vec::new()),
+            StageError::Compile { .. } | StageError::Undead { .. } => ("browser", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
             StageError::Edited(_) => ("mutant", Vec::new()),
             StageError::Start { .. } | StageError::Network(_) => ("environment", Vec::new()),
@@ -214,6 +227,14 @@ fn edited(options: &StageOptions<'_>, folder: &Path) -> Result<Option<Target>, S
 fn served(edits: Vec<Edit>) -> Vec<Edit> {
     let of_pages = |edit: &Edit| !edit.is_of_the_server();
     edits.into_iter().filter(of_pages).collect()
+}
+
+/// Where a browser comes in that finds it under a name, and the address that the name stands for.
+async fn named_door() -> Result<(Door, SocketAddr), StageError> {
+    let door = Door::anywhere().await.map_err(GatewayError::Listen)?;
+    let page = door.listener.local_addr().map_err(GatewayError::Listen)?;
+    let authority = PAGE_HOST.to_owned();
+    Ok((Door { authority, ..door }, page))
 }
 
 /// All that one run stands on. Dropping it ends all of it; [`Stage::strike`] does so and waits.
@@ -288,10 +309,18 @@ impl Stage {
             true => Some(Network::lay(options.browsers.keys().copied()).await?),
             false => None,
         };
-        let doors = match &mut network {
+        let mut pages: BTreeMap<PlayerName, SocketAddr> = BTreeMap::new();
+        let mut doors = match &mut network {
             Some(network) => network.open()?,
             None => BTreeMap::new(),
         };
+        for (player, browser) in &options.browsers {
+            if network.is_none() && browser.kind == BrowserKind::Chrome {
+                let (door, page) = named_door().await?;
+                doors.insert(player.to_string(), door);
+                pages.insert(*player, page);
+            }
+        }
         let hosts = network.as_ref();
         let target = edited(&options, ground.folder.path())?;
         let server = Server::start(
@@ -302,21 +331,27 @@ impl Stage {
             mark,
             recorder,
         );
-        let browsers = futures_util::future::try_join_all(options.browsers.iter().map(
-            |(player, browser)| async move {
-                BrowserSession::start(
-                    hosts.and_then(|hosts| hosts.host(*player)),
-                    browser,
-                    player.as_str(),
-                    options.headed,
-                    folders,
-                    mark,
-                    recorder,
-                )
-                .await
-                .map(|session| (*player, session))
-            },
-        ));
+        let browsers =
+            futures_util::future::try_join_all(options.browsers.iter().map(|(player, browser)| {
+                let place = Place {
+                    host: hosts.and_then(|hosts| hosts.host(*player)),
+                    page: pages.get(player).copied(),
+                    compiled: options.compiled.get(&browser.kind).map(PathBuf::as_path),
+                };
+                async move {
+                    BrowserSession::start(
+                        place,
+                        browser,
+                        player.as_str(),
+                        options.headed,
+                        folders,
+                        mark,
+                        recorder,
+                    )
+                    .await
+                    .map(|session| (*player, session))
+                }
+            }));
         // Side by side: neither needs the other to start.
         let (server, browsers) = tokio::try_join!(server, browsers)?;
         let started = server.as_ref().map(|server| server.address);

@@ -1,7 +1,12 @@
 //! Real browsers for tests, started as the stage starts them. All of it ends with the [`Browser`],
 //! also when its test panics.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test uses a part of it"
+)]
 
 pub(crate) mod page;
 pub(crate) mod target;
@@ -9,7 +14,7 @@ pub(crate) mod target;
 use fantoccini::Client;
 use gymcheck::evidence::Recorder;
 use gymcheck::provision::{Home, find_browser};
-use gymcheck::stage::{BrowserSession, Folders, Host};
+use gymcheck::stage::{BrowserSession, Folders, Host, Place};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -52,6 +57,20 @@ impl Browser {
         player: &str,
         recorder: &Recorder,
     ) -> Browser {
+        let place = Place {
+            host,
+            ..Place::default()
+        };
+        Browser::start_at(place, kind, player, recorder).await
+    }
+
+    /// The same at a place.
+    pub(crate) async fn start_at(
+        place: Place<'_>,
+        kind: Kind,
+        player: &str,
+        recorder: &Recorder,
+    ) -> Browser {
         let home = Home::locate().expect("a home");
         let found = find_browser(&home, kind).expect("a browser");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -60,7 +79,7 @@ impl Browser {
             stage: folder.path(),
             artefacts: folder.path(),
         };
-        let session = BrowserSession::start(host, &found, player, false, folders, &mark, recorder);
+        let session = BrowserSession::start(place, &found, player, false, folders, &mark, recorder);
         let session = session
             .await
             .unwrap_or_else(|error| panic!("{kind} does not start: {error}"));

@@ -162,7 +162,7 @@ impl Network {
             let way = WayOut::open(Arc::clone(&host.namespace), listener.local_addr()?)?;
             let door = Door {
                 listener,
-                authority: way.at(),
+                authority: way.at().to_string(),
             };
             Ok((door, way))
         };

@@ -1,0 +1,150 @@
+//! Having a browser compile the page's libraries, for all browsers that come after it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fantoccini::error::CmdError;
+use fantoccini::wd::TimeoutConfiguration;
+use walkdir::WalkDir;
+
+use super::browser::profile;
+use super::{BrowserSession, Folders, Ground, PAGE_HOST, Place, StageError, deadline, named_door};
+use crate::evidence::Recorder;
+use crate::gateway::{Gateway, GatewayOptions, Mirror};
+use crate::probe;
+use crate::provision::{Browser, Compiled};
+
+/// Loads Python and all that is installed into it, and lets it work: what works much is compiled well.
+const SCRIPT: &str = include_str!("compile.js");
+
+/// The library that is worth it.
+const PYODIDE: &str = "/pyodide.js";
+
+/// Who the browser is to the gateway.
+const PLAYER: &str = "compiler";
+
+/// Where Chromium keeps what it has compiled, in its profile.
+const WRITTEN: &str = "Default/Code Cache/wasm";
+
+/// How often is looked whether it has written that, and for how many looks nothing may come.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+const QUIET_LOOKS: u32 = 4;
+
+/// Has a browser get and compile the libraries that a mirror has, and keeps its caches. Nothing is kept where
+/// there is no Python among them.
+///
+/// # Errors
+/// The browser cannot be started, the libraries do not load, or the caches cannot be kept.
+pub async fn compile(
+    browser: &Browser,
+    mirror: &Mirror,
+    compiled: &Compiled,
+) -> Result<(), StageError> {
+    let libraries = mirror.files().map(|(address, _)| address.to_owned());
+    let Some(address) = libraries.into_iter().find(|one| one.ends_with(PYODIDE)) else {
+        return Ok(());
+    };
+    let ground = Ground::lay(false)?;
+    let recorder = Recorder::in_memory();
+    let home = ground.folder.path().join(PLAYER);
+    let had = have_compiled(browser, mirror, &address, &ground, &recorder).await;
+    let kept = had.and_then(|()| {
+        let kept = compiled.keep(&profile(&home));
+        kept.map_err(|error| failed(browser, error.to_string()))
+    });
+    ground.clear().await;
+    kept
+}
+
+async fn have_compiled(
+    browser: &Browser,
+    mirror: &Mirror,
+    address: &str,
+    ground: &Ground,
+    recorder: &Recorder,
+) -> Result<(), StageError> {
+    let (door, page) = named_door().await?;
+    let gateway = Gateway::start_behind(
+        [(PLAYER.to_owned(), door)].into(),
+        GatewayOptions {
+            // Nothing is asked of a target.
+            upstream: ground.closed,
+            players: vec![PLAYER.to_owned()],
+            mirror: mirror.clone(),
+            edits: Vec::new(),
+            probe_script: probe::SCRIPT.to_owned(),
+        },
+        recorder.clone(),
+    )
+    .await?;
+    let folders = Folders {
+        stage: ground.folder.path(),
+        artefacts: ground.folder.path(),
+    };
+    let place = Place {
+        page: Some(page),
+        ..Place::default()
+    };
+    let mark = ground.folder.mark();
+    let session = BrowserSession::start(place, browser, PLAYER, false, folders, mark, recorder);
+    let mut session = session.await?;
+    let page = format!("http://{PAGE_HOST}{}", Mirror::path_of(address));
+    let worked = tokio::time::timeout(deadline::LOAD, work(&session, &page)).await;
+    let worked = match worked {
+        Ok(Ok(None)) => Ok(()),
+        Ok(Ok(Some(error))) => Err(failed(browser, error)),
+        Ok(Err(error)) => Err(failed(browser, error.to_string())),
+        Err(_) => Err(failed(
+            browser,
+            format!("it did not end within {} s", deadline::LOAD.as_secs()),
+        )),
+    };
+    let ended = match worked {
+        Ok(()) => {
+            written(&profile(&ground.folder.path().join(PLAYER))).await;
+            // What is ended by force may not have written all.
+            session.quit().await
+        }
+        Err(error) => Err(error),
+    };
+    session.end().await;
+    gateway.shutdown().await;
+    ended
+}
+
+/// Works in a page that is the library itself: it is on the origin where all pages will find it. Gives the
+/// page's error, if there is one.
+async fn work(session: &BrowserSession, page: &str) -> Result<Option<String>, CmdError> {
+    let client = &session.client;
+    let patient = TimeoutConfiguration::new(Some(deadline::LOAD), None, None);
+    client.update_timeouts(patient).await?;
+    client.goto(page).await?;
+    let said = client.execute_async(SCRIPT, Vec::new()).await?;
+    Ok(said.as_str().map(str::to_owned))
+}
+
+/// Waits until a browser writes no more of what it has compiled, or has not for long enough.
+async fn written(profile: &Path) {
+    let folder = profile.join(WRITTEN);
+    let size = || -> u64 {
+        let files = WalkDir::new(&folder).into_iter().flatten();
+        let files = files.filter_map(|entry| entry.metadata().ok());
+        files.map(|found| found.len()).sum()
+    };
+    let (mut before, mut quiet) = (size(), 0);
+    let end = tokio::time::Instant::now() + deadline::DEATH;
+    while quiet < QUIET_LOOKS && tokio::time::Instant::now() < end {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let now = size();
+        quiet = if now == before { quiet + 1 } else { 0 };
+        before = now;
+    }
+}
+
+fn failed(browser: &Browser, why: String) -> StageError {
+    let program: PathBuf = browser.program.clone();
+    StageError::Compile {
+        browser: program.display().to_string(),
+        why,
+    }
+}
