@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 
 use gymcheck::evidence::{Event, FORMAT_VERSION, Fact, Header, Log};
-use gymcheck::report::{Results, defects, write_reports};
+use gymcheck::report::{OutFolder, Results, defects, write_reports};
 use gymcheck::run::{find_root, record};
 use gymcheck::spec::Catalogue;
 use gymcheck::target::{PINNED_RELEASE, TargetFacts};
@@ -270,7 +270,62 @@ async fn what_runs_bring_with_them_is_no_script(kind: Kind) {
     browser.close().await;
 }
 
-scenarios! { a_failing_run_is_told_from_disk what_runs_bring_with_them_is_no_script }
+async fn it_is_drawn_on_what_the_time_went(kind: Kind) {
+    let out = report(&[(GOOD, recorded(GOOD)), (BAD, recorded(BAD))]);
+    let browser = Browser::start(kind).await;
+    resize(&browser, 1280, 900).await;
+    open(&browser, out.path()).await;
+    // Of the run that is open, and of both in their rows: the parts stand side by side, from end to end.
+    let drawn = run(
+        &browser,
+        "for (const one of document.querySelectorAll('details')) one.open = true;
+         return [...document.querySelectorAll('svg.spent')].map((chart) => {
+           const parts = [...chart.querySelectorAll('rect:not(.run)')];
+           const boxes = parts.map((part) => part.getBoundingClientRect());
+           const whole = chart.getBoundingClientRect();
+           const sum = boxes.reduce((sum, box) => sum + box.width, 0);
+           return {
+             parts: parts.length,
+             share: sum / whole.width,
+             runs: chart.querySelectorAll('rect.run').length,
+             inside: boxes.every((box) => box.right <= whole.right + 1 && box.left >= whole.left - 1),
+           };
+         })",
+    );
+    let drawn = drawn.await;
+    let charts = drawn.as_array().expect("charts");
+    let of_call: Vec<&Value> = charts.iter().filter(|one| one["runs"] != 0).collect();
+    assert_eq!(of_call.len(), 1, "{drawn}");
+    assert_eq!(of_call[0]["runs"], 2, "{drawn}");
+    let of_run = charts
+        .iter()
+        .find(|one| one["runs"] == 0)
+        .expect("a run's bar");
+    assert!(of_run["parts"].as_u64() > Some(8), "{drawn}");
+    let share = of_run["share"].as_f64().expect("a share");
+    assert!((0.98..1.02).contains(&share), "{drawn}");
+    assert!(charts.iter().all(|one| one["inside"] == true), "{drawn}");
+    browser.close().await;
+}
+
+scenarios! { a_failing_run_is_told_from_disk it_is_drawn_on_what_the_time_went what_runs_bring_with_them_is_no_script }
+
+#[test]
+fn a_folder_that_another_call_writes_into_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _other = OutFolder::take(folder.path()).expect("it is free");
+    for call in [["run", "scene-exit"].as_slice(), &["sweep"]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gymcheck"))
+            .args(call)
+            .arg("--out")
+            .arg(folder.path())
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("another gymcheck writes into"), "{said}");
+    }
+}
 
 #[test]
 fn a_trace_has_the_tracks_of_both_players() {

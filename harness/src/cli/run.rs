@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    AGAINST, ExitStatus, Loudness, Progress, RUNS, Results, defects, make_room, print_reports,
+    AGAINST, ExitStatus, Loudness, OutFolder, Progress, RUNS, Results, defects, print_reports,
     print_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
 };
 use gymcheck::run::{
@@ -111,9 +111,10 @@ pub(super) struct RunArguments {
     /// Leave the stage's folder (profiles, data files) where it is
     #[arg(long)]
     keep: bool,
-    /// Where the reports go, and the evidence, logs and pictures of the runs
-    #[arg(long, default_value = OUT, value_name = "DIR")]
-    out: PathBuf,
+    /// Where the reports go, and the evidence, logs and pictures of the runs [default: target/gymcheck, or
+    /// target/gymcheck-2 and so on while another call writes there]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 pub(super) fn parse_pair(text: &str) -> Result<Pair, String> {
@@ -194,6 +195,10 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     }
     own_ground::tell(arguments, items.len(), loudness)?;
     let cdn = arguments.assets.cdn()?;
+    let out = match &arguments.out {
+        Some(out) => OutFolder::take(out)?,
+        None => OutFolder::take_or_beside(Path::new(OUT))?,
+    };
     let prepare = |target: &TargetName, runs: &str| {
         Invocation::prepare(Wanted {
             catalogue: &catalogue,
@@ -202,7 +207,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
             without: arguments.assets.without.clone(),
             cdn: cdn.clone(),
             browsers: browsers_of(items.iter().map(|item| item.pair)),
-            out: arguments.out.clone(),
+            out: out.path().to_owned(),
             runs: runs.into(),
             retries: arguments.retry_broken,
             headed: arguments.headed,
@@ -224,7 +229,8 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     for side in &mut sides {
         runtime.block_on(side.look(&experiments))?;
     }
-    make_room(&arguments.out)?;
+    out.make_room()?;
+    let out = out.path();
     let progress = Progress::new(Some(items.len()), loudness);
     for side in &mut sides {
         runtime.block_on(side.compile(|says| progress.line(says)));
@@ -234,22 +240,16 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
     let measuring = Measuring::begin(jobs.into());
-    let mut results = runtime.block_on(carry_out_all(
-        &sides,
-        &items,
-        jobs.into(),
-        &progress,
-        &arguments.out,
-    ));
+    let mut results = runtime.block_on(carry_out_all(&sides, &items, jobs.into(), &progress, out));
     results.effort = Some(measuring.end());
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
     }
-    results.repeated = repeated_with_partings(&results.runs, &arguments.out);
+    results.repeated = repeated_with_partings(&results.runs, out);
     results.explain(&catalogue);
-    let reports = write_reports(&results, &arguments.out);
+    let reports = write_reports(&results, out);
     // The verdicts stand, whether they can be written and a hosted CI shows them or not.
-    print_results(&results, &arguments.out, loudness);
+    print_results(&results, out, loudness);
     print_reports(&reports?);
     if let Err(error) = tell_hosted_ci(&results) {
         tell(&error);

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gymcheck::evidence::{EVIDENCE, Log};
 use gymcheck::report::{
-    Loudness, Progress, RUNS, Results, make_room, print_reports, print_sweep, read_results,
+    Loudness, OutFolder, Progress, RUNS, Results, print_reports, print_sweep, read_results,
     write_reports, write_results,
 };
 use gymcheck::run::sweep::{
@@ -145,8 +145,9 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         false => (Results::new(Vec::new()), new_record(arguments)),
     };
     select_repairs(&Catalogue::read(&find_root())?, &[], &record.repairs)?;
+    let out = OutFolder::take(&arguments.out)?;
     if !arguments.goes_on {
-        clear(&arguments.out)?;
+        clear(&out)?;
     }
     let specs = arguments.out.join(SPECS);
     std::fs::create_dir_all(specs.join(CONCERN))?;
@@ -211,10 +212,10 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
 }
 
 /// Removes what an earlier sweep left.
-fn clear(out: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let is_ours = read_results(out).is_ok_and(|results| results.sweep.is_some());
-    make_room(out)?;
-    for folder in [SPECS, FOUND].map(|name| out.join(name)) {
+fn clear(out: &OutFolder) -> Result<(), Box<dyn std::error::Error>> {
+    let is_ours = read_results(out.path()).is_ok_and(|results| results.sweep.is_some());
+    out.make_room()?;
+    for folder in [SPECS, FOUND].map(|name| out.path().join(name)) {
         if is_ours && folder.is_dir() {
             std::fs::remove_dir_all(folder)?;
         }

@@ -40,6 +40,12 @@ pub enum ReportError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another call writes into the folder.
+    #[error("another gymcheck writes into {}; wait until it ends, or give another folder with --out", .path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The summary could not be given to a hosted CI.
     #[error("cannot append the summary to {}, which GITHUB_STEP_SUMMARY names; unset it to go without", .path.display())]
     StepSummary {
@@ -82,17 +88,7 @@ const SUMMARY: &str = "summary.md";
 const HTML: &str = "report.html";
 
 /// Removes what an earlier call left in the folder for results, and nothing else.
-///
-/// # Errors
-/// Something cannot be removed, or the folder cannot be made.
-pub fn make_room(out: &Path) -> Result<(), ReportError> {
-    empty(out).map_err(|source| ReportError::Write {
-        path: out.to_owned(),
-        source,
-    })
-}
-
-fn empty(out: &Path) -> io::Result<()> {
+pub(super) fn empty(out: &Path) -> io::Result<()> {
     if out.join(RESULTS).is_file() {
         for report in [RESULTS, JUNIT, SUMMARY, HTML] {
             match std::fs::remove_file(out.join(report)) {

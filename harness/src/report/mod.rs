@@ -9,6 +9,7 @@ mod junit;
 #[cfg(test)]
 mod junit_schema;
 mod matrix;
+mod out;
 mod rejudge;
 mod repeated;
 mod results;
@@ -24,10 +25,9 @@ mod told;
 mod trace;
 
 pub use defects::{Defect, defects};
-pub use files::{
-    AGAINST, RUNS, ReportError, Reports, make_room, read_results, write_reports, write_results,
-};
+pub use files::{AGAINST, RUNS, ReportError, Reports, read_results, write_reports, write_results};
 pub use hosted::tell_hosted_ci;
+pub use out::OutFolder;
 pub use rejudge::{Judged, RejudgeError, judge_again, logs_below, results_again, tested};
 pub use repeated::{Apart, Repeated, RepeatedCheck, Which, repeated, repeated_with_partings};
 pub use results::{ExitStatus, Results};
