@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use gymcheck::evidence::{
-    Direction, End, Event, Fact, FrozenFact, FrozenProcess, KeptFact, KeptMessages, LinkEnd,
-    LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED, Spent, StalledFact,
-    StepPhase,
+    Direction, End, Event, Fact, FrozenFact, FrozenProcess, InstantFact, KeptFact, KeptMessages,
+    LinkEnd, LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED, Spent,
+    StalledFact, StepPhase,
 };
 use gymcheck::report::judge_again;
-use gymcheck::run::{RunRecord, find_root};
-use gymcheck::spec::{Catalogue, Spec, WayToLeave};
+use gymcheck::run::{RunRecord, find_root, record};
+use gymcheck::spec::{Catalogue, GameEvent, Spec, WayToLeave};
 use gymcheck::verdict::{CheckResult, Judgement, Verdict, judge};
 
 const HEADLINE: &str = "scene-exit/partner-dies-on-survey";
@@ -1126,4 +1126,87 @@ fn the_time_that_the_target_imposes_is_told_from_our_own() {
     let broken = without(&broken, |event| event.player.is_some());
     let profile = broken.profile(&headline);
     assert_eq!(profile.seconds.keys().collect::<Vec<_>>(), [&Spent::Start]);
+}
+
+#[test]
+fn what_a_machine_that_is_too_busy_brought_about_decides_nothing() {
+    let verdict = |log: &Log| {
+        let spec = spec(&log.run().expect("what was run").spec);
+        let record = record(&spec, log, &[], PathBuf::new());
+        (record.verdict, record.broken.map(|broken| broken.reason))
+    };
+    let (good, bad) = (log("good"), log("cleanup-not-called"));
+    assert_eq!(verdict(&good), (Verdict::Pass, None));
+    assert_eq!(verdict(&bad), (Verdict::Fail, None));
+    let is_busy = |log: &Log, why: &str| {
+        let (verdict, reason) = verdict(log);
+        let reason = reason.unwrap_or_default();
+        assert_eq!(verdict, Verdict::Broken, "{reason}");
+        assert!(
+            reason.contains("too busy") && reason.contains(why),
+            "{reason}"
+        );
+    };
+
+    // A page whose countdown was late may go on twice, and pass over a scene.
+    let says = |log: &Log, what: PageFact, at: u64| {
+        changed(log, |event| {
+            let page = match &mut event.fact {
+                Fact::Page(page) => page,
+                _ => return true,
+            };
+            if event.seq == at {
+                page.what = what.clone();
+            }
+            true
+        })
+    };
+    let of_survivor: Vec<u64> = bad
+        .of("survivor")
+        .filter(|event| matches!(&event.fact, Fact::Page(page) if matches!(page.what, PageFact::Console { .. })))
+        .map(|event| event.seq)
+        .collect();
+    let [earlier, later] = [of_survivor[0], of_survivor[of_survivor.len() - 1]];
+    let late = PageFact::Console {
+        level: "log".into(),
+        text: "[GameDone] Watchdog: forcing advance_scene after throttled countdown".into(),
+    };
+    let lagging = says(&bad, late.clone(), later);
+    is_busy(&lagging, "the survivor's page came half a second late");
+    // In the background that is no lag, and where all is as expected it changed nothing.
+    let hidden = PageFact::Visibility {
+        state: "hidden".into(),
+    };
+    assert_eq!(verdict(&says(&lagging, hidden, earlier)).0, Verdict::Fail);
+    assert_eq!(verdict(&says(&good, late, later)).0, Verdict::Pass);
+
+    // Who left far later than the spec says left in another moment.
+    let left = |log: &Log, how: WayToLeave, actual_ms: f64| {
+        changed(log, |event| {
+            if let Fact::Departed(departed) = &mut event.fact {
+                departed.how = how;
+                departed.at = Some(InstantFact {
+                    after: GameEvent::LastEpisodeEnded,
+                    of: "survivor".into(),
+                    event: 0,
+                    wanted_ms: 2500.0,
+                    actual_ms,
+                });
+            }
+            true
+        })
+    };
+    is_busy(&left(&bad, WayToLeave::Kill, 3400.0), "gone 3400 ms after");
+    assert_eq!(
+        verdict(&left(&bad, WayToLeave::Kill, 2700.0)).0,
+        Verdict::Fail
+    );
+    assert_eq!(
+        verdict(&left(&bad, WayToLeave::Quit, 3400.0)).0,
+        Verdict::Fail
+    );
+    assert_eq!(
+        verdict(&left(&good, WayToLeave::Kill, 3400.0)).0,
+        Verdict::Pass
+    );
 }

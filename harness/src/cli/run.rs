@@ -92,8 +92,8 @@ pub(super) struct RunArguments {
     /// without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
-    /// Carry out this many runs at once; by default as many as the processors and the memory that is
-    /// free (2 GiB for each) allow
+    /// Carry out this many runs at once, those of other calls included; by default as many as the
+    /// processors and the memory that is free (2 GiB for each) allow
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
     /// Carry every run out this many times, and say how steady each verdict is: how often another one came,
@@ -239,6 +239,9 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
+    sides
+        .iter_mut()
+        .for_each(|side| side.carry_out_at_once(jobs));
     let measuring = Measuring::begin(jobs.into());
     let mut results = runtime.block_on(carry_out_all(&sides, &items, jobs.into(), &progress, out));
     results.effort = Some(measuring.end());

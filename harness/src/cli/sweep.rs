@@ -109,8 +109,8 @@ pub(super) struct SweepArguments {
     /// Go on with the sweep in --out. What it was about stays; --budget and --jobs are those of this call
     #[arg(long = "continue")]
     goes_on: bool,
-    /// Carry out this many runs at once; by default as many as the processors and the memory that is free
-    /// allow
+    /// Carry out this many runs at once, those of other calls included; by default as many as the processors
+    /// and the memory that is free allow
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
     /// Where the chart and the reports go, and the evidence of the runs
@@ -187,6 +187,7 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
+    invocation.carry_out_at_once(jobs);
     let progress = Progress::new(None, loudness);
     runtime.block_on(invocation.compile(|says| progress.line(says)));
     let ground = Ground {

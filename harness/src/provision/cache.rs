@@ -14,7 +14,7 @@ use super::environment::{LAST_USED, STAMP};
 use super::error::ProvisionError;
 use super::files::PARTIAL;
 use super::further_lock::{self, FurtherLock};
-use super::home::{Home, IN_USE, LOCK};
+use super::home::{Home, IN_USE, LOCK, SLOTS};
 use super::{assets, cdn, compiled, disk};
 use crate::target::Package;
 
@@ -180,6 +180,7 @@ impl Survey<'_> {
             match name {
                 _ if !is_home => self.cache.foreign.push(path),
                 LOCK | IN_USE => {}
+                SLOTS if is_folder(&path) => {}
                 _ if is_partial(&path) => self.partial.push(path),
                 ".crates.toml" | ".crates2.json" => cargo_lists.push(path),
                 further_lock::NAME if is_file(&path) => {}
@@ -523,6 +524,7 @@ pub(super) mod tests {
         );
         write("downloads/npm-lib-1.0.0.tgz", "packed");
         write("logs/target.log", "$ pip");
+        write("slots/0", "");
     }
 
     fn found(home: &Home) -> Vec<(CachePart, String, bool)> {
@@ -668,7 +670,7 @@ pub(super) mod tests {
         }
         fs::remove_file(home.root().join(LOCK)).unwrap();
         assert_eq!(found(&home), []);
-        assert_eq!(foreign(&home).len(), 10);
+        assert_eq!(foreign(&home).len(), 11);
     }
 
     #[test]

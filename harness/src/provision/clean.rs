@@ -9,7 +9,7 @@ use super::cache::{Cache, Holding};
 use super::compiled;
 use super::error::ProvisionError;
 use super::files::PARTIAL;
-use super::home::{Home, HomeRemoval, IN_USE, LOCK};
+use super::home::{Home, HomeRemoval, IN_USE, LOCK, SLOTS};
 
 /// The folders of the cache that gymcheck makes, and takes away when they are empty.
 const FOLDERS: [&str; 7] = [
@@ -59,7 +59,15 @@ impl Cache {
     /// Of a cache that holds nothing any more nothing is left, neither folder nor lock. What cannot be
     /// removed is not empty, or not ours.
     fn remove_if_empty(&self, guard: HomeRemoval) {
-        for folder in FOLDERS {
+        // Nobody runs: no slot is taken.
+        for number in fs::read_dir(self.root.join(SLOTS))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let _ = fs::remove_file(number.path());
+        }
+        for folder in FOLDERS.into_iter().chain([SLOTS]) {
             let _ = fs::remove_dir(self.root.join(folder));
         }
         let names: Vec<_> = fs::read_dir(&self.root)

@@ -22,6 +22,9 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 pub(super) const LOCK: &str = "lock";
 pub(super) const IN_USE: &str = "in-use";
 
+/// The folder of the files that runs lock, so many at once.
+pub(super) const SLOTS: &str = "slots";
+
 /// The one folder in which everything that is got lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
@@ -76,6 +79,11 @@ impl Home {
     /// Where archives are between their download and their unpacking.
     pub(super) fn downloads(&self) -> PathBuf {
         self.root.join("downloads")
+    }
+
+    /// Where the files are that runs lock.
+    pub(crate) fn slots(&self) -> PathBuf {
+        self.root.join(SLOTS)
     }
 
     /// Where that is what external commands said.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::carry_out::{RunPlan, carry_out, edits_of};
 use super::machine::Machine;
+use super::slots::Slots;
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
@@ -29,6 +30,8 @@ pub struct Invocation {
     /// Profiles with caches of each browser, which have the page's libraries compiled.
     compiled: BTreeMap<BrowserKind, PathBuf>,
     home: Home,
+    /// Of all calls together, so many runs are carried out at once.
+    slots: Slots,
     out: PathBuf,
     /// Below `out`, for runs alone.
     runs: PathBuf,
@@ -104,6 +107,7 @@ impl Invocation {
             browsers,
             supplies,
             compiled: BTreeMap::new(),
+            slots: Slots::new(&home, 1),
             home,
             out: wanted.out,
             runs: wanted.runs,
@@ -118,6 +122,11 @@ impl Invocation {
     #[must_use]
     pub fn target(&self) -> &TargetFacts {
         &self.target.facts
+    }
+
+    /// Lets so many runs be carried out at once, those of other calls included. Without it, one.
+    pub fn carry_out_at_once(&mut self, jobs: u8) {
+        self.slots = Slots::new(&self.home, jobs.into());
     }
 
     /// Whether two runs on it at once would get into each other's way.
@@ -228,6 +237,9 @@ impl Invocation {
         item: &Item<'_>,
         on_step: impl Fn(&str),
     ) -> std::io::Result<Vec<RunRecord>> {
+        let on_wait = || on_step("waits until another gymcheck's run has ended");
+        // Who is interrupted meanwhile is told so by the run itself.
+        let _slot = self.slots.take(on_wait).await;
         let began = Instant::now();
         let mut broken_attempts = Vec::new();
         for attempt in 1.. {

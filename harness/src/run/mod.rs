@@ -24,6 +24,7 @@ mod record;
 mod root;
 mod scenario;
 mod silence;
+mod slots;
 mod supplies;
 pub mod sweep;
 mod walk;

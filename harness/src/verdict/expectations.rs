@@ -1,8 +1,8 @@
 //! What is known of a target: the verdicts that are expected of it and are not `pass`.
 
-use super::{Judgement, Verdict, as_found, pace, undecided};
+use super::{CheckResult, Judgement, Verdict, as_found, pace, undecided};
 use crate::evidence::Log;
-use crate::spec::{Expectation, KnownVerdict, Spec};
+use crate::spec::{Expectation, KnownVerdict, Question, Spec};
 
 impl From<KnownVerdict> for Verdict {
     fn from(known: KnownVerdict) -> Verdict {
@@ -39,12 +39,18 @@ pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &
         }
     }
     let asked = &spec.body.checks;
-    let lagged = judgement.checks.iter().zip(asked).any(|(result, check)| {
-        result.verdict == Verdict::Fail
-            && result.expected != Verdict::Fail
-            && pace::matters_to(&check.ask)
-    });
-    if let Some(busy) = pace::too_slow(spec, log).filter(|_| lagged) {
+    let results = &judgement.checks;
+    let is_any = |is_so: &dyn Fn(&CheckResult, &Question) -> bool| {
+        let mut both = results.iter().zip(asked);
+        both.any(|(result, check)| result.verdict != result.expected && is_so(result, &check.ask))
+    };
+    let lagged = is_any(&|result, ask| result.verdict == Verdict::Fail && pace::matters_to(ask));
+    let differs = is_any(&|_, _| true);
+    let differs_by_time = is_any(&|_, ask| pace::lateness_matters_to(ask));
+    let busy = lagged.then(|| pace::too_slow(spec, log)).flatten();
+    let busy = busy.or_else(|| differs.then(|| pace::counted_late(log)).flatten());
+    let busy = busy.or_else(|| differs_by_time.then(|| pace::left_late(log)).flatten());
+    if let Some(busy) = busy {
         judgement.verdict = Verdict::Broken;
         judgement.checks = undecided(asked, &busy);
         judgement.broken = Some(busy);

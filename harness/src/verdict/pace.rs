@@ -1,13 +1,19 @@
-//! Whether the pages could play as fast as they should. Who falls far behind lags for reasons that are
-//! none of the target's, and the target's client answers a lag by leaving the connection.
+//! Whether the machine kept up. Pages that fall far behind lag for reasons that are none of the target's, and
+//! the target's client answers a lag by leaving the connection, or by going on twice; who leaves far later than
+//! the spec says leaves in another moment.
 
-use crate::evidence::{BrokenFact, Fact, Log, PageFact};
-use crate::spec::{Question, Spec};
+use crate::evidence::{BrokenFact, Event, Fact, Log, PageFact};
+use crate::spec::{Question, Spec, WayToLeave};
 
 /// So many times longer than it should a game may take on a busy machine.
 const SLOWEST: f64 = 3.0;
 /// From fewer frames no pace can be told.
 const LEAST_FRAMES: u32 = 20;
+/// What the page of a release says when the timer of its "Done!" countdown comes half a second late.
+const COUNTED_LATE: &str = "after throttled countdown";
+/// So much later than the spec says a departure may be, in milliseconds. On a machine with nothing else to do it
+/// takes a tenth of a second.
+const LATEST: f64 = 400.0;
 
 /// Whether a lag of the machine could make a check fail.
 pub(super) fn matters_to(question: &Question) -> bool {
@@ -29,6 +35,15 @@ pub(super) fn matters_to(question: &Question) -> bool {
         | Question::CountsSteady(_)
         | Question::ServerForgets(_) => false,
     }
+}
+
+/// Whether a departure that came too late could make a check say something else: those that go by where the
+/// survivor was found when it came say the same of it.
+pub(super) fn lateness_matters_to(question: &Question) -> bool {
+    !matches!(
+        question,
+        Question::SoundAfterDeparture(_) | Question::NothingLeft(_)
+    )
 }
 
 /// The first and the last frame of an episode that a page told of.
@@ -57,16 +72,72 @@ pub(super) fn too_slow(spec: &Spec, log: &Log) -> Option<BrokenFact> {
         let took = (stretch.last.at - stretch.first.at) / 1000.0;
         let should = f64::from(frames) / rate;
         let player = stretch.player;
-        (frames >= LEAST_FRAMES && took > SLOWEST * should).then(|| BrokenFact {
-            component: "environment".to_owned(),
-            reason: format!(
-                "the machine is too busy: the {player}'s page played {frames} frames in {took:.1} s \
-                 instead of {should:.1} s; give it fewer --jobs, or less to do besides"
-            ),
-            last_lines: Vec::new(),
-            worth_a_retry: true,
+        (frames >= LEAST_FRAMES && took > SLOWEST * should).then(|| {
+            busy(&format!(
+                "the {player}'s page played {frames} frames in {took:.1} s instead of {should:.1} s"
+            ))
         })
     })
+}
+
+/// Why nothing can be said of a run in which the timers of a page that everybody could see came late.
+pub(super) fn counted_late(log: &Log) -> Option<BrokenFact> {
+    let says = |event: &&Event| {
+        matches!(&event.fact, Fact::Page(page) if matches!(&page.what,
+            PageFact::Console { text, .. } if text.contains(COUNTED_LATE)))
+    };
+    let late = log.events().iter().filter(says);
+    let mut late = late.filter_map(|event| Some((event.seq, event.player.as_deref()?)));
+    late.find_map(|(seq, player)| {
+        // Browsers slow down the timers of pages in the background: that is no lag.
+        let hidden = log.of(player).any(|event| {
+            event.seq < seq
+                && matches!(&event.fact, Fact::Page(page) if matches!(&page.what,
+                    PageFact::Visibility { state } if state == "hidden"))
+        });
+        (!hidden).then(|| {
+            busy(&format!(
+                "a timer of the {player}'s page came half a second late in its countdown, as the page says"
+            ))
+        })
+    })
+}
+
+/// Why nothing can be said of a run in which a player left far later than the spec says.
+pub(super) fn left_late(log: &Log) -> Option<BrokenFact> {
+    log.events().iter().find_map(|event| {
+        let Fact::Departed(departed) = &event.fact else {
+            return None;
+        };
+        // To quit a browser in an orderly way takes its time, and nobody tells of the silent ways.
+        let is_prompt = match departed.how {
+            WayToLeave::Kill | WayToLeave::CloseTab | WayToLeave::Navigate | WayToLeave::Reload => {
+                true
+            }
+            WayToLeave::Quit | WayToLeave::Freeze | WayToLeave::Stall | WayToLeave::CutNetwork => {
+                false
+            }
+        };
+        let at = departed.at.as_ref().filter(|_| is_prompt)?;
+        let player = event.player.as_deref()?;
+        (at.actual_ms > at.wanted_ms + LATEST).then(|| {
+            busy(&format!(
+                "the {player} was gone {:.0} ms after the {}'s {} instead of {:.0} ms",
+                at.actual_ms, at.of, at.after, at.wanted_ms
+            ))
+        })
+    })
+}
+
+fn busy(what: &str) -> BrokenFact {
+    BrokenFact {
+        component: "environment".to_owned(),
+        reason: format!(
+            "the machine is too busy: {what}; give it fewer --jobs, or less to do besides"
+        ),
+        last_lines: Vec::new(),
+        worth_a_retry: true,
+    }
 }
 
 /// Of each page the stretches in which it counted up its frames: its episodes. A game counts on after
