@@ -65,7 +65,6 @@ fn main() -> ExitCode {
 struct Machine {
     runtime: Runtime,
     /// As many runs at once as the machine can carry out.
-    at_once: u8,
     jobs: Semaphore,
 }
 
@@ -171,7 +170,6 @@ impl Suite {
         let scenarios: Result<Vec<&Spec>, SpecError> = scenarios.collect();
         let scenarios = scenarios.map_err(|error| error.to_string())?;
         let experiments: Vec<_> = scenarios.iter().map(|spec| &spec.body.experiment).collect();
-        invocation.carry_out_at_once(self.machine.at_once);
         let looked = self.machine.runtime.block_on(invocation.look(&experiments));
         looked.map_err(|error| error.to_string())?;
         let compiling = invocation.compile(|says| eprintln!("{says}"));
@@ -253,11 +251,9 @@ impl Suite {
 }
 
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
-    let at_once = default_jobs();
     let machine = Arc::new(Machine {
         runtime: Runtime::new()?,
-        at_once,
-        jobs: Semaphore::new(at_once.into()),
+        jobs: Semaphore::new(default_jobs().into()),
     });
     let checkout = Arc::new(Suite::of_checkout(&machine)?);
     let guide = Arc::new(Suite::of_guide(&machine)?);

@@ -239,9 +239,11 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
-    sides
-        .iter_mut()
-        .for_each(|side| side.carry_out_at_once(jobs));
+    if arguments.jobs.is_some() {
+        sides
+            .iter_mut()
+            .for_each(|side| side.carry_out_at_once(jobs));
+    }
     let measuring = Measuring::begin(jobs.into());
     let mut results = runtime.block_on(carry_out_all(&sides, &items, jobs.into(), &progress, out));
     results.effort = Some(measuring.end());

@@ -187,7 +187,9 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
-    invocation.carry_out_at_once(jobs);
+    if arguments.jobs.is_some() {
+        invocation.carry_out_at_once(jobs);
+    }
     let progress = Progress::new(None, loudness);
     runtime.block_on(invocation.compile(|says| progress.line(says)));
     let ground = Ground {

@@ -70,11 +70,14 @@ fn of_track(track: &Track, out: &Path, text: &mut String) {
 }
 
 fn of_window(window: &Window, out: &Path, text: &mut String) {
+    let place = match window.is_chance() {
+        true => "by chance, where other runs pass".to_owned(),
+        false => format!("in a window of {:.0} ms", window.width_ms),
+    };
     let _ = writeln!(
         text,
-        "  {} fails in a window of {:.0} ms, {} runs: {}",
+        "  {} fails {place}, {} runs: {}",
         window.check,
-        window.width_ms,
         window.runs,
         one_line(&window.account)
     );

@@ -107,7 +107,7 @@ impl Invocation {
             browsers,
             supplies,
             compiled: BTreeMap::new(),
-            slots: Slots::new(&home, 1),
+            slots: Slots::new(&home, None),
             home,
             out: wanted.out,
             runs: wanted.runs,
@@ -124,9 +124,10 @@ impl Invocation {
         &self.target.facts
     }
 
-    /// Lets so many runs be carried out at once, those of other calls included. Without it, one.
+    /// Lets so many runs be carried out at once, those of other calls included, and not as many as the
+    /// machine can besides what else it has to do.
     pub fn carry_out_at_once(&mut self, jobs: u8) {
-        self.slots = Slots::new(&self.home, jobs.into());
+        self.slots = Slots::new(&self.home, Some(jobs));
     }
 
     /// Whether two runs on it at once would get into each other's way.

@@ -1,8 +1,11 @@
 //! How many runs a machine can carry out at once.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use procfs::CurrentSI;
+use procfs::process::{Process, Stat, all_processes};
+
+use crate::stage::STAGE_VARIABLE;
 
 /// What one run takes: a server, two browsers with Python in each of them. It waits for countdowns
 /// more than half of its time, and keeps two thirds of a core busy on average.
@@ -12,40 +15,75 @@ const BYTES: u64 = 2 << 30;
 /// For how long is looked at what else the machine has to do.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// As many runs at once as the processors that have nothing else to do and the free memory allow, one at
-/// least: a machine that is too busy plays slowly, and slow play is not what is tested. Looks at the machine
-/// for a moment.
+/// The scheduling policy SCHED_IDLE, by its number (`man 7 sched`).
+const IDLE: u32 = 5;
+
+/// As many runs at once as the processors and the free memory allow, one at least: a machine that is
+/// too busy plays slowly, and slow play is not what is tested.
 #[must_use]
 pub fn default_jobs() -> u8 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let free = procfs::Current::current()
         .ok()
         .and_then(|memory: procfs::Meminfo| memory.mem_available);
-    jobs_for(cores, busy(), free)
+    jobs_for(processors(), free)
 }
 
-/// How many processors the machine keeps busy now, without what runs at a lower priority (`nice`).
-fn busy() -> f64 {
-    let worked = || {
-        let stat = procfs::KernelStats::current().ok()?;
-        let total = stat.total;
-        let ticks = total.user + total.system + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0);
-        Some(ticks as f64 / procfs::ticks_per_second() as f64)
-    };
-    let (before, began) = (worked(), Instant::now());
-    std::thread::sleep(LOOK);
-    let worked = before
-        .zip(worked())
-        .map_or(0.0, |(before, now)| now - before);
-    worked / began.elapsed().as_secs_f64()
+/// How many processors there are for gymcheck.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn jobs_for(cores: usize, busy: f64, free: Option<u64>) -> u8 {
-    let by_cores = cores.saturating_sub(busy.round() as usize) / CORES;
+fn jobs_for(cores: usize, free: Option<u64>) -> u8 {
+    let by_cores = cores / CORES;
     let by_memory = free.map_or(usize::MAX, |free| {
         usize::try_from(free / BYTES).unwrap_or(1)
     });
     u8::try_from(by_cores.min(by_memory).max(1)).unwrap_or(u8::MAX)
+}
+
+/// How many processors are kept busy now by what is no run of gymcheck, without what gives way to others
+/// (`nice`, SCHED_IDLE). Takes a moment.
+pub(super) async fn busy_besides_runs() -> f64 {
+    let (before, began) = (worked(), Instant::now());
+    tokio::time::sleep(LOOK).await;
+    let ticks: u64 = worked()
+        .into_iter()
+        .map(|(pid, now)| {
+            (
+                pid,
+                now.saturating_sub(before.get(&pid).copied().unwrap_or(now)),
+            )
+        })
+        .filter(|(pid, ticks)| *ticks > 0 && !is_of_a_run(*pid))
+        .map(|(_, ticks)| ticks)
+        .sum();
+    ticks as f64 / procfs::ticks_per_second() as f64 / began.elapsed().as_secs_f64()
+}
+
+/// How long each process that is of no run has worked between two looks.
+fn besides(before: &HashMap<i32, u64>, now: HashMap<i32, u64>) -> impl Iterator<Item = (i32, u64)> {
+    let since = now.into_iter().map(|(pid, now)| {
+        let before = before.get(&pid).copied().unwrap_or(now);
+        (pid, now.saturating_sub(before))
+    });
+    since.filter(|(pid, ticks)| *ticks > 0 && !is_of_a_run(*pid))
+}
+
+/// How long each process has worked so far, in the system's ticks.
+fn worked() -> HashMap<i32, u64> {
+    let processes = all_processes().into_iter().flatten().flatten();
+    let stats = processes.filter_map(|process| process.stat().ok());
+    let gives_way = |stat: &Stat| stat.nice > 0 || stat.policy == Some(IDLE);
+    let stats = stats.filter(|stat| !gives_way(stat));
+    stats
+        .map(|stat| (stat.pid, stat.utime + stat.stime))
+        .collect()
+}
+
+fn is_of_a_run(pid: i32) -> bool {
+    let process = Process::new(pid);
+    let environment = process.and_then(|process| process.environ());
+    environment.is_ok_and(|environment| environment.keys().any(|name| name == STAGE_VARIABLE))
 }
 
 #[cfg(test)]
@@ -54,31 +92,49 @@ mod tests {
 
     #[test]
     fn the_scarcer_of_cores_and_memory_decides() {
-        assert_eq!(jobs_for(1, 0.0, None), 1);
-        assert_eq!(jobs_for(2, 0.0, Some(24 << 30)), 2);
-        assert_eq!(jobs_for(16, 0.0, Some(64 << 30)), 16);
-        assert_eq!(jobs_for(16, 0.0, Some(5 << 30)), 2);
-        assert_eq!(jobs_for(16, 0.0, Some(1 << 30)), 1);
+        assert_eq!(jobs_for(1, None), 1);
+        assert_eq!(jobs_for(2, Some(24 << 30)), 2);
+        assert_eq!(jobs_for(16, Some(64 << 30)), 16);
+        assert_eq!(jobs_for(16, Some(5 << 30)), 2);
+        assert_eq!(jobs_for(16, Some(1 << 30)), 1);
     }
 
-    #[test]
-    fn what_others_keep_busy_is_left_to_them() {
-        assert_eq!(jobs_for(2, 0.4, None), 2);
-        assert_eq!(jobs_for(2, 1.0, None), 1);
-        assert_eq!(jobs_for(2, 2.0, None), 1);
-        assert_eq!(jobs_for(16, 9.7, None), 6);
+    /// A process that does nothing but work.
+    fn neighbour() -> std::process::Command {
+        let mut neighbour = std::process::Command::new("python3");
+        neighbour.args(["-c", "while True: pass"]);
+        neighbour
     }
 
-    #[test]
-    fn a_neighbour_that_is_busy_is_seen() {
-        let mut neighbour = std::process::Command::new("python3")
-            .args(["-c", "while True: pass"])
-            .spawn()
-            .expect("Python");
-        // It may take its time to begin, and shares the machine with all other tests.
-        let seen = (0..20).any(|_| busy() > 0.3);
-        neighbour.kill().expect("it was there");
-        neighbour.wait().expect("it ends");
-        assert!(seen);
+    /// How much of what a process works is counted, in ticks: until some is, or for so many looks.
+    async fn counted(mut neighbour: std::process::Command, looks: usize) -> u64 {
+        let mut child = neighbour.spawn().expect("Python");
+        let pid = child.id().cast_signed();
+        let mut counted = 0;
+        for _ in 0..looks {
+            let before = worked();
+            tokio::time::sleep(LOOK).await;
+            counted = besides(&before, worked())
+                .filter(|(counted, _)| *counted == pid)
+                .map(|(_, ticks)| ticks)
+                .sum();
+            if counted > 0 {
+                break;
+            }
+        }
+        child.kill().expect("it was there");
+        child.wait().expect("it ends");
+        counted
+    }
+
+    #[tokio::test]
+    async fn a_busy_neighbour_is_seen_and_a_run_or_what_gives_way_is_none() {
+        assert!(counted(neighbour(), 100).await > 0);
+        let mut of_a_run = neighbour();
+        of_a_run.env(STAGE_VARIABLE, "/tmp/a-stage");
+        assert_eq!(counted(of_a_run, 3).await, 0);
+        let mut nice = std::process::Command::new("nice");
+        nice.args(["python3", "-c", "while True: pass"]);
+        assert_eq!(counted(nice, 3).await, 0);
     }
 }

@@ -1,10 +1,12 @@
 //! How many runs the machine carries out at once, whoever asks for them: several calls share it, as when
 //! each trial has a process of its own.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::default_jobs;
+use super::jobs::{busy_besides_runs, processors};
 use crate::provision::Home;
 use crate::stage::interrupted;
 
@@ -16,6 +18,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 pub(super) struct Slots {
     folder: PathBuf,
     many: usize,
+    /// Whether only as many are taken as processors have nothing else to do.
+    gives_way: bool,
 }
 
 /// A run may go on for as long as it has this.
@@ -25,11 +29,13 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    /// So many, of all calls that share a home folder.
-    pub(super) fn new(home: &Home, many: usize) -> Slots {
+    /// So many, of all calls that share a home folder; or as many as the machine can besides what else it
+    /// has to do, one at least.
+    pub(super) fn new(home: &Home, many: Option<u8>) -> Slots {
         Slots {
             folder: home.slots(),
-            many,
+            many: many.unwrap_or_else(default_jobs).into(),
+            gives_way: many.is_none(),
         }
     }
 
@@ -41,7 +47,13 @@ impl Slots {
         }
         let mut is_told = false;
         loop {
-            for number in 0..self.many {
+            let mut many = self.many;
+            // The first one is taken in any case.
+            if self.gives_way && many > 1 && self.is_taken(0) {
+                let busy = busy_besides_runs().await.round() as usize;
+                many = many.min(processors().saturating_sub(busy)).max(1);
+            }
+            for number in 0..many {
                 let path = self.folder.join(number.to_string());
                 let file = OpenOptions::new()
                     .create(true)
@@ -68,6 +80,13 @@ impl Slots {
     }
 }
 
+impl Slots {
+    fn is_taken(&self, number: usize) -> bool {
+        let file = File::open(self.folder.join(number.to_string()));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -78,7 +97,7 @@ mod tests {
     async fn calls_share_the_slots_and_wait_for_each_other() {
         let folder = tempfile::tempdir().expect("a folder");
         let home = Home::at(folder.path());
-        let (one, other) = (Slots::new(&home, 2), Slots::new(&home, 2));
+        let (one, other) = (Slots::new(&home, Some(2)), Slots::new(&home, Some(2)));
         let never = || unreachable!("a slot is free");
         let first = one.take(never).await.expect("a slot");
         let _second = other.take(never).await.expect("a slot");
@@ -88,7 +107,7 @@ mod tests {
         assert!(third.is_err(), "{third:?}");
         assert_eq!(waits.get(), 1);
         // Who wants more of them at once finds one.
-        let more = Slots::new(&home, 3).take(never).await;
+        let more = Slots::new(&home, Some(3)).take(never).await;
         assert!(more.is_some());
         drop(first);
         assert!(other.take(never).await.is_some());
@@ -99,7 +118,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
         std::fs::write(&file, "").expect("a file");
-        let slots = Slots::new(&Home::at(file), 1);
+        let slots = Slots::new(&Home::at(file), Some(1));
         let never = || unreachable!("nobody waits");
         let _first = slots.take(never).await.expect("it goes on");
         assert!(slots.take(never).await.is_some());

@@ -76,7 +76,10 @@ fn windows(track: &Track) -> Markup {
 }
 
 fn wide(window: &Window) -> String {
-    format!("{:.0} ms", window.width_ms)
+    match window.is_chance() {
+        true => "by chance".to_owned(),
+        false => format!("{:.0} ms", window.width_ms),
+    }
 }
 
 fn edge(window: &Window, begins: bool) -> Markup {

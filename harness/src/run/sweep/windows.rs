@@ -43,6 +43,15 @@ pub struct Window {
     pub at_ms: (f64, f64),
 }
 
+impl Window {
+    /// Whether it fails by chance: runs that pass were measured before and behind it at the same instants.
+    #[must_use]
+    pub fn is_chance(&self) -> bool {
+        let is_blurred = |edge: &Option<Edge>| edge.as_ref().is_some_and(Edge::is_blurred);
+        is_blurred(&self.from) && is_blurred(&self.to)
+    }
+}
+
 /// Where a verdict changes: the last runs on this side of it and the first on the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -75,6 +84,14 @@ impl Edge {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.before.runs >= LEAST_RUNS && self.behind.runs >= LEAST_RUNS
+    }
+
+    /// Whether its two sides were measured at the same instants: no time tells one from the other.
+    fn is_blurred(&self) -> bool {
+        let (before, behind) = (&self.before, &self.behind);
+        (before.game, before.after) == (behind.game, behind.after)
+            && before.spread_ms.0 <= behind.spread_ms.1
+            && behind.spread_ms.0 <= before.spread_ms.1
     }
 }
 
