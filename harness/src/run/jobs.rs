@@ -46,17 +46,7 @@ fn jobs_for(cores: usize, free: Option<u64>) -> u8 {
 pub(super) async fn busy_besides_runs() -> f64 {
     let (before, began) = (worked(), Instant::now());
     tokio::time::sleep(LOOK).await;
-    let ticks: u64 = worked()
-        .into_iter()
-        .map(|(pid, now)| {
-            (
-                pid,
-                now.saturating_sub(before.get(&pid).copied().unwrap_or(now)),
-            )
-        })
-        .filter(|(pid, ticks)| *ticks > 0 && !is_of_a_run(*pid))
-        .map(|(_, ticks)| ticks)
-        .sum();
+    let ticks: u64 = besides(&before, worked()).map(|(_, ticks)| ticks).sum();
     ticks as f64 / procfs::ticks_per_second() as f64 / began.elapsed().as_secs_f64()
 }
 
