@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{RUNS, judge_again};
 use gymcheck::run::{
-    Fate, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of, default_jobs,
-    fate_of, find_root, pair_of_runs, select_repairs,
+    Fate, IN_LINE, Invocation, Item, MOST_RETRIES, RunRecord, Side, Wanted, browsers_of,
+    default_jobs, fate_of, find_root, pair_of_runs, select_repairs,
 };
 use gymcheck::spec::{BrowserKind, Catalogue, Mutant, Pair, PlannedRun, Spec, SpecError, select};
 use gymcheck::stage::{end_everything, on_signal, watchdog};
@@ -64,8 +64,8 @@ fn main() -> ExitCode {
 /// What the suites of one invocation share.
 struct Machine {
     runtime: Runtime,
-    /// As many runs at once as the machine can carry out.
-    jobs: Semaphore,
+    /// As many runs at once as the machine can carry out, and some that wait for their turn.
+    begun: Semaphore,
 }
 
 /// Specs and mutants, and the runs of this very invocation that several trials share.
@@ -204,9 +204,10 @@ impl Suite {
         invocation.check_edits(&item.repairs, item.mutant)?;
         let title = item.title();
         self.machine.runtime.block_on(async {
-            let _job = self.machine.jobs.acquire().await?;
+            let _begun = self.machine.begun.acquire().await?;
             let say = |step: &str| eprintln!("{}{title}: {step}", self.prefix);
             let records = invocation.run(item, say).await?;
+            let records = records.ok_or("interrupted before its turn came")?;
             self.judged_again(&records)?;
             Ok(records)
         })
@@ -253,7 +254,7 @@ impl Suite {
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let machine = Arc::new(Machine {
         runtime: Runtime::new()?,
-        jobs: Semaphore::new(default_jobs().into()),
+        begun: Semaphore::new(usize::from(default_jobs()) + IN_LINE),
     });
     let checkout = Arc::new(Suite::of_checkout(&machine)?);
     let guide = Arc::new(Suite::of_guide(&machine)?);

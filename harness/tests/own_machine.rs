@@ -754,7 +754,7 @@ fn the_program_that_panics() {
         assert!(!step.contains(&at), "on purpose, at {step}");
     });
     let records = runtime.block_on(run).expect("evidence");
-    let [record] = &records[..] else {
+    let Some([record]) = records.as_deref() else {
         panic!("one record: {records:?}")
     };
     assert_eq!((record.verdict, record.attempts), (Verdict::Broken, 1));

@@ -10,8 +10,8 @@ use gymcheck::report::{
     print_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
 };
 use gymcheck::run::{
-    Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Side, Wanted, base_of,
-    browsers_of, default_jobs, equivalents, fate_of, names_all,
+    IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Side, Wanted,
+    base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
@@ -235,17 +235,19 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     for side in &mut sides {
         runtime.block_on(side.compile(|says| progress.line(says)));
     }
-    let jobs = match sides.iter().any(Invocation::takes_one_run_at_a_time) {
+    let alone = sides.iter().any(Invocation::takes_one_run_at_a_time);
+    let jobs = match alone {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
+    let begun = usize::from(jobs) + if alone { 0 } else { IN_LINE };
     if arguments.jobs.is_some() {
         sides
             .iter_mut()
             .for_each(|side| side.carry_out_at_once(jobs));
     }
     let measuring = Measuring::begin(jobs.into());
-    let mut results = runtime.block_on(carry_out_all(&sides, &items, jobs.into(), &progress, out));
+    let mut results = runtime.block_on(carry_out_all(&sides, &items, begun, &progress, out));
     results.effort = Some(measuring.end());
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
@@ -269,18 +271,18 @@ fn is_pinned(target: &TargetName) -> bool {
     *target == TargetName::Release(PINNED_RELEASE)
 }
 
-/// Carries out the runs, several at once, and puts their results together in the order of the
+/// Carries out the runs, so many begun at once, and puts their results together in the order of the
 /// items.
 async fn carry_out_all(
     sides: &[Invocation],
     items: &[Item<'_>],
-    jobs: usize,
+    begun: usize,
     progress: &Progress,
     out: &Path,
 ) -> Results {
     let runs = futures_util::stream::iter(items.iter().enumerate())
         .map(|(index, item)| carry_out(sides, index, item, progress, out))
-        .buffer_unordered(jobs);
+        .buffer_unordered(begun);
     let mut finished: Vec<Option<Vec<RunRecord>>> = vec![None; items.len()];
     let mut kept = Instant::now();
     futures_util::pin_mut!(runs);
@@ -320,8 +322,8 @@ async fn carry_out(
     let run = progress.begin(index + 1, &title(item, invocation, sides.len() > 1));
     match invocation.run(item, |step| run.step(step)).await {
         Ok(records) => {
-            run.end(&records);
-            (index, Some(records))
+            run.end(records.as_deref().unwrap_or_default());
+            (index, records)
         }
         Err(error) => {
             progress.line(&cannot_write_evidence(out, &error));

@@ -345,7 +345,8 @@ impl Ground<'_> {
         let progress = self.progress.begin(run.number, &item.title());
         let carried_out = self.invocation.run(&item, |step| progress.step(step)).await;
         let record = match carried_out {
-            Ok(mut records) => {
+            Ok(records) => {
+                let mut records = records.unwrap_or_default();
                 progress.end(&records);
                 records.pop()
             }

@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::machine::Machine;
 use super::scenario::Scenario;
+use super::slots::Slot;
 use crate::evidence::{
     BrokenFact, EVIDENCE, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase,
 };
@@ -42,6 +43,8 @@ pub struct RunPlan<'a> {
     pub headed: bool,
     /// Whether the stage's folder stays.
     pub keep: bool,
+    /// Its place among the runs that the machine carries out at once.
+    pub slot: Slot,
 }
 
 /// Carries out a run, and tells each step to `on_step` as it begins. Whatever goes wrong is in
@@ -125,7 +128,13 @@ async fn set_and_play(
             return break_run(recorder, broken);
         }
     };
-    let mut scenario = Scenario::new(stage, plan.spec, recorder, plan.artefacts);
+    let mut scenario = Scenario::new(
+        stage,
+        plan.spec,
+        recorder,
+        plan.artefacts,
+        plan.slot.clone(),
+    );
     play(&mut scenario, plan.spec, recorder, on_step).await;
     if let Some(full) = machine.is_full() {
         break_run(recorder, full);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::carry_out::{RunPlan, carry_out, edits_of};
 use super::machine::Machine;
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
@@ -229,7 +229,7 @@ impl Invocation {
     }
 
     /// Carries out a run, again if it is broken and that could help, and passes the judgement of
-    /// each of its specs. `on_step` hears of each step.
+    /// each of its specs. `on_step` hears of each step. None, if the call is interrupted before its turn comes.
     ///
     /// # Errors
     /// The evidence cannot be written.
@@ -237,15 +237,15 @@ impl Invocation {
         &self,
         item: &Item<'_>,
         on_step: impl Fn(&str),
-    ) -> std::io::Result<Vec<RunRecord>> {
-        let on_wait = || on_step("waits until another gymcheck's run has ended");
-        // Who is interrupted meanwhile is told so by the run itself.
-        let _slot = self.slots.take(on_wait).await;
-        let began = Instant::now();
+    ) -> std::io::Result<Option<Vec<RunRecord>>> {
+        let mut began = None;
         let mut broken_attempts = Vec::new();
         for attempt in 1.. {
             let folder = self.runs.join(item.folder(attempt));
-            let log = self.carry_out(item, &folder, &on_step).await?;
+            let slot = self.slots.take(|| on_step("waits for its turn")).await;
+            let Some(slot) = slot else { return Ok(None) };
+            let began = *began.get_or_insert_with(Instant::now);
+            let log = self.carry_out(item, &folder, slot, &on_step).await?;
             let specs = item.specs.iter();
             let mut records: Vec<RunRecord> = specs
                 .map(|spec| self.record(item, spec, &log, &folder))
@@ -263,7 +263,7 @@ impl Invocation {
                         record.broken_attempts.clone_from(&broken_attempts);
                         record.seconds = seconds;
                     }
-                    return Ok(records);
+                    return Ok(Some(records));
                 }
             }
         }
@@ -274,6 +274,7 @@ impl Invocation {
         &self,
         item: &Item<'_>,
         folder: &Path,
+        slot: Slot,
         on_step: impl Fn(&str),
     ) -> std::io::Result<Log> {
         let plan = RunPlan {
@@ -288,6 +289,7 @@ impl Invocation {
             artefacts: &self.out.join(folder),
             headed: self.headed,
             keep: self.keep,
+            slot,
         };
         carry_out(&plan, on_step).await
     }

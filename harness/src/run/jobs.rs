@@ -12,6 +12,10 @@ use crate::stage::STAGE_VARIABLE;
 const CORES: usize = 1;
 const BYTES: u64 = 2 << 30;
 
+/// So many runs are begun besides those that go on: each waits for its turn, which comes when another one ends,
+/// or waits for a time-out of the target's itself.
+pub const IN_LINE: usize = 4;
+
 /// For how long is looked at what else the machine has to do.
 const LOOK: Duration = Duration::from_millis(300);
 

@@ -58,7 +58,10 @@ impl Scenario {
             .seq;
         let proof = self.go(name, ready).await?;
         let patience = match how.is_silent() {
-            true => deadline::SILENCE,
+            true => {
+                self.makes_way();
+                deadline::SILENCE
+            }
             false => deadline::DISCONNECT,
         };
         let ended = self.socket_ended(name, began, patience).await?;

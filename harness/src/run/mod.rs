@@ -34,11 +34,12 @@ pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
 pub use effort::{Effort, Measuring};
 pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};
-pub use jobs::default_jobs;
+pub use jobs::{IN_LINE, default_jobs};
 pub use mutation::{
     EquivalentRecord, Fate, MutantRecord, equivalents, fate_of, names_all, select_mutants,
 };
 pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
 pub use root::{checkout_around_here, find_root};
+pub use slots::Slot;
 pub use supplies::get_supplies;

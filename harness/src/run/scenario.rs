@@ -8,6 +8,7 @@ use super::data;
 use super::forge::Draft;
 use super::last_words::last_words;
 use super::pixels::Screens;
+use super::slots::Slot;
 use crate::evidence::{
     ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
     comes_after,
@@ -48,6 +49,7 @@ pub(super) struct Scenario {
     pub(super) experiment: Experiment,
     /// The moments that the spec observes by itself.
     pub(super) observed: BTreeSet<String>,
+    slot: Slot,
 }
 
 impl Scenario {
@@ -56,6 +58,7 @@ impl Scenario {
         spec: &Spec,
         recorder: &Recorder,
         artefacts: &Path,
+        slot: Slot,
     ) -> Scenario {
         let players = stage
             .browsers
@@ -76,7 +79,14 @@ impl Scenario {
             asked: spec.body.experiment.clone(),
             experiment: spec.body.experiment.clone(),
             observed: spec.body.steps.iter().filter_map(observed).collect(),
+            slot,
         }
+    }
+
+    /// Lets another run be carried out from here on: a time-out of the target's is waited for, for minutes, and
+    /// what comes after it is little.
+    pub(super) fn makes_way(&self) {
+        self.slot.give_back();
     }
 
     pub(super) fn into_stage(self) -> Stage {

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::default_jobs;
@@ -22,10 +23,26 @@ pub(super) struct Slots {
     gives_way: bool,
 }
 
-/// A run may go on for as long as it has this.
-#[derive(Debug)]
-pub(super) struct Slot {
-    _lock: Option<File>,
+/// The slot of a run, until all of its clones are dropped, or until it is given back before.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    lock: Arc<Mutex<Option<File>>>,
+}
+
+impl Slot {
+    fn new(lock: Option<File>) -> Slot {
+        Slot {
+            lock: Arc::new(Mutex::new(lock)),
+        }
+    }
+
+    /// Gives it back: what the run has yet to do is next to nothing.
+    pub(super) fn give_back(&self) {
+        self.lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
 }
 
 impl Slots {
@@ -43,7 +60,7 @@ impl Slots {
     /// before. Where slots cannot be had at all, runs go without.
     pub(super) async fn take(&self, on_wait: impl Fn()) -> Option<Slot> {
         if std::fs::create_dir_all(&self.folder).is_err() {
-            return Some(Slot { _lock: None });
+            return Some(Slot::new(None));
         }
         let mut is_told = false;
         loop {
@@ -61,10 +78,10 @@ impl Slots {
                     .write(true)
                     .open(path);
                 let Ok(file) = file else {
-                    return Some(Slot { _lock: None });
+                    return Some(Slot::new(None));
                 };
                 if file.try_lock().is_ok() {
-                    return Some(Slot { _lock: Some(file) });
+                    return Some(Slot::new(Some(file)));
                 }
             }
             if !is_told {
@@ -110,7 +127,10 @@ mod tests {
         let more = Slots::new(&home, Some(3)).take(never).await;
         assert!(more.is_some());
         drop(first);
-        assert!(other.take(never).await.is_some());
+        let again = other.take(never).await.expect("a slot");
+        let of_the_run = again.clone();
+        of_the_run.give_back();
+        assert!(one.take(never).await.is_some());
     }
 
     #[tokio::test]
