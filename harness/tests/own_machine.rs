@@ -320,11 +320,13 @@ const CALL: [&str; 3] = [IN_GAME, "--pairs", "chrome+chrome"];
 
 #[test]
 fn without_a_free_port_a_run_is_broken_whatever_wanted_one() {
-    // None at all; one for the stage itself; another one, of which a driver makes nothing.
+    // None at all; one for the stage itself; two for the players' ways to the gateway; another two, of which a
+    // driver makes nothing.
     for (many, words) in [
         (0, ["cannot start the stage", "no port is free"]),
-        (1, ["cannot start the target", "no port is free"]),
-        (3, ["cannot start the driver", "port not available"]),
+        (1, ["cannot start the gateway", "no port is free"]),
+        (3, ["cannot start the target", "no port is free"]),
+        (5, ["cannot start the driver", "port not available"]),
     ] {
         let world = World::new();
         let first = format!("{NETWORK} && {}", ports(many));

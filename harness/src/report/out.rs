@@ -1,7 +1,8 @@
 //! The folder that a call writes into, which is its own for as long as it goes on.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{ReportError, empty};
@@ -75,18 +76,42 @@ impl OutFolder {
     }
 }
 
+impl Drop for OutFolder {
+    /// A call that has written nothing leaves nothing.
+    fn drop(&mut self) {
+        let files = std::fs::read_dir(&self.path)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut names = files.map(|entry| entry.file_name());
+        if names.all(|name| name == LOCK) {
+            // Whoever writes there in the same moment makes the lock anew.
+            let _ = std::fs::remove_file(self.path.join(LOCK));
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
 /// Nothing, if somebody else has it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
-    std::fs::create_dir_all(folder)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+    loop {
+        std::fs::create_dir_all(folder)?;
+        let path = folder.join(LOCK);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever had it may have removed it: then a lock on it excludes nobody.
+        let inode = |found: io::Result<Metadata>| found.map(|found| found.ino()).ok();
+        if inode(file.metadata()) == inode(std::fs::metadata(&path)) {
+            return Ok(Some(file));
+        }
     }
 }
 
@@ -108,9 +133,13 @@ mod tests {
         drop(second);
         let again = OutFolder::take_or_beside(&path).expect("the first that is free");
         assert_eq!(again.path(), folder.path().join("deep/out-2"));
+        std::fs::write(path.join("results.json"), "{}").expect("a file");
         drop(first);
         let again = OutFolder::take_or_beside(&path).expect("the folder itself");
         assert_eq!(again.path(), path);
+        drop((again, third));
+        // Where nothing was written nothing is left.
+        assert!(path.is_dir() && !folder.path().join("deep/out-3").exists());
     }
 
     #[test]
