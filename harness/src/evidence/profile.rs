@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::{Event, Fact, StepPhase};
 use super::log::Log;
-use crate::spec::{GameEvent, PlayerName, Spec, Step};
+use crate::spec::{GameEvent, GameNumber, PlayerName, Spec, Step};
 
 /// What a moment of a run was spent on.
 #[derive(
@@ -180,11 +180,12 @@ impl Log {
         let requests = |event: &&Event| matches!(event.fact, Fact::Http(_));
         // The page loads its Python before the first game, wherever that is needed first.
         let mut loading = self.of(survivor).find(requests).map(|event| event.t);
-        for game in self.games(survivor) {
+        for (index, game) in self.games(survivor).iter().enumerate() {
+            let number = GameNumber::after(index);
             let when = |what: GameEvent| {
-                let here = life.iter().filter(|one| game.holds(one.event.seq));
-                let mut here = here.filter(|one| one.what == what);
-                here.next().map(|one| one.event.t)
+                let mut life = life.iter();
+                let found = life.find(|one| (one.game, one.what) == (number, what));
+                found.map(|one| one.event.t)
             };
             let left = game.left.map_or(end, |left| left.t);
             let loads_from = loading.take().unwrap_or(game.activated.t);

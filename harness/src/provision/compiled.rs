@@ -88,7 +88,10 @@ impl Compiled {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in(&above)
             .map_err(ProvisionError::io("write into", &above))?;
-        copy_caches(profile, partial.path()).map_err(ProvisionError::io("copy", profile))?;
+        let copy = |file: PathBuf| copy_cache_file(&file, profile, partial.path());
+        cache_files(profile)
+            .and_then(|files| files.into_iter().try_for_each(copy))
+            .map_err(ProvisionError::io("copy", profile))?;
         match fs::rename(partial.path(), &self.folder) {
             // Another gymcheck was faster.
             Err(_) if self.folder.is_dir() => Ok(()),
@@ -97,23 +100,34 @@ impl Compiled {
     }
 }
 
-/// Copies the caches of one profile into another.
+/// The files of the caches of a profile, by their paths in it.
 ///
 /// # Errors
-/// They cannot be read or written.
-pub fn copy_caches(from: &Path, to: &Path) -> io::Result<()> {
+/// The profile cannot be read, or has no such caches.
+pub fn cache_files(profile: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
     for cache in CACHES {
-        for entry in WalkDir::new(from.join(cache)) {
+        for entry in WalkDir::new(profile.join(cache)) {
             let entry = entry?;
-            let inside = entry.path().strip_prefix(from).map_err(io::Error::other)?;
-            if entry.file_type().is_dir() {
-                fs::create_dir_all(to.join(inside))?;
-            } else if entry.file_type().is_file() {
-                fs::copy(entry.path(), to.join(inside))?;
+            if entry.file_type().is_file() {
+                let inside = entry.path().strip_prefix(profile);
+                files.push(inside.map_err(io::Error::other)?.to_owned());
             }
         }
     }
-    Ok(())
+    Ok(files)
+}
+
+/// Copies one of them into another profile.
+///
+/// # Errors
+/// It cannot be read or written.
+pub fn copy_cache_file(file: &Path, from: &Path, to: &Path) -> io::Result<()> {
+    let copy = to.join(file);
+    if let Some(folder) = copy.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(from.join(file), copy).map(drop)
 }
 
 #[cfg(test)]

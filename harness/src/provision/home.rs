@@ -1,15 +1,14 @@
 //! The one folder in which everything that is got lives.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::ProvisionError;
-use super::{files, progress};
+use super::{file_lock, files, progress};
 
 /// How long a setup waits for another one to end: longer than the slowest step may take.
 const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
@@ -177,36 +176,12 @@ fn take(
     path: &Path,
     lock: fn(&File) -> Result<(), TryLockError>,
 ) -> Result<Option<File>, ProvisionError> {
-    let file = open(path)?;
-    match lock(&file) {
-        // Whoever had it before may have removed it: then a lock on it excludes nobody.
-        Ok(()) => Ok(is_at(&file, path).then_some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(ProvisionError::io("lock", path)(error)),
-    }
-}
-
-fn open(path: &Path) -> Result<File, ProvisionError> {
-    let own = fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path);
-    // In a folder that another user fills, a lock can still be had.
-    own.or_else(|error| File::open(path).map_err(|_| error))
-        .map_err(ProvisionError::io("open", path))
+    let file = file_lock::open(path).map_err(ProvisionError::io("open", path))?;
+    file_lock::hold(file, path, lock).map_err(ProvisionError::io("lock", path))
 }
 
 fn is_gone(error: &ProvisionError) -> bool {
     matches!(error, ProvisionError::Io { source, .. } if source.kind() == ErrorKind::NotFound)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(opened), Ok(there)) = (file.metadata(), fs::metadata(path)) else {
-        return false;
-    };
-    (opened.dev(), opened.ino()) == (there.dev(), there.ino())
 }
 
 /// Nothing is removed from the home folder while this lives.
@@ -239,6 +214,8 @@ impl HomeLock {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -279,11 +256,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let path = home.root().join(LOCK);
-        let old = open(&path).unwrap();
+        let old = file_lock::open(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        assert!(!is_at(&old, &path));
+        assert!(!file_lock::is_at(&old, &path));
         let lock = home.lock().unwrap();
-        assert!(is_at(&lock.file, &path));
+        assert!(file_lock::is_at(&lock.file, &path));
     }
 
     #[test]

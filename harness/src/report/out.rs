@@ -1,11 +1,11 @@
 //! The folder that a call writes into, which is its own for as long as it goes on.
 
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{ReportError, empty};
+use crate::provision::file_lock;
 
 /// The file in it that whoever writes there has locked. The lock goes with its process.
 const LOCK: &str = ".gymcheck";
@@ -94,25 +94,9 @@ impl Drop for OutFolder {
 
 /// Nothing, if somebody else has it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
-    loop {
-        std::fs::create_dir_all(folder)?;
-        let path = folder.join(LOCK);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        // Whoever had it may have removed it: then a lock on it excludes nobody.
-        let inode = |found: io::Result<Metadata>| found.map(|found| found.ino()).ok();
-        if inode(file.metadata()) == inode(std::fs::metadata(&path)) {
-            return Ok(Some(file));
-        }
-    }
+    std::fs::create_dir_all(folder)?;
+    let path = folder.join(LOCK);
+    file_lock::hold(file_lock::open(&path)?, &path, File::try_lock)
 }
 
 #[cfg(test)]

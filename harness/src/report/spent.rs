@@ -81,7 +81,7 @@ pub(super) fn account(effort: &Effort) -> String {
         effort.jobs,
         effort.processor_seconds,
         effort.processors,
-        effort.processor_seconds / effort.processors.max(1) as f64,
+        effort.least_seconds(),
         percent(effort.made_use_of())
     )
 }

@@ -7,6 +7,8 @@ use nix::sys::time::TimeVal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::jobs::processors;
+
 /// What the runs of a call took of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -25,12 +27,16 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// How much of the machine was made use of, from 0 to 1: the time that this much work takes at the
-    /// least, as a share of the time that it took.
+    /// The time that this much work takes at the least, in seconds.
+    #[must_use]
+    pub fn least_seconds(&self) -> f64 {
+        self.processor_seconds / self.processors.max(1) as f64
+    }
+
+    /// How much of the machine was made use of, from 0 to 1: that time, as a share of the time that it took.
     #[must_use]
     pub fn made_use_of(&self) -> f64 {
-        let least = self.processor_seconds / self.processors.max(1) as f64;
-        least / self.seconds.max(f64::MIN_POSITIVE)
+        self.least_seconds() / self.seconds.max(f64::MIN_POSITIVE)
     }
 }
 
@@ -60,7 +66,7 @@ impl Measuring {
         let kibibytes = usage.map_or(0, |usage| usage.max_rss());
         Effort {
             jobs: self.jobs,
-            processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            processors: processors(),
             seconds: self.began.elapsed().as_secs_f64(),
             processor_seconds: processor_seconds() - self.before,
             own_memory_mib: kibibytes as f64 / 1024.0,

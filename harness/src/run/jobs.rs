@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use procfs::process::{Process, Stat, all_processes};
+use procfs::process::{Stat, all_processes};
 
-use crate::stage::STAGE_VARIABLE;
+use crate::stage::is_of_a_stage;
 
 /// What one run takes: a server, two browsers with Python in each of them. It waits for countdowns
 /// more than half of its time, and keeps two thirds of a core busy on average.
@@ -60,7 +60,7 @@ fn besides(before: &HashMap<i32, u64>, now: HashMap<i32, u64>) -> impl Iterator<
         let before = before.get(&pid).copied().unwrap_or(now);
         (pid, now.saturating_sub(before))
     });
-    since.filter(|(pid, ticks)| *ticks > 0 && !is_of_a_run(*pid))
+    since.filter(|(pid, ticks)| *ticks > 0 && !is_of_a_stage(*pid))
 }
 
 /// How long each process has worked so far, in the system's ticks.
@@ -74,24 +74,10 @@ fn worked() -> HashMap<i32, u64> {
         .collect()
 }
 
-/// Whether a process is of a run, by its own mark or by that of one above it: what a browser puts into a sandbox
-/// lets nobody read it.
-fn is_of_a_run(pid: i32) -> bool {
-    let parent =
-        |pid: &i32| Some(Process::new(*pid).ok()?.stat().ok()?.ppid).filter(|ppid| *ppid > 1);
-    let is_marked = |pid: i32| {
-        let environment = Process::new(pid).and_then(|process| process.environ());
-        environment.is_ok_and(|environment| environment.keys().any(|name| name == STAGE_VARIABLE))
-    };
-    std::iter::successors(Some(pid), parent).any(is_marked)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
-
     use super::*;
+    use crate::stage::STAGE_VARIABLE;
 
     #[test]
     fn the_scarcer_of_cores_and_memory_decides() {
@@ -139,34 +125,5 @@ mod tests {
         let mut nice = std::process::Command::new("nice");
         nice.args(["python3", "-c", "while True: pass"]);
         assert_eq!(counted(nice, 3).await, 0);
-    }
-
-    #[test]
-    fn what_lets_nobody_read_its_mark_is_known_by_what_is_above_it() {
-        let script = "import os, subprocess, sys\n\
-                      own = {name: value for name, value in os.environ.items() if name != sys.argv[1]}\n\
-                      child = subprocess.Popen(['tail', '-f', '/dev/null'], env=own)\n\
-                      print(child.pid, flush=True)\n\
-                      sys.stdin.read()\n\
-                      child.kill()\n\
-                      child.wait()";
-        let child_of = |mark: &str| {
-            let mut above = std::process::Command::new("python3")
-                .args(["-c", script, STAGE_VARIABLE])
-                .env(mark, "/tmp/a-stage")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("Python");
-            let mut said = String::new();
-            let told = above.stdout.take().expect("its output");
-            BufReader::new(told).read_line(&mut said).expect("a line");
-            let is_of_a_run = is_of_a_run(said.trim().parse().expect("a number"));
-            drop(above.stdin.take());
-            assert!(above.wait().expect("it ends").success());
-            is_of_a_run
-        };
-        assert!(child_of(STAGE_VARIABLE));
-        assert!(!child_of("SOMETHING_ELSE"));
     }
 }

@@ -1,14 +1,14 @@
 //! How many runs the machine carries out at once, whoever asks for them: several calls share it, as when
 //! each trial has a process of its own.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::default_jobs;
 use super::jobs::{busy_besides_runs, processors};
-use crate::provision::Home;
+use crate::provision::{Home, file_lock};
 use crate::stage::interrupted;
 
 /// How often a call looks for a free slot: nobody can wait for the first of several locks.
@@ -64,23 +64,12 @@ impl Slots {
         }
         let mut is_told = false;
         loop {
-            let mut many = self.many;
-            // The first one is taken in any case.
-            if self.gives_way && many > 1 && self.is_taken(0) {
-                let busy = busy_besides_runs().await.round() as usize;
-                many = many.min(processors().saturating_sub(busy)).max(1);
-            }
-            for number in 0..many {
+            for number in 0..self.many {
                 let path = self.folder.join(number.to_string());
-                let file = OpenOptions::new()
-                    .create(true)
-                    .truncate(false)
-                    .write(true)
-                    .open(path);
-                let Ok(file) = file else {
+                let Ok(file) = file_lock::open(&path) else {
                     return Some(Slot::new(None));
                 };
-                if file.try_lock().is_ok() {
+                if file.try_lock().is_ok() && self.may_take(number).await {
                     return Some(Slot::new(Some(file)));
                 }
             }
@@ -95,13 +84,17 @@ impl Slots {
             }
         }
     }
+
+    /// Whether there is a processor for this slot that has nothing else to do. The first one is taken in any
+    /// case.
+    async fn may_take(&self, number: usize) -> bool {
+        number == 0 || !self.gives_way || has_room(number, busy_besides_runs().await, processors())
+    }
 }
 
-impl Slots {
-    fn is_taken(&self, number: usize) -> bool {
-        let file = File::open(self.folder.join(number.to_string()));
-        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-    }
+/// Whether there is room for a run beside so many others, where other work keeps so many processors busy.
+fn has_room(number: usize, busy: f64, processors: usize) -> bool {
+    number + (busy.round() as usize) < processors
 }
 
 #[cfg(test)]
@@ -130,7 +123,8 @@ mod tests {
         let again = other.take(never).await.expect("a slot");
         let of_the_run = again.clone();
         of_the_run.give_back();
-        assert!(one.take(never).await.is_some());
+        let given_back = tokio::time::timeout(30 * BETWEEN_LOOKS, one.take(|| ())).await;
+        assert!(given_back.is_ok_and(|slot| slot.is_some()));
     }
 
     #[tokio::test]
@@ -142,5 +136,21 @@ mod tests {
         let never = || unreachable!("nobody waits");
         let _first = slots.take(never).await.expect("it goes on");
         assert!(slots.take(never).await.is_some());
+    }
+
+    #[test]
+    fn a_further_run_gives_way_to_what_else_the_machine_has_to_do() {
+        for (number, busy, processors, expected) in [
+            (1, 0.0, 2, true),
+            (1, 0.4, 2, true),
+            (1, 0.6, 2, false),
+            (1, 2.0, 2, false),
+            (1, 0.0, 1, false),
+            (5, 9.7, 16, true),
+            (6, 9.7, 16, false),
+        ] {
+            let found = has_room(number, busy, processors);
+            assert_eq!(found, expected, "{number} {busy} {processors}");
+        }
     }
 }

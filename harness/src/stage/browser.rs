@@ -1,5 +1,6 @@
 //! A browser, its WebDriver, and what the kernel says about them.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::server::{Folders, broken};
 use super::tree::{self, Member};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, FrozenFact, KernelFact, ProcessFact, ProcessPhase, Recorder};
-use crate::provision::{Browser, copy_caches};
+use crate::provision::{Browser, cache_files, copy_cache_file};
 use crate::spec::BrowserKind;
 
 /// The size of each browser's window, in CSS pixels.
@@ -334,11 +335,15 @@ pub(super) fn profile(home: &Path) -> PathBuf {
     home.join("profile")
 }
 
-/// Puts a copy of caches into the profile of a browser that has not started.
+/// Puts a copy of caches into the profile of a browser that has not started. File by file, in this very task:
+/// once it is given up, nothing is written any more into a folder that is being removed.
 async fn fill(home: &Path, compiled: &Path) -> std::io::Result<()> {
-    let (from, to) = (compiled.to_owned(), profile(home));
-    let copying = tokio::task::spawn_blocking(move || copy_caches(&from, &to));
-    copying.await.map_err(std::io::Error::other)?
+    let profile = profile(home);
+    for file in cache_files(compiled)? {
+        copy_cache_file(&file, compiled, &profile)?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// How often a driver is started that ends before it listens. Which port is free is found out by
@@ -491,17 +496,28 @@ fn chrome_arguments(
              Chrome/{major}.0.0.0 Safari/537.36"
         ));
     }
-    let is_set = |variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
     // Without a graphics card, games paint their canvas for less than half of what WebGL takes.
-    if !is_set(WEBGL) {
+    if !is_wanted(std::env::var_os(WEBGL)) {
         arguments.push("--disable-software-rasterizer".to_owned());
     }
-    // Chromium refuses its sandbox to root, and cannot set it up where user namespaces are forbidden, as
-    // containers forbid them: there the one who made the container says so.
-    if nix::unistd::geteuid().is_root() || is_set(NO_SANDBOX) {
+    if goes_without_sandbox(
+        nix::unistd::geteuid().is_root(),
+        std::env::var_os(NO_SANDBOX),
+    ) {
         arguments.push("--no-sandbox".to_owned());
     }
     arguments
+}
+
+/// Chromium refuses its sandbox to root, and cannot set it up where user namespaces are forbidden, as
+/// containers forbid them: there the one who made the container says so.
+fn goes_without_sandbox(is_root: bool, wanted: Option<OsString>) -> bool {
+    is_root || is_wanted(wanted)
+}
+
+/// Whether a variable is set to anything.
+fn is_wanted(value: Option<OsString>) -> bool {
+    value.is_some_and(|value| !value.is_empty())
 }
 
 fn firefox_arguments(headed: bool) -> Vec<String> {
@@ -557,10 +573,37 @@ fn firefox_preferences() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{NO_SANDBOX, port_in};
+    use std::task::Poll;
+
+    use super::{NO_SANDBOX, fill, goes_without_sandbox, port_in};
 
     #[test]
-    fn the_container_says_that_there_is_no_sandbox() {
+    fn a_copy_that_is_given_up_writes_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["Cache/a", "Cache/b", "Code Cache/c"] {
+            let path = folder.path().join("compiled/Default").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, vec![0; 1 << 20]).unwrap();
+        }
+        let (home, compiled) = (folder.path().join("home"), folder.path().join("compiled"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let mut filling = Box::pin(fill(&home, &compiled));
+            assert!(matches!(futures_util::poll!(&mut filling), Poll::Pending));
+            drop(filling);
+            let _ = std::fs::remove_dir_all(&home);
+        });
+        // It waits for all that goes on.
+        drop(runtime);
+        assert!(!home.exists());
+    }
+
+    #[test]
+    fn the_sandbox_is_left_out_only_for_root_or_where_somebody_says_so() {
+        assert!(!goes_without_sandbox(false, None));
+        assert!(!goes_without_sandbox(false, Some("".into())));
+        assert!(goes_without_sandbox(false, Some("1".into())));
+        assert!(goes_without_sandbox(true, None));
         let container = include_str!("../../../ci/Containerfile");
         assert!(container.contains(&format!("{NO_SANDBOX}=1")));
     }

@@ -1,6 +1,6 @@
 //! Having a browser compile the page's libraries, for all browsers that come after it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use fantoccini::error::CmdError;
@@ -46,10 +46,10 @@ pub async fn compile(
     };
     let ground = Ground::lay(false)?;
     let recorder = Recorder::in_memory();
-    let home = ground.folder.path().join(PLAYER);
-    let had = have_compiled(browser, mirror, &address, &ground, &recorder).await;
+    let profile = profile(&ground.folder.path().join(PLAYER));
+    let had = have_compiled(browser, mirror, &address, &ground, &recorder, &profile).await;
     let kept = had.and_then(|()| {
-        let kept = compiled.keep(&profile(&home));
+        let kept = compiled.keep(&profile);
         kept.map_err(|error| failed(browser, error.to_string()))
     });
     ground.clear().await;
@@ -62,6 +62,7 @@ async fn have_compiled(
     address: &str,
     ground: &Ground,
     recorder: &Recorder,
+    profile: &Path,
 ) -> Result<(), StageError> {
     let (door, page) = named_door().await?;
     let gateway = Gateway::start_behind(
@@ -101,7 +102,7 @@ async fn have_compiled(
     };
     let ended = match worked {
         Ok(()) => {
-            written(&profile(&ground.folder.path().join(PLAYER))).await;
+            written(profile).await;
             // What is ended by force may not have written all.
             session.quit().await
         }
@@ -142,9 +143,8 @@ async fn written(profile: &Path) {
 }
 
 fn failed(browser: &Browser, why: String) -> StageError {
-    let program: PathBuf = browser.program.clone();
     StageError::Compile {
-        browser: program.display().to_string(),
+        browser: browser.program.display().to_string(),
         why,
     }
 }

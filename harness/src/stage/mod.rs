@@ -39,7 +39,7 @@ pub use preview::{FirstLook, preview};
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
-pub use tree::Member;
+pub use tree::{Member, is_of_a_stage};
 pub use watchdog::{TemporaryFolder, watchdog};
 
 /// What a stage is set with.

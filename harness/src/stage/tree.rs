@@ -11,6 +11,7 @@ use procfs::process::{FDTarget, Process, Stat, all_processes};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::process::STAGE_VARIABLE;
 use crate::evidence::{FrozenProcess, KernelProcess, UdpSocket};
 
 /// The port of multicast DNS, RFC 6762: a socket on it is no peer connection.
@@ -97,6 +98,17 @@ pub fn descendants(root: i32) -> Vec<Member> {
 /// The value of a variable in a process's environment.
 pub(super) fn value_of(process: &Process, variable: &str) -> Option<OsString> {
     process.environ().ok()?.remove(OsStr::new(variable))
+}
+
+/// Whether a process is of a stage, by its own mark or by that of one above it: what a browser puts into a sandbox
+/// lets nobody read it.
+#[must_use]
+pub fn is_of_a_stage(pid: i32) -> bool {
+    let parent =
+        |pid: &i32| Some(Process::new(*pid).ok()?.stat().ok()?.ppid).filter(|ppid| *ppid > 1);
+    let is_marked =
+        |pid| Process::new(pid).is_ok_and(|process| value_of(&process, STAGE_VARIABLE).is_some());
+    std::iter::successors(Some(pid), parent).any(is_marked)
 }
 
 /// Processes whose environment has this variable with this value: those that left their tree.
@@ -278,9 +290,39 @@ pub fn as_evidence(members: &[Member]) -> Vec<KernelProcess> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader};
     use std::net::UdpSocket as Bound;
     use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
+
+    #[test]
+    fn what_lets_nobody_read_its_mark_is_known_by_what_is_above_it() {
+        let script = "import os, subprocess, sys\n\
+                      own = {name: value for name, value in os.environ.items() if name != sys.argv[1]}\n\
+                      child = subprocess.Popen(['tail', '-f', '/dev/null'], env=own)\n\
+                      print(child.pid, flush=True)\n\
+                      sys.stdin.read()\n\
+                      child.kill()\n\
+                      child.wait()";
+        let child_of = |mark: &str| {
+            let mut above = Command::new("python3")
+                .args(["-c", script, STAGE_VARIABLE])
+                .env(mark, "/tmp/a-stage")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("Python");
+            let mut said = String::new();
+            let told = above.stdout.take().expect("its output");
+            BufReader::new(told).read_line(&mut said).expect("a line");
+            let is_of_a_stage = is_of_a_stage(said.trim().parse().expect("a number"));
+            drop(above.stdin.take());
+            assert!(above.wait().expect("it ends").success());
+            is_of_a_stage
+        };
+        assert!(child_of(STAGE_VARIABLE));
+        assert!(!child_of("SOMETHING_ELSE"));
+    }
 
     #[test]
     fn a_tree_is_found_and_ends_whole() {

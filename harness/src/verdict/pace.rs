@@ -110,14 +110,7 @@ pub(super) fn left_late(log: &Log) -> Option<BrokenFact> {
             return None;
         };
         // To quit a browser in an orderly way takes its time, and nobody tells of the silent ways.
-        let is_prompt = match departed.how {
-            WayToLeave::Kill | WayToLeave::CloseTab | WayToLeave::Navigate | WayToLeave::Reload => {
-                true
-            }
-            WayToLeave::Quit | WayToLeave::Freeze | WayToLeave::Stall | WayToLeave::CutNetwork => {
-                false
-            }
-        };
+        let is_prompt = !departed.how.is_silent() && departed.how != WayToLeave::Quit;
         let at = departed.at.as_ref().filter(|_| is_prompt)?;
         let player = event.player.as_deref()?;
         (at.actual_ms > at.wanted_ms + LATEST).then(|| {

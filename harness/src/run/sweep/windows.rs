@@ -272,3 +272,56 @@ fn side(runs: &[&Decided<'_>], passes: bool) -> Option<Side> {
         runs: runs.len(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(passes: bool, after: GameEvent, spread_ms: (f64, f64)) -> Side {
+        Side {
+            passes,
+            game: GameNumber::after(0),
+            after,
+            spread_ms,
+            runs: 2,
+        }
+    }
+
+    #[test]
+    fn what_fails_where_others_pass_fails_by_chance() {
+        use GameEvent::{LastEpisodeEnded, LastFrames};
+        let between = |passes: (GameEvent, (f64, f64)), fails: (GameEvent, (f64, f64))| {
+            let (good, bad) = (
+                side(true, passes.0, passes.1),
+                side(false, fails.0, fails.1),
+            );
+            let window = Window {
+                check: "a".into(),
+                from: Some(Edge {
+                    before: good.clone(),
+                    behind: bad.clone(),
+                }),
+                to: Some(Edge {
+                    before: bad,
+                    behind: good,
+                }),
+                width_ms: 0.0,
+                runs: 2,
+                account: String::new(),
+                pinned: None,
+                at_ms: (0.0, 0.0),
+            };
+            let without_end = Window {
+                to: None,
+                ..window.clone()
+            };
+            assert!(!without_end.is_chance());
+            window.is_chance()
+        };
+        let fails = (LastFrames, (299.0, 312.0));
+        assert!(between((LastFrames, (271.0, 377.0)), fails));
+        assert!(between((LastFrames, (305.0, 306.0)), fails));
+        assert!(!between((LastFrames, (313.0, 377.0)), fails));
+        assert!(!between((LastEpisodeEnded, (271.0, 377.0)), fails));
+    }
+}
