@@ -20,6 +20,7 @@ use gymcheck::gateway::{
 };
 use gymcheck::target::Edit;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -60,6 +61,16 @@ impl Bench {
             let served = axum::serve(listener, target(opened)).await;
             served.expect("the target serves");
         });
+        let bench = Bench::before(upstream, mirror, edits).await;
+        Bench {
+            sockets,
+            _target: AbortOnDropHandle::new(target),
+            ..bench
+        }
+    }
+
+    /// The gateway before a target that gives the test no sockets.
+    async fn before(upstream: SocketAddr, mirror: Mirror, edits: Vec<Edit>) -> Bench {
         let recorder = Recorder::in_memory();
         let options = options(upstream, mirror, edits);
         let gateway = Gateway::start(options, recorder.clone()).await;
@@ -71,8 +82,8 @@ impl Bench {
         Bench {
             gateway: gateway.expect("a gateway"),
             recorder,
-            sockets,
-            _target: AbortOnDropHandle::new(target),
+            sockets: mpsc::unbounded_channel().1,
+            _target: AbortOnDropHandle::new(tokio::spawn(std::future::ready(()))),
             http: http.build().expect("a client"),
         }
     }
@@ -395,6 +406,50 @@ async fn a_target_that_is_not_there_is_a_bad_gateway() {
     let bad = (502, "gateway".to_owned(), Vec::new());
     assert_eq!(http_facts(&facts), [bad.clone(), bad]);
     gateway.shutdown().await;
+}
+
+/// A target that says on which connection a request came, and as which one on it. What asks for `/closed` on a
+/// connection that was used before finds it closed, as by a target that has just lost its patience.
+async fn counting_target(listener: TcpListener) {
+    for connection in 1.. {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        tokio::spawn(async move {
+            let (mut number, mut head) = (0, Vec::new());
+            while let Ok(byte) = stream.read_u8().await {
+                head.push(byte);
+                if !head.ends_with(b"\r\n\r\n") {
+                    continue;
+                }
+                number += 1;
+                if number > 1 && head.starts_with(b"GET /closed ") {
+                    return;
+                }
+                head.clear();
+                let said = format!("{connection}/{number}");
+                let length = said.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{said}");
+                stream.write_all(answer.as_bytes()).await.expect("written");
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn connections_to_the_target_are_kept_for_what_may_be_asked_again() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let listener = listener.expect("a port");
+    let upstream = listener.local_addr().expect("its address");
+    let _target = AbortOnDropHandle::new(tokio::spawn(counting_target(listener)));
+    let bench = Bench::before(upstream, Mirror::default(), Vec::new()).await;
+    assert_eq!(bench.text("/a").await, "1/1");
+    assert_eq!(bench.text("/b").await, "1/2");
+    // It is asked again, on a new connection that nothing else has used.
+    assert_eq!(bench.text("/closed").await, "2/1");
+    assert_eq!(bench.text("/c").await, "3/1");
+    let order = bench.http.post(bench.address("/d")).send().await;
+    let told = order.expect("an answer").text().await;
+    assert_eq!(told.expect("a text"), "4/1");
+    assert_eq!(bench.text("/e").await, "3/2");
 }
 
 #[tokio::test]

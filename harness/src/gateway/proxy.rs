@@ -4,15 +4,16 @@
 use std::net::SocketAddr;
 use std::string::FromUtf8Error;
 
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Empty, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Error as HttpError;
 use hyper::http::request::Parts;
 use hyper::http::uri::{PathAndQuery, Uri};
 use hyper::{Method, Request, Response, StatusCode, Version};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 
@@ -25,10 +26,16 @@ use crate::target::{Edit, EditError, apply_edit};
 /// Passes requests on to the target.
 pub(super) struct Proxy {
     upstream: SocketAddr,
-    client: Client<HttpConnector, Incoming>,
+    /// For what may be asked again: its connections are kept, as a browser keeps them.
+    keeping: Client<HttpConnector, Asking>,
+    /// For all else: a connection for each request.
+    once: Client<HttpConnector, Asking>,
     mirror: Mirror,
     edits: Vec<Edit>,
 }
+
+/// The body of a request.
+type Asking = Either<Empty<Bytes>, Incoming>;
 
 /// An answer to a request for the target.
 pub(super) struct Passed {
@@ -45,7 +52,7 @@ pub(super) enum ProxyError {
     Request(#[source] HttpError),
     /// The target does not answer.
     #[error("the target does not answer")]
-    Unreachable(#[source] hyper_util::client::legacy::Error),
+    Unreachable(#[source] ClientError),
     /// The target broke its answer off.
     #[error("the target broke its answer off")]
     BrokenOff(#[source] hyper::Error),
@@ -67,7 +74,7 @@ pub(super) enum ProxyError {
 }
 
 impl ProxyError {
-    fn of_client(error: hyper_util::client::legacy::Error) -> ProxyError {
+    fn of_client(error: ClientError) -> ProxyError {
         let source = std::error::Error::source(&error);
         let source = source.and_then(|source| source.downcast_ref::<hyper::Error>());
         match source.is_some_and(hyper::Error::is_parse_too_large) {
@@ -121,16 +128,16 @@ impl Proxy {
     pub(super) fn new(upstream: SocketAddr, mirror: Mirror, edits: Vec<Edit>) -> Proxy {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        // A connection for each request: one kept open may be closed by the target in the very
-        // moment in which the next request goes out on it.
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .http1_max_buf_size(limits::LARGEST_HEADERS)
-            .http1_max_headers(limits::MOST_HEADERS)
-            .build(connector);
+            .http1_max_headers(limits::MOST_HEADERS);
+        let keeping = builder.build(connector.clone());
+        let once = builder.pool_max_idle_per_host(0).build(connector);
         Proxy {
             upstream,
-            client,
+            keeping,
+            once,
             mirror,
             edits,
         }
@@ -147,8 +154,8 @@ impl Proxy {
     ) -> Result<Passed, ProxyError> {
         let asked = Asked::of(&request);
         let request = self.for_target(request).map_err(ProxyError::Request)?;
-        let answer = self.client.request(request).await;
-        let (mut parts, body) = answer.map_err(ProxyError::of_client)?.into_parts();
+        let answer = self.ask(request).await.map_err(ProxyError::of_client)?;
+        let (mut parts, body) = answer.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
 
         let kind = kind(&parts.headers);
@@ -174,6 +181,22 @@ impl Proxy {
             answer: Response::from_parts(parts, answer::full(rewritten)),
             edits: edits.iter().map(|edit| edit.name.clone()).collect(),
         })
+    }
+
+    /// Asks the target. A connection that was kept may be closed by it in the very moment in which the next
+    /// request goes out: what asks for something only is asked again then, as browsers do (RFC 9110, 9.2.2),
+    /// and nothing else goes out on such a connection.
+    async fn ask(&self, request: Request<Incoming>) -> Result<Response<Incoming>, ClientError> {
+        let (parts, body) = request.into_parts();
+        if !parts.method.is_safe() || !body.is_end_stream() {
+            let request = Request::from_parts(parts, Either::Right(body));
+            return self.once.request(request).await;
+        }
+        let request = || Request::from_parts(parts.clone(), Either::Left(Empty::new()));
+        match self.keeping.request(request()).await {
+            Err(error) if is_closed(&error) => self.once.request(request()).await,
+            answer => answer,
+        }
     }
 
     /// The request as the target gets it. Its `Host` stays the browser's, so that addresses that
@@ -232,6 +255,13 @@ impl Asked {
             document: purpose.is_none_or(|purpose| purpose == "document"),
         }
     }
+}
+
+/// Whether a connection ended before anything of an answer came on it.
+fn is_closed(error: &ClientError) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<hyper::Error>());
+    source.is_some_and(|source| source.is_incomplete_message() || source.is_closed())
 }
 
 /// A whole body, if it is not too large.

@@ -1,12 +1,15 @@
 //! Taking everything down at one moment of a run, behind a barrier.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::barrier::{Barrier, ask_probe};
 use super::pixels::{Rectangle, Screen};
 use super::scenario::Scenario;
-use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, Snapshot};
+use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, Snapshot, WaitError};
 use crate::player::PlayerError;
 use crate::spec::{Observe, PlayerName};
 use crate::stage::deadline;
@@ -14,8 +17,11 @@ use crate::stage::deadline;
 /// What changes by itself on every page, and is no finding: the display of the round-trip time.
 const MASKED: &str = "#latencyContainer";
 
-/// For how many pings and pongs of the page's own a watch lasts after its first ping: the page sends
-/// one each second, and a watch must see whatever comes every other second.
+/// How long a watch lasts: it must see whatever comes every other second.
+const WATCH: Duration = Duration::from_millis(2100);
+
+/// How many pings of the page's own a watch sees at least, each with its answer. The page sends one each
+/// second: a page that stands still shows nothing to who watches it.
 const WATCHED_PINGS: usize = 2;
 
 #[derive(Deserialize)]
@@ -109,27 +115,32 @@ impl Scenario {
         Ok(())
     }
 
-    /// Lets time pass on a player's page, from a position of the evidence on: so much of it that the
-    /// page pings, and then pings twice more and is answered. Gives what was watched, in words.
+    /// Lets time pass on a player's page, from a position of the evidence on, and sees by its pings that it
+    /// passes there. Gives what was watched, in words.
     async fn watch(&self, name: PlayerName, from: u64, label: &str) -> Result<String, PlayerError> {
+        let end = Instant::now() + WATCH;
         let player = self.player(name);
-        let what = |which: &str| format!("{which} ping of the {name} in the watch after `{label}`");
-        let first = player
-            .wait_to_server(from, deadline::REACTION, "ping", &what("the first"))
-            .await?;
-        let mut last = first;
+        let mut from = from;
         for ping in 1..=WATCHED_PINGS {
-            let what = what(&format!("{ping} more"));
+            let what = format!("ping {ping} of the {name} in the watch after `{label}`");
             let asked = player
-                .wait_to_server(last.seq + 1, deadline::REACTION, "ping", &what)
+                .wait_to_server(from, deadline::REACTION, "ping", &what)
                 .await?;
-            last = player
+            let answered = player
                 .wait_to_client(asked.seq, deadline::REACTION, "pong", &what)
                 .await?;
+            from = answered.seq;
+        }
+        let what = format!("the end of the watch after `{label}`");
+        let left = end.saturating_duration_since(Instant::now());
+        match self.recorder.wait(from, left, &what, |_| false).await {
+            Err(broken @ WaitError::Broken { .. }) => return Err(broken.into()),
+            Ok(_) | Err(WaitError::Deadline { .. }) => {}
         }
         Ok(format!(
-            "a watch since `{label}`: the page sent a ping of its own, and {WATCHED_PINGS} more that \
-             were answered, one each second"
+            "a watch of {} ms since `{label}`, in which the page sent {WATCHED_PINGS} pings of its own that \
+             were answered",
+            WATCH.as_millis()
         ))
     }
 

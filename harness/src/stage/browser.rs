@@ -463,7 +463,8 @@ fn chrome_arguments(
     let major = browser.version.split('.').next().unwrap_or_default();
     let mut arguments: Vec<String> = [
         // What keeps it from talking to anybody but this machine, with the names below.
-        "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate",
+        "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate,\
+         WebUIOmniboxPopup,WebUIOmniboxAimPopup",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-domain-reliability",
