@@ -37,7 +37,10 @@ const EVENTS: usize = 500;
 /// As the page of a game has them.
 const SCRIPTS: usize = 25;
 const SCRIPT_BYTES: usize = 60 << 10;
-const LOADS: usize = 15;
+const LOADS: usize = 40;
+
+/// In place of the probe: what it costs is told apart from what the gateway costs.
+const NO_PROBE: &str = "(() => {})(/*GYMCHECK_CONFIG*/{})";
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -115,6 +118,14 @@ async fn rate(client: &mut Client) -> f64 {
     (EVENTS * EVENT_BYTES) as f64 / 1e6 / began.elapsed().as_secs_f64()
 }
 
+async fn got(client: &reqwest::Client, address: &str) -> f64 {
+    let began = Instant::now();
+    let answer = client.get(address).send().await.expect("an answer");
+    let script = answer.bytes().await.expect("a script");
+    assert!(script.len() > SCRIPT_BYTES / 2);
+    milliseconds(began.elapsed())
+}
+
 async fn load(browser: &Browser, address: &str) -> f64 {
     browser.client.goto(address).await.expect("it loads");
     let took = "return performance.getEntriesByType('navigation')[0].loadEventEnd";
@@ -131,21 +142,28 @@ async fn load(browser: &Browser, address: &str) -> f64 {
     took.as_f64().expect("a number")
 }
 
-#[tokio::main]
-async fn main() {
-    let upstream = target().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let recorder = Recorder::to_file(&folder.path().join("evidence.jsonl")).expect("a log");
+async fn before(upstream: SocketAddr, probe: &str, recorder: &Recorder) -> Gateway {
     let options = GatewayOptions {
         upstream,
         players: vec![PLAYER.to_owned()],
         mirror: Mirror::default(),
         edits: Vec::new(),
-        probe_script: SCRIPT.to_owned(),
+        probe_script: probe.to_owned(),
     };
-    let gateway = Gateway::start(options, recorder).await.expect("a gateway");
+    let gateway = Gateway::start(options, recorder.clone()).await;
+    gateway.expect("a gateway")
+}
+
+#[tokio::main]
+async fn main() {
+    let upstream = target().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let recorder = Recorder::to_file(&folder.path().join("evidence.jsonl")).expect("a log");
+    let gateway = before(upstream, NO_PROBE, &recorder).await;
+    let probing = before(upstream, SCRIPT, &recorder).await;
     let direct = format!("http://{upstream}");
     let through = gateway.origin(PLAYER);
+    let probed = probing.origin(PLAYER);
 
     let table = Table::new("gateway against the direct way (medians)");
     let mut clients = Vec::new();
@@ -178,12 +196,29 @@ async fn main() {
         ("gateway", rates[1]),
     );
 
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build();
+    let client = client.expect("a client");
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..TRIPS {
+        for (way, origin) in [&direct, &through].into_iter().enumerate() {
+            took[way].push(got(&client, &format!("{origin}/script/1.js")).await);
+        }
+    }
+    let took = took.map(|took| median(&took));
+    table.ratio(
+        "one script, no browser",
+        "ms",
+        ("direct", took[0]),
+        ("gateway", took[1]),
+    );
+
     for kind in [Kind::Chrome, Kind::Firefox] {
         let browser = Browser::start(kind).await;
-        let mut loads = [Vec::new(), Vec::new()];
+        let mut loads = [Vec::new(), Vec::new(), Vec::new()];
         // The first of each warms the browser up.
         for turn in 0..=LOADS {
-            for (way, origin) in [&direct, &through].into_iter().enumerate() {
+            for (way, origin) in [&direct, &through, &probed].into_iter().enumerate() {
                 let took = load(&browser, origin).await;
                 if turn > 0 {
                     loads[way].push(took);
@@ -194,6 +229,9 @@ async fn main() {
         let loads = loads.map(|loads| median(&loads));
         let what = format!("page load in {kind}");
         table.ratio(&what, "ms", ("direct", loads[0]), ("gateway", loads[1]));
+        let what = "  with the probe in the page";
+        table.ratio(what, "ms", ("direct", loads[0]), ("gateway", loads[2]));
     }
     gateway.shutdown().await;
+    probing.shutdown().await;
 }
