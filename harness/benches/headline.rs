@@ -244,7 +244,8 @@ impl Ground {
             .arg(&settings)
             .current_dir(folder)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdout(Stdio::null());
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.join("server.log")).expect("a log"));
         let server = Group::start(&mut command);
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port))

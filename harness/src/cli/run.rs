@@ -7,11 +7,12 @@ use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
     AGAINST, ExitStatus, Loudness, OutFolder, Progress, RUNS, Results, defects, print_reports,
-    print_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports, write_results,
+    print_results, read_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports,
+    write_results,
 };
 use gymcheck::run::{
-    IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Side, Wanted,
-    base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
+    IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Shard, ShardRecord,
+    Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{interrupted, on_signal};
@@ -30,6 +31,9 @@ Examples:
       does the right check catch each mutant?
   gymcheck run scene-exit/partner-dies-on-survey --repeat 5 --out results
       the same run five times, its evidence and results.json in the folder `results`
+  gymcheck run --shard 1/3 --out shard-1
+      a third of all runs; the other two on other machines. `gymcheck report shard-1 shard-2 shard-3` puts
+      them together
   gymcheck run --specs my-specs
       the specs of a folder of your own, beside those of the checkout
   gymcheck run --target ../mug
@@ -105,6 +109,14 @@ pub(super) struct RunArguments {
     /// Carry a broken run out again, this many times at most (0 to 2); never one that failed
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_RETRIES)))]
     retry_broken: u32,
+    /// Carry out one part of the runs, as 1/3; the others are for other machines, whose calls are the same but
+    /// for this. What is compared stays together. `gymcheck report DIR…` puts the parts together
+    #[arg(long, value_name = "K/N", value_parser = parse_shard)]
+    shard: Option<Shard>,
+    /// Part them by how long they took in the results in this folder, as `--out` wrote it, instead of evenly; all
+    /// machines need the same one
+    #[arg(long, value_name = "DIR", requires = "shard")]
+    durations: Option<PathBuf>,
     /// Show the browsers' windows
     #[arg(long)]
     headed: bool,
@@ -118,6 +130,10 @@ pub(super) struct RunArguments {
 }
 
 pub(super) fn parse_pair(text: &str) -> Result<Pair, String> {
+    text.parse()
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
     text.parse()
 }
 
@@ -193,6 +209,17 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     if items.is_empty() {
         return Err("nothing to run: none of these mutants belongs to one of these specs".into());
     }
+    let (items, shard) = match arguments.shard {
+        Some(shard) => {
+            let earlier = arguments.durations.as_deref().map(read_results);
+            let earlier = earlier
+                .transpose()?
+                .map_or_else(Vec::new, |earlier| earlier.runs);
+            let (items, record) = shard.part(items, &earlier)?;
+            (items, Some(record))
+        }
+        None => (items, None),
+    };
     own_ground::tell(arguments, items.len(), loudness)?;
     let cdn = arguments.assets.cdn()?;
     let out = match &arguments.out {
@@ -232,6 +259,10 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     out.make_room()?;
     let out = out.path();
     let progress = Progress::new(Some(items.len()), loudness);
+    if let Some(shard) = &shard {
+        let all: usize = shard.plan.iter().map(Vec::len).sum();
+        progress.line(&format!("shard {shard}: {} of {all} runs", items.len()));
+    }
     for side in &mut sides {
         runtime.block_on(side.compile(|says| progress.line(says)));
     }
@@ -247,7 +278,8 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
             .for_each(|side| side.carry_out_at_once(jobs));
     }
     let measuring = Measuring::begin(jobs.into());
-    let mut results = runtime.block_on(carry_out_all(&sides, &items, begun, &progress, out));
+    let carried_out = carry_out_all(&sides, &items, shard.as_ref(), begun, &progress, out);
+    let mut results = runtime.block_on(carried_out);
     results.effort = Some(measuring.end());
     if names_all(&arguments.mutant) {
         results.equivalents = equivalents(&catalogue);
@@ -276,6 +308,7 @@ fn is_pinned(target: &TargetName) -> bool {
 async fn carry_out_all(
     sides: &[Invocation],
     items: &[Item<'_>],
+    shard: Option<&ShardRecord>,
     begun: usize,
     progress: &Progress,
     out: &Path,
@@ -291,14 +324,14 @@ async fn carry_out_all(
         // Whoever kills this call finds what it had. To write it with each of many short runs would
         // take longer and longer.
         if kept.elapsed() > BETWEEN_KEEPING {
-            let so_far = put_together(sides, items, &finished);
+            let so_far = put_together(sides, items, shard, &finished);
             if let Err(error) = write_results(&so_far, out) {
                 progress.line(&error.to_string());
             }
             kept = Instant::now();
         }
     }
-    let mut results = put_together(sides, items, &finished);
+    let mut results = put_together(sides, items, shard, &finished);
     results.unfinished |= was_interrupted().await;
     results
 }
@@ -343,9 +376,11 @@ pub(super) fn cannot_write_evidence(out: &Path, error: &std::io::Error) -> Strin
 fn put_together(
     sides: &[Invocation],
     items: &[Item<'_>],
+    shard: Option<&ShardRecord>,
     finished: &[Option<Vec<RunRecord>>],
 ) -> Results {
     let mut results = Results::new(sides.iter().map(|side| side.target().clone()).collect());
+    results.shard = shard.cloned();
     for (index, (item, records)) in items.iter().zip(finished).enumerate() {
         let Some(records) = records else { continue };
         if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, finished, index)) {

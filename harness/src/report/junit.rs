@@ -15,7 +15,7 @@ use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::results::Results;
-use super::told::of_repeated;
+use super::told::{missing, of_repeated};
 use crate::run::{Change, Fate, RunRecord, changes};
 use crate::verdict::{CheckResult, Says, Verdict};
 
@@ -40,8 +40,9 @@ fn report(results: &Results) -> Report {
     for run in results.runs.iter().filter(|run| run.mutant.is_none()) {
         report.add_test_suite(suite(results, run, &mut names));
     }
-    if results.runs.is_empty() || results.unfinished {
-        report.add_test_suite(unfinished(results));
+    let lacking = lacking(results);
+    if !lacking.test_cases.is_empty() {
+        report.add_test_suite(lacking);
     }
     let unstable = unstable(results);
     if !unstable.test_cases.is_empty() {
@@ -184,17 +185,24 @@ fn of_the_run(results: &Results, run: &RunRecord) -> Option<TestCaseStatus> {
     })
 }
 
-/// A call that did not come to its end proves less than it says.
-fn unfinished(results: &Results) -> TestSuite {
-    let why = match results.unfinished {
-        true => "the call was broken off before all runs were carried out",
-        false => "nothing was run",
-    };
-    let status = non_success(NonSuccessKind::Error, "broken", why, "");
-    let mut case = TestCase::new("runs", status);
-    case.set_classname("gymcheck");
+/// What keeps a call from proving what it says: it did not come to its end, or a part of it is missing.
+fn lacking(results: &Results) -> TestSuite {
     let mut suite = TestSuite::new("gymcheck");
-    suite.add_test_case(case);
+    let mut add = |name: String, why: &str| {
+        let status = non_success(NonSuccessKind::Error, "broken", why, "");
+        let mut case = TestCase::new(name, status);
+        case.set_classname("gymcheck");
+        suite.add_test_case(case);
+    };
+    if results.unfinished {
+        let why = "the call was broken off before all runs were carried out";
+        add("runs".to_owned(), why);
+    } else if results.runs.is_empty() {
+        add("runs".to_owned(), "nothing was run");
+    }
+    for shard in &results.missing_shards {
+        add(format!("shard {shard}"), &missing(shard));
+    }
     suite
 }
 

@@ -9,6 +9,7 @@ mod junit;
 #[cfg(test)]
 mod junit_schema;
 mod matrix;
+mod merge;
 mod out;
 mod rejudge;
 mod repeated;
@@ -27,6 +28,7 @@ mod trace;
 pub use defects::{Defect, defects};
 pub use files::{AGAINST, RUNS, ReportError, Reports, read_results, write_reports, write_results};
 pub use hosted::tell_hosted_ci;
+pub use merge::{MergeError, Shards};
 pub use out::OutFolder;
 pub use rejudge::{Judged, RejudgeError, judge_again, logs_below, results_again, tested};
 pub use repeated::{Apart, Repeated, RepeatedCheck, Which, repeated, repeated_with_partings};

@@ -167,6 +167,10 @@ pub fn results_again(
     if let Ok(before) = read_results(out) {
         results.sweep = before.sweep;
         results.effort = before.effort;
+        // What was not carried out is in no evidence.
+        results.unfinished = before.unfinished;
+        results.shard = before.shard;
+        results.missing_shards = before.missing_shards;
     }
     if let Some(sweep) = &mut results.sweep {
         sweep.judge_again(&results.runs);

@@ -9,7 +9,8 @@ use super::defects::Defect;
 use super::repeated::Repeated;
 use crate::run::sweep::SweepRecord;
 use crate::run::{
-    Change, Difference, Effort, EquivalentRecord, Fate, MutantRecord, RunRecord, compare,
+    Change, Difference, Effort, EquivalentRecord, Fate, MissingShard, MutantRecord, RunRecord,
+    ShardRecord, compare,
 };
 use crate::spec::Catalogue;
 use crate::target::TargetFacts;
@@ -31,6 +32,12 @@ pub struct Results {
     /// broken off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
+    /// Which part of a call this is, if the call was parted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
+    /// The shards of a call that were not there when the others were put together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_shards: Vec<MissingShard>,
     /// What was tested: the target, and the one of `--against`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetFacts>,
@@ -96,6 +103,8 @@ impl Results {
             version: VERSION,
             gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
             unfinished: false,
+            shard: None,
+            missing_shards: Vec::new(),
             targets,
             requirements: BTreeMap::new(),
             differences: Vec::new(),
@@ -157,7 +166,7 @@ impl Results {
     /// but nothing may be worse on the second, and all must be as expected there.
     #[must_use]
     pub fn exit_status(&self) -> ExitStatus {
-        let mut broken = self.runs.is_empty() || self.unfinished;
+        let mut broken = self.runs.is_empty() || self.unfinished || !self.missing_shards.is_empty();
         let mut unexpected = self
             .differences
             .iter()

@@ -13,6 +13,7 @@ use super::files::Reports;
 use super::repeated::{Repeated, steady};
 use super::results::Results;
 use super::spent::{self, Totals};
+use super::told::missing;
 use crate::run::{Change, Difference, Fate, MutantRecord, RunRecord, changes};
 use crate::verdict::{CheckResult, Verdict};
 
@@ -173,6 +174,9 @@ fn write_results(
         .filter(|mutant| mutant.fate != Fate::Killed)
     {
         writeln!(to, "\n{}: {}", mutant.mutant, one_line(&mutant.account))?;
+    }
+    for shard in &results.missing_shards {
+        writeln!(to, "\nshard {shard}: {}", missing(shard))?;
     }
     Ok(())
 }

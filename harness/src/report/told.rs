@@ -4,7 +4,7 @@
 use super::html::answer::surprises;
 use super::results::Results;
 use super::timeline::cut;
-use crate::run::{Change, Fate, RunRecord};
+use crate::run::{Change, Fate, MissingShard, RunRecord};
 use crate::verdict::Verdict;
 
 /// One thing that somebody must look at.
@@ -45,7 +45,21 @@ pub(super) fn of_runs(results: &Results) -> Vec<Told> {
             },
         });
     }
+    all.extend(results.missing_shards.iter().map(|shard| Told {
+        title: format!("broken: shard {shard}"),
+        account: missing(shard),
+    }));
     all
+}
+
+/// What is known of a shard that is not there.
+pub(super) fn missing(shard: &MissingShard) -> String {
+    let runs = shard.runs.len();
+    format!(
+        "its results are missing, and nothing is known of its {runs} {}: {}",
+        if runs == 1 { "run" } else { "runs" },
+        shard.runs.join("; ")
+    )
 }
 
 fn of_run(results: &Results, run: &RunRecord) -> Vec<Told> {

@@ -23,6 +23,7 @@ mod preview;
 mod record;
 mod root;
 mod scenario;
+mod shard;
 mod silence;
 mod slots;
 mod supplies;
@@ -41,5 +42,6 @@ pub use mutation::{
 pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
 pub use root::{checkout_around_here, find_root};
+pub use shard::{MissingShard, Shard, ShardRecord};
 pub use slots::Slot;
 pub use supplies::get_supplies;

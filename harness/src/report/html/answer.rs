@@ -61,6 +61,7 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
         .count();
     let unstable = results.unstable();
     let unstable = unstable.map(|one| one.unstable().count()).sum();
+    let missing = results.missing_shards.len();
     let parts = [
         (unstable, "unstable verdict", "unstable verdicts"),
         (unexpected, "unexpected verdict", "unexpected verdicts"),
@@ -71,6 +72,7 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
             "mutants survived",
         ),
         (broken, "broken run", "broken runs"),
+        (missing, "missing shard", "missing shards"),
         (
             of_mutants(Fate::Undecided),
             "mutant undecided",
@@ -124,13 +126,16 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
                     @if target.dirty == Some(true) { " (with changes)" }
                 }
                 " · " (results.runs.len()) " runs judged · " (says)
+                @if let Some(shard) = &results.shard { " · shard " (shard) " alone" }
                 @if results.unfinished { " · broken off before all runs were carried out" }
+                @for shard in &results.missing_shards { " · shard " (shard) " is missing" }
             }
         }
         (super::sweep::charts(results))
         (unstable(results))
         (unexpected(results, order))
         (broken(results, order))
+        (missing_shards(results))
         (survivors(&results.mutants))
         (differences(results))
         (matrix(results))
@@ -294,6 +299,23 @@ fn broken(results: &Results, order: &[usize]) -> Markup {
                             }
                         }
                         (link(index, run))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What nothing is known of.
+fn missing_shards(results: &Results) -> Markup {
+    html! {
+        @if !results.missing_shards.is_empty() {
+            section {
+                h2 { "Missing: of these shards nothing is known" }
+                @for shard in &results.missing_shards {
+                    article.card {
+                        h3 { (badge(Verdict::Broken)) " shard " (shard) }
+                        ul { @for run in &shard.runs { li { (run) } } }
                     }
                 }
             }
