@@ -33,9 +33,14 @@ use tokio::sync::Semaphore;
 #[path = "support/guide.rs"]
 mod guide;
 
-/// How many trials are begun at once. Most of them wait: for one of the runs that the machine can
-/// carry out at once, or for a run that another trial has begun.
-const TRIALS_AT_ONCE: usize = 64;
+/// How many trials are begun besides those that carry a run out: they wait for one that another trial has begun.
+/// Each is a thread, and what a run takes while it is judged stays with its thread: a few are enough.
+const WAITING: usize = 2;
+
+/// How many runs are begun at once: as many as the machine can carry out, and some that wait for their turn.
+fn begun() -> usize {
+    usize::from(default_jobs()) + IN_LINE
+}
 
 fn main() -> ExitCode {
     if let Some(status) = watchdog() {
@@ -51,7 +56,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(TRIALS_AT_ONCE);
+    arguments
+        .test_threads
+        .get_or_insert_with(|| begun() + WAITING);
     match trials() {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
         Err(error) => {
@@ -254,7 +261,7 @@ impl Suite {
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let machine = Arc::new(Machine {
         runtime: Runtime::new()?,
-        begun: Semaphore::new(usize::from(default_jobs()) + IN_LINE),
+        begun: Semaphore::new(begun()),
     });
     let checkout = Arc::new(Suite::of_checkout(&machine)?);
     let guide = Arc::new(Suite::of_guide(&machine)?);

@@ -7,7 +7,7 @@
 //! into gymcheck and all that it starts sets it for those alone.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -681,6 +681,45 @@ fn a_terminal_that_is_closed_takes_no_results_with_it() {
         "the run was interrupted (signal 1)"
     );
     assert!(world.path("out/report.html").is_file());
+}
+
+/// As `less` does with what nobody scrolls to: the pipe is full before the run begins.
+#[test]
+fn who_does_not_read_on_holds_no_run_up() {
+    let world = World::new();
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    let full = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a size");
+    let full = usize::try_from(full).expect("a size");
+    writer.write_all(&vec![b'.'; full]).expect("it is full");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gymcheck"));
+    command
+        .arg("run")
+        .args(CALL)
+        .arg("--out")
+        .arg(world.path("out"))
+        .env("TMPDIR", world.path("tmp"))
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().expect("a pipe"))
+        .stderr(writer)
+        .process_group(0);
+    let mut call = Call::of(&world, Own::Nothing, command);
+    call.wait_for("its reports", |_| world.path("out/report.html").is_file());
+    let run = world.path("out/results.json");
+    let results: Value =
+        serde_json::from_slice(&std::fs::read(run).expect("results")).expect("JSON");
+    assert_eq!(results["runs"][0]["verdict"], "pass");
+    // Who reads on in the end hears all of it, in order.
+    let reading = std::thread::spawn(move || {
+        let mut said = String::new();
+        reader.read_to_string(&mut said).expect("a text");
+        said
+    });
+    let end = call.end();
+    assert_eq!(end.status, Some(0), "{}", end.said);
+    let said = reading.join().expect("no panic");
+    let places =
+        ["begins", "partner leaves", "pass after", "results: "].map(|word| said.find(word));
+    assert!(places.is_sorted() && places[0].is_some(), "{said}");
 }
 
 /// What shows a terminal: a program that writes to one that nobody looks at waits for ever.

@@ -287,6 +287,8 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     results.repeated = repeated_with_partings(&results.runs, out);
     results.explain(&catalogue);
     let reports = write_reports(&results, out);
+    // First all that is still to be said of the runs.
+    drop(progress);
     // The verdicts stand, whether they can be written and a hosted CI shows them or not.
     print_results(&results, out, loudness);
     print_reports(&reports?);

@@ -208,6 +208,8 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
     results.effort = Some(measuring.end());
     results.explain(&catalogue);
     let reports = write_reports(&results, &arguments.out);
+    // First all that is still to be said of the runs.
+    drop(progress);
     // What was found stands, whether it can be written or not.
     print_sweep(&results, &arguments.out, loudness);
     print_reports(&reports?);

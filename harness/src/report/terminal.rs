@@ -1,11 +1,8 @@
-//! What people see in the terminal.
+//! What people see in the terminal when all is done.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::account::{account, one_line};
 use super::defects::Defect;
@@ -27,102 +24,6 @@ pub enum Loudness {
     Normal,
     /// Also each step in a line that stays, and the account of each check.
     Verbose,
-}
-
-/// Says what goes on while it goes on: a live line for each run on a terminal, else a line for each
-/// step.
-pub struct Progress {
-    bars: Option<MultiProgress>,
-    is_silent: bool,
-    began: Instant,
-    /// How many runs there are, where that is known.
-    total: Option<usize>,
-}
-
-/// The progress of one run.
-pub struct RunProgress<'a> {
-    all: &'a Progress,
-    bar: Option<ProgressBar>,
-    title: String,
-}
-
-impl Progress {
-    /// For this many runs; for as many as turn out to be worth it, if there is no number.
-    #[must_use]
-    pub fn new(total: Option<usize>, loudness: Loudness) -> Progress {
-        let is_live = std::io::stderr().is_terminal() && loudness == Loudness::Normal;
-        Progress {
-            bars: is_live.then(MultiProgress::new),
-            is_silent: loudness == Loudness::Quiet,
-            began: Instant::now(),
-            total,
-        }
-    }
-
-    /// A run begins.
-    #[must_use]
-    pub fn begin(&self, number: usize, run: &str) -> RunProgress<'_> {
-        let bar = self.bars.as_ref().map(|bars| {
-            let bar = bars.add(ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        let progress = RunProgress {
-            all: self,
-            bar,
-            title: match self.total {
-                Some(total) => format!("[{number}/{total}] {run}"),
-                None => format!("[{number}] {run}"),
-            },
-        };
-        progress.step("begins");
-        progress
-    }
-
-    /// Prints a line that stays.
-    pub fn line(&self, text: &str) {
-        match &self.bars {
-            None if self.is_silent => {}
-            // A terminal that is gone hears nothing more.
-            Some(bars) => drop(bars.println(text)),
-            None => {
-                let seconds = self.began.elapsed().as_secs_f64();
-                let _ = writeln!(anstream::stderr(), "{seconds:7.1}s {text}");
-            }
-        }
-    }
-}
-
-impl RunProgress<'_> {
-    /// A step of the run begins.
-    pub fn step(&self, step: &str) {
-        let text = format!("{}: {step}", self.title);
-        match &self.bar {
-            Some(bar) => bar.set_message(text),
-            None => self.all.line(&text),
-        }
-    }
-
-    /// The run has its verdicts, one of each spec that judges it.
-    pub fn end(self, runs: &[RunRecord]) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        for run in runs {
-            let (verdict, seconds) = (run.verdict, run.seconds);
-            let as_known =
-                match verdict.is_pass() || verdict == Verdict::Broken || run.is_unexpected() {
-                    true => "",
-                    false => ", as known",
-                };
-            self.all.line(&format!(
-                "{}: {} {verdict}{as_known} after {seconds:.1} s",
-                self.title, run.spec
-            ));
-        }
-    }
 }
 
 /// Prints the table of verdicts, and an account of whatever is not as expected.
