@@ -17,6 +17,11 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "support/files.rs"]
+mod files;
+
+use files::copy;
+
 /// One run at a time: two browsers and Python in each of them fill a small machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -112,19 +117,6 @@ impl Study {
             .iter()
             .map(|check| (text(&check["check"]), text(&check["verdict"])))
             .collect()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let to = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, &to).expect("a file");
-        }
     }
 }
 

@@ -119,17 +119,22 @@ impl World {
             Own::Nothing | Own::Network => format!("{first} || exit 99; exec {by} \"$0\" \"$@\""),
         };
         let said = File::create(self.path("said")).expect("a file");
-        command
-            .args(["-c", &script, env!("CARGO_BIN_EXE_gymcheck"), "run"])
-            .args(arguments)
-            .arg("--out")
-            .arg(self.path("out"))
-            .env("TMPDIR", self.path("tmp"))
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_gymcheck"), "run"]);
+        self.complete(&mut command, arguments)
             .stdin(Stdio::null())
             .stdout(said.try_clone().expect("a file"))
             .stderr(said)
             .process_group(0);
         Call::of(self, own, command)
+    }
+
+    /// What a call of `gymcheck run` in this world needs besides.
+    fn complete<'a>(&self, command: &'a mut Command, arguments: &[&str]) -> &'a mut Command {
+        command
+            .args(arguments)
+            .arg("--out")
+            .arg(self.path("out"))
+            .env("TMPDIR", self.path("tmp"))
     }
 
     /// Processes that were started in this world and run.
@@ -656,12 +661,9 @@ fn a_terminal_that_is_closed_takes_no_results_with_it() {
     fcntl(&terminal.master, ours_alone).expect("it can be set so");
     let slave = || Stdio::from(terminal.slave.try_clone().expect("a terminal"));
     let mut command = Command::new("setsid");
-    command
-        .args(["--ctty", env!("CARGO_BIN_EXE_gymcheck"), "run"])
-        .args(CALL)
-        .arg("--out")
-        .arg(world.path("out"))
-        .env("TMPDIR", world.path("tmp"))
+    command.args(["--ctty", env!("CARGO_BIN_EXE_gymcheck"), "run"]);
+    world
+        .complete(&mut command, &CALL)
         .stdin(slave())
         .stdout(slave())
         .stderr(slave());
@@ -692,12 +694,9 @@ fn who_does_not_read_on_holds_no_run_up() {
     let full = usize::try_from(full).expect("a size");
     writer.write_all(&vec![b'.'; full]).expect("it is full");
     let mut command = Command::new(env!("CARGO_BIN_EXE_gymcheck"));
-    command
-        .arg("run")
-        .args(CALL)
-        .arg("--out")
-        .arg(world.path("out"))
-        .env("TMPDIR", world.path("tmp"))
+    command.arg("run");
+    world
+        .complete(&mut command, &CALL)
         .stdin(Stdio::null())
         .stdout(writer.try_clone().expect("a pipe"))
         .stderr(writer)

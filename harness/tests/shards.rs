@@ -1,6 +1,6 @@
 //! One report of several shards, as the command makes it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use gymcheck::evidence::Log;
@@ -9,6 +9,11 @@ use gymcheck::run::{ShardRecord, find_root, record};
 use gymcheck::spec::Catalogue;
 use gymcheck::target::{PINNED_RELEASE, TargetFacts};
 use serde_json::{Value, json};
+
+#[path = "support/files.rs"]
+mod files;
+
+use files::copy;
 
 /// Recorded runs, by the names of their logs.
 const RUNS: [&str; 3] = ["good", "in-game", "late-end-not-guarded"];
@@ -187,8 +192,7 @@ fn what_is_not_of_one_call_is_a_mistake() {
             assert!(end.said.contains(word), "{word}: {}", end.said);
         }
     };
-    let copy = |from: &str, to: &str| copy(&call.path(from), &call.path(to));
-    copy("shard-1", "again");
+    copy(&call.path("shard-1"), &call.path("again"));
     let twice = ["shard 1/3 is there twice", "shard-1", "again"];
     mistake(&["shard-1", "again"], &["--out", "all"], &twice);
     mistake(&ALL, &["--out", "shard-2"], &["shard-2", "own folder"]);
@@ -214,16 +218,4 @@ fn what_is_not_of_one_call_is_a_mistake() {
         assert!(call.path(shard).join("results.json").is_file());
     }
     assert!(!call.path("all").exists());
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        match from.is_dir() {
-            true => copy(&from, &to),
-            false => drop(std::fs::copy(from, to).expect("a copy")),
-        }
-    }
 }

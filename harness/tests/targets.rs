@@ -9,6 +9,11 @@ use gymcheck::provision::{Home, target};
 use gymcheck::target::{PINNED_RELEASE, TargetName};
 use tempfile::TempDir;
 
+#[path = "support/files.rs"]
+mod files;
+
+use files::copy;
+
 /// A checkout of the target as it is released, in a world of its own.
 struct Checkout {
     world: TempDir,
@@ -87,19 +92,6 @@ impl Checkout {
             is_marked.then(|| format!("process {}", process.pid))
         });
         folders.chain(marked).collect()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let to = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, &to).expect("a file");
-        }
     }
 }
 

@@ -18,12 +18,16 @@ mod sweep;
 
 use std::io::Write;
 use std::panic::UnwindSafe;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
 use clap::{Parser, Subcommand, ValueEnum};
 use gymcheck::provision::ProvisionError;
-use gymcheck::report::{ExitStatus, Loudness, ReportError};
+use gymcheck::report::{
+    ExitStatus, Loudness, ReportError, Reports, Results, print_reports, print_results,
+    tell_hosted_ci,
+};
 use gymcheck::run::PrepareError;
 use gymcheck::spec::SpecError;
 use gymcheck::stage::LeftStageError;
@@ -215,6 +219,21 @@ fn status_of(error: &(dyn std::error::Error + 'static)) -> ExitStatus {
 }
 
 type Outcome = Result<ExitStatus, Box<dyn std::error::Error>>;
+
+/// Tells what a call found. The verdicts stand, whether they can be written and a hosted CI shows them or not.
+fn tell_all(
+    results: &Results,
+    reports: Result<Reports, ReportError>,
+    out: &Path,
+    loudness: Loudness,
+) -> Result<(), ReportError> {
+    print_results(results, out, loudness);
+    print_reports(&reports?);
+    if let Err(error) = tell_hosted_ci(results) {
+        tell(&error);
+    }
+    Ok(())
+}
 
 fn tell(error: &(dyn std::error::Error + 'static)) {
     if let Some(error) = error.downcast_ref::<SpecError>() {

@@ -6,10 +6,10 @@ use clap::Args;
 use gymcheck::evidence::EVIDENCE;
 use gymcheck::report::{
     Loudness, OutFolder, RUNS, Results, Shards, print_reports, print_results, read_results,
-    results_again, tell_hosted_ci, write_reports,
+    results_again, write_reports,
 };
 
-use super::{Outcome, OwnSpecs, tell};
+use super::{Outcome, OwnSpecs, tell_all};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -41,20 +41,12 @@ pub(super) struct ReportArguments {
 }
 
 pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome {
-    let out = match (arguments.dirs.as_slice(), &arguments.out) {
-        ([dir], None) => dir,
-        (_, out) => {
-            if arguments.judge {
-                return Err(
-                    "--judge judges the runs of one folder: put the shards together first, and \
-                            judge what comes of that"
-                        .into(),
-                );
-            }
-            let out = out.clone().unwrap_or_else(|| MERGED.into());
-            return merged(&arguments.dirs, &out, loudness);
-        }
+    let [out] = arguments.dirs.as_slice() else {
+        return merged(arguments, loudness);
     };
+    if arguments.out.is_some() {
+        return merged(arguments, loudness);
+    }
     let there = match arguments.judge || !out.join("results.json").is_file() {
         true => None,
         false => Some(read_results(out)?),
@@ -71,8 +63,14 @@ pub(super) fn report(arguments: &ReportArguments, loudness: Loudness) -> Outcome
 }
 
 /// Puts the results of shards together.
-fn merged(dirs: &[PathBuf], out: &Path, loudness: Loudness) -> Outcome {
-    let shards = Shards::read(dirs)?;
+fn merged(arguments: &ReportArguments, loudness: Loudness) -> Outcome {
+    if arguments.judge {
+        let why = "--judge judges the runs of one folder: put the shards together first, and judge what \
+                   comes of that";
+        return Err(why.into());
+    }
+    let out = arguments.out.as_deref().unwrap_or(Path::new(MERGED));
+    let shards = Shards::read(&arguments.dirs)?;
     for folder in &shards.without {
         anstream::eprintln!(
             "gymcheck: {} holds no results.json: what it was to hold counts as missing",
@@ -83,12 +81,7 @@ fn merged(dirs: &[PathBuf], out: &Path, loudness: Loudness) -> Outcome {
     let folder = OutFolder::take(out)?;
     folder.make_room()?;
     let results = shards.merge(out)?;
-    let reports = write_reports(&results, out)?;
-    print_results(&results, out, loudness);
-    print_reports(&reports);
-    if let Err(error) = tell_hosted_ci(&results) {
-        tell(&error);
-    }
+    tell_all(&results, write_reports(&results, out), out, loudness)?;
     Ok(results.exit_status())
 }
 

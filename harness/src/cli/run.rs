@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    AGAINST, ExitStatus, Loudness, OutFolder, Progress, RUNS, Results, defects, print_reports,
-    print_results, read_results, repeated, repeated_with_partings, tell_hosted_ci, write_reports,
-    write_results,
+    AGAINST, ExitStatus, Loudness, OutFolder, Progress, RUNS, Results, defects, read_results,
+    repeated, repeated_with_partings, write_reports, write_results,
 };
 use gymcheck::run::{
     IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Shard, ShardRecord,
@@ -19,7 +18,7 @@ use gymcheck::stage::{interrupted, on_signal};
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
 use super::assets::PageAssets;
-use super::{Outcome, OwnSpecs, own_ground, parse_target, tell};
+use super::{Outcome, OwnSpecs, own_ground, parse_target, tell_all};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -289,12 +288,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     let reports = write_reports(&results, out);
     // First all that is still to be said of the runs.
     drop(progress);
-    // The verdicts stand, whether they can be written and a hosted CI shows them or not.
-    print_results(&results, out, loudness);
-    print_reports(&reports?);
-    if let Err(error) = tell_hosted_ci(&results) {
-        tell(&error);
-    }
+    tell_all(&results, reports, out, loudness)?;
     Ok(match results.unfinished {
         true => ExitStatus::Broken,
         false => results.exit_status(),

@@ -250,6 +250,17 @@ impl Recorder {
         }
     }
 
+    /// Lets time pass, unless the run breaks.
+    ///
+    /// # Errors
+    /// It is broken: then [`WaitError::Broken`], and never another one.
+    pub async fn pass(&self, time: Duration, what: &str) -> Result<(), WaitError> {
+        match self.wait(0, time, what, |_| false).await {
+            Err(broken @ WaitError::Broken { .. }) => Err(broken),
+            Ok(_) | Err(WaitError::Deadline { .. }) => Ok(()),
+        }
+    }
+
     /// Why the run broke, if it did.
     #[must_use]
     pub fn broken(&self) -> Option<BrokenFact> {

@@ -430,9 +430,9 @@ impl Player {
     ) -> Result<T, PlayerError> {
         tokio::select! {
             answer = command => answer.map_err(|error| self.command_failed(what, &error)),
-            given_up = self.recorder.wait(0, within, what, |_| false) => Err(match given_up {
-                Err(error @ WaitError::Broken { .. }) => error.into(),
-                Ok(_) | Err(WaitError::Deadline { .. }) => self.driver_broken(format!(
+            given_up = self.recorder.pass(within, what) => Err(match given_up {
+                Err(broken) => broken.into(),
+                Ok(()) => self.driver_broken(format!(
                     "the {}'s WebDriver command to {what} did not return within {} s",
                     self.name,
                     within.as_secs()

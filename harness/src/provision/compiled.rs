@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
-use walkdir::WalkDir;
 
 use super::Browser;
+use super::copies::{copy_below, files_below};
 use super::error::ProvisionError;
 use super::files;
 use super::home::Home;
@@ -88,7 +88,7 @@ impl Compiled {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in(&above)
             .map_err(ProvisionError::io("write into", &above))?;
-        let copy = |file: PathBuf| copy_cache_file(&file, profile, partial.path());
+        let copy = |file: PathBuf| copy_below(&file, profile, partial.path());
         cache_files(profile)
             .and_then(|files| files.into_iter().try_for_each(copy))
             .map_err(ProvisionError::io("copy", profile))?;
@@ -104,34 +104,18 @@ impl Compiled {
 ///
 /// # Errors
 /// The profile cannot be read, or has no such caches.
-pub fn cache_files(profile: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for cache in CACHES {
-        for entry in WalkDir::new(profile.join(cache)) {
-            let entry = entry?;
-            if entry.file_type().is_file() {
-                let inside = entry.path().strip_prefix(profile);
-                files.push(inside.map_err(io::Error::other)?.to_owned());
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// Copies one of them into another profile.
-///
-/// # Errors
-/// It cannot be read or written.
-pub fn copy_cache_file(file: &Path, from: &Path, to: &Path) -> io::Result<()> {
-    let copy = to.join(file);
-    if let Some(folder) = copy.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::copy(from.join(file), copy).map(drop)
+pub(crate) fn cache_files(profile: &Path) -> io::Result<Vec<PathBuf>> {
+    let each: io::Result<Vec<_>> = CACHES
+        .iter()
+        .map(|cache| files_below(profile, cache))
+        .collect();
+    Ok(each?.concat())
 }
 
 #[cfg(test)]
 mod tests {
+    use walkdir::WalkDir;
+
     use super::*;
 
     fn browser(version: &str) -> Browser {

@@ -20,7 +20,18 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     own.or_else(|error| File::open(path).map_err(|_| error))
 }
 
-/// Locks a file that was opened at a path; nothing if somebody else has it now, or had it until now.
+/// What came of locking a file.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// It is locked.
+    Ours(File),
+    /// Somebody else has it.
+    Others,
+    /// Whoever had it has removed it: a lock on it excludes nobody.
+    Removed,
+}
+
+/// Locks a file that was opened at a path.
 ///
 /// # Errors
 /// It cannot be locked.
@@ -28,11 +39,11 @@ pub(crate) fn hold(
     file: File,
     path: &Path,
     lock: fn(&File) -> Result<(), TryLockError>,
-) -> io::Result<Option<File>> {
+) -> io::Result<Held> {
     match lock(&file) {
-        // Whoever had it before may have removed it: then a lock on it excludes nobody.
-        Ok(()) => Ok(is_at(&file, path).then_some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
+        Ok(()) if is_at(&file, path) => Ok(Held::Ours(file)),
+        Ok(()) => Ok(Held::Removed),
+        Err(TryLockError::WouldBlock) => Ok(Held::Others),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -55,9 +66,10 @@ mod tests {
         let path = folder.path().join("lock");
         let old = open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert!(hold(old, &path, File::try_lock).unwrap().is_none());
-        let held = hold(open(&path).unwrap(), &path, File::try_lock).unwrap();
-        let other = hold(open(&path).unwrap(), &path, File::try_lock).unwrap();
-        assert!(held.is_some() && other.is_none());
+        let hold = |file: File| hold(file, &path, File::try_lock).unwrap();
+        assert!(matches!(hold(old), Held::Removed));
+        let held = hold(open(&path).unwrap());
+        let other = hold(open(&path).unwrap());
+        assert!(matches!(held, Held::Ours(_)) && matches!(other, Held::Others));
     }
 }

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::ProvisionError;
-use super::{file_lock, files, progress};
+use super::file_lock::{self, Held};
+use super::{files, progress};
 
 /// How long a setup waits for another one to end: longer than the slowest step may take.
 const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
@@ -171,13 +172,16 @@ impl Home {
     }
 }
 
-/// Locks a file; nothing if somebody else has it now.
+/// Locks a file; nothing if somebody else has it now, or had it until now.
 fn take(
     path: &Path,
     lock: fn(&File) -> Result<(), TryLockError>,
 ) -> Result<Option<File>, ProvisionError> {
     let file = file_lock::open(path).map_err(ProvisionError::io("open", path))?;
-    file_lock::hold(file, path, lock).map_err(ProvisionError::io("lock", path))
+    match file_lock::hold(file, path, lock).map_err(ProvisionError::io("lock", path))? {
+        Held::Ours(file) => Ok(Some(file)),
+        Held::Others | Held::Removed => Ok(None),
+    }
 }
 
 fn is_gone(error: &ProvisionError) -> bool {

@@ -19,6 +19,7 @@ mod command;
 mod compiled;
 #[cfg(test)]
 mod container;
+mod copies;
 mod disk;
 mod doctor;
 mod environment;
@@ -50,7 +51,9 @@ pub use browsers::{Browser, find_browser};
 pub use cache::{Cache, CachePart, Holding, cache};
 pub use cdn::{Cdn, CdnError, Recorded};
 pub use command::quoted;
-pub use compiled::{Compiled, cache_files, copy_cache_file};
+pub use compiled::Compiled;
+pub(crate) use compiled::cache_files;
+pub(crate) use copies::{copy_below, files_below};
 pub(crate) use disk::{is_full, taken};
 pub use doctor::{Finding, State, doctor};
 pub use error::{Outcome, ProvisionError};

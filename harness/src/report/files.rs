@@ -82,7 +82,7 @@ pub const AGAINST: &str = "runs-against";
 /// Both, in this order.
 pub(super) const SIDES: [&str; 2] = [RUNS, AGAINST];
 
-const RESULTS: &str = "results.json";
+pub(super) const RESULTS: &str = "results.json";
 const JUNIT: &str = "junit.xml";
 const SUMMARY: &str = "summary.md";
 const HTML: &str = "report.html";

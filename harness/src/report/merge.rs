@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use walkdir::WalkDir;
 
 use super::defects::defects;
-use super::files::{ReportError, SIDES, read_results};
+use super::files::{RESULTS, ReportError, SIDES, read_results};
 use super::repeated::repeated_with_partings;
 use super::results::Results;
+use crate::provision::{copy_below, files_below};
 use crate::run::MissingShard;
 
 /// Why results cannot be put together.
@@ -93,7 +93,7 @@ impl Shards {
             without: Vec::new(),
         };
         for folder in folders {
-            if !folder.join("results.json").is_file() {
+            if !folder.join(RESULTS).is_file() {
                 shards.without.push(folder.clone());
                 continue;
             }
@@ -164,10 +164,8 @@ impl Shards {
     /// Something cannot be copied.
     pub fn merge(self, out: &Path) -> Result<Results, MergeError> {
         let of = self.plan.len();
-        let missing = self.plan.iter().enumerate();
-        let missing = missing
-            .map(|(index, runs)| (index + 1, runs))
-            .filter(|(number, _)| !self.found.contains_key(number));
+        let numbered = (1..=of).zip(&self.plan);
+        let missing = numbered.filter(|(number, _)| !self.found.contains_key(number));
         let missing: Vec<MissingShard> = missing
             .map(|(number, runs)| MissingShard {
                 number,
@@ -175,15 +173,11 @@ impl Shards {
                 runs: runs.clone(),
             })
             .collect();
-        let mut merged: Option<Results> = None;
-        for (folder, results) in self.found.into_values() {
-            copy_runs(&folder, out)?;
-            match &mut merged {
-                None => merged = Some(results),
-                Some(merged) => add(merged, results),
-            }
+        for (folder, _) in self.found.values() {
+            copy_runs(folder, out)?;
         }
-        let mut merged = merged.ok_or(MergeError::Nothing)?;
+        let each = self.found.into_values().map(|(_, results)| results);
+        let mut merged = each.reduce(together).ok_or(MergeError::Nothing)?;
         merged.shard = None;
         // Each of the machines had its own.
         merged.effort = None;
@@ -195,37 +189,29 @@ impl Shards {
     }
 }
 
-fn add(merged: &mut Results, results: Results) {
-    merged.unfinished |= results.unfinished;
-    merged.requirements.extend(results.requirements);
-    merged.differences.extend(results.differences);
-    merged.runs.extend(results.runs);
-    merged.mutants.extend(results.mutants);
+fn together(mut merged: Results, other: Results) -> Results {
+    merged.unfinished |= other.unfinished;
+    merged.requirements.extend(other.requirements);
+    merged.differences.extend(other.differences);
+    merged.runs.extend(other.runs);
+    merged.mutants.extend(other.mutants);
     if merged.equivalents.is_empty() {
-        merged.equivalents = results.equivalents;
+        merged.equivalents = other.equivalents;
     }
+    merged
 }
 
 fn copy_runs(folder: &Path, out: &Path) -> Result<(), MergeError> {
-    for side in SIDES {
-        let from = folder.join(side);
-        if from.is_dir() {
-            let to = out.join(side);
-            copy(&from, &to).map_err(|source| MergeError::Copy { from, to, source })?;
-        }
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in WalkDir::new(from) {
-        let entry = entry?;
-        let inside = entry.path().strip_prefix(from).map_err(io::Error::other)?;
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(to.join(inside))?;
-        } else if entry.file_type().is_file() {
-            fs::copy(entry.path(), to.join(inside))?;
-        }
+    for side in SIDES.into_iter().filter(|side| folder.join(side).is_dir()) {
+        let copied = files_below(folder, side).and_then(|files| {
+            let mut files = files.into_iter();
+            files.try_for_each(|file| copy_below(&file, folder, out))
+        });
+        copied.map_err(|source| MergeError::Copy {
+            from: folder.join(side),
+            to: out.join(side),
+            source,
+        })?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{ReportError, empty};
-use crate::provision::file_lock;
+use crate::provision::file_lock::{self, Held};
 
 /// The file in it that whoever writes there has locked. The lock goes with its process.
 const LOCK: &str = ".gymcheck";
@@ -94,9 +94,15 @@ impl Drop for OutFolder {
 
 /// Nothing, if somebody else has it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
-    std::fs::create_dir_all(folder)?;
     let path = folder.join(LOCK);
-    file_lock::hold(file_lock::open(&path)?, &path, File::try_lock)
+    loop {
+        std::fs::create_dir_all(folder)?;
+        match file_lock::hold(file_lock::open(&path)?, &path, File::try_lock)? {
+            Held::Ours(file) => return Ok(Some(file)),
+            Held::Others => return Ok(None),
+            Held::Removed => {}
+        }
+    }
 }
 
 #[cfg(test)]

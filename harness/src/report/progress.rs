@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,24 +23,23 @@ pub struct Progress {
     began: Instant,
     /// How many runs there are, where that is known.
     total: Option<usize>,
-    begun: AtomicUsize,
 }
 
 /// The progress of one run.
 pub struct RunProgress<'a> {
     all: &'a Progress,
+    /// Which run of the call it is: no two have the same number.
+    number: usize,
     title: String,
-    /// Its live line.
-    line: usize,
 }
 
 /// What is to be said.
 enum Word {
     /// A line that stays.
     Line(String),
-    /// What a live line says now.
+    /// What the live line of a run says now.
     Live(usize, String),
-    /// A live line goes.
+    /// The live line of a run goes.
     Gone(usize),
 }
 
@@ -65,7 +63,6 @@ impl Progress {
             is_silent: loudness == Loudness::Quiet,
             began: Instant::now(),
             total,
-            begun: AtomicUsize::new(0),
         }
     }
 
@@ -74,7 +71,7 @@ impl Progress {
     pub fn begin(&self, number: usize, run: &str) -> RunProgress<'_> {
         let progress = RunProgress {
             all: self,
-            line: self.begun.fetch_add(1, Ordering::SeqCst),
+            number,
             title: match self.total {
                 Some(total) => format!("[{number}/{total}] {run}"),
                 None => format!("[{number}] {run}"),
@@ -117,7 +114,7 @@ impl RunProgress<'_> {
     pub fn step(&self, step: &str) {
         let text = format!("{}: {step}", self.title);
         match self.all.is_live {
-            true => self.all.tell(Word::Live(self.line, text)),
+            true => self.all.tell(Word::Live(self.number, text)),
             false => self.all.line(&text),
         }
     }
@@ -141,7 +138,7 @@ impl RunProgress<'_> {
 
 impl Drop for RunProgress<'_> {
     fn drop(&mut self) {
-        self.all.tell(Word::Gone(self.line));
+        self.all.tell(Word::Gone(self.number));
     }
 }
 
@@ -161,12 +158,12 @@ fn say_live(heard: &Receiver<Word>) {
         match word {
             // A terminal that is gone hears nothing more.
             Word::Line(text) => drop(bars.println(text)),
-            Word::Live(line, text) => {
-                let bar = lines.entry(line).or_insert_with(|| spinner(&bars));
+            Word::Live(run, text) => {
+                let bar = lines.entry(run).or_insert_with(|| spinner(&bars));
                 bar.set_message(text);
             }
-            Word::Gone(line) => {
-                if let Some(bar) = lines.remove(&line) {
+            Word::Gone(run) => {
+                if let Some(bar) = lines.remove(&run) {
                     bar.finish_and_clear();
                 }
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::evidence::{
-    BarrierFact, BrokenFact, Direction, Event, Fact, Packet, Recorder, WaitError, WebsocketState,
+    BarrierFact, BrokenFact, Direction, Event, Fact, Packet, Recorder, WebsocketState,
 };
 use crate::gateway::Gateway;
 use crate::player::PlayerError;
@@ -92,18 +92,16 @@ impl Barrier<'_> {
                 Ok(()) => Ok(()),
                 Err(error) => Err(self.missed(format!("{what}: {error}")).await),
             },
-            Err(broken) = self.recorder.wait(0, longer, &what, |_| false) => Err(broken.into()),
+            Err(broken) = self.recorder.pass(longer, &what) => Err(broken.into()),
         }
     }
 
     /// Why something did not come: what broke, if anything did, may be told a moment later.
     async fn missed(&self, reason: String) -> PlayerError {
-        let told = self
-            .recorder
-            .wait(0, deadline::LAST_WORDS, &reason, |_| false);
+        let told = self.recorder.pass(deadline::LAST_WORDS, &reason);
         match told.await {
-            Err(broken @ WaitError::Broken { .. }) => broken.into(),
-            Ok(_) | Err(WaitError::Deadline { .. }) => PlayerError::Missed(reason),
+            Err(broken) => broken.into(),
+            Ok(()) => PlayerError::Missed(reason),
         }
     }
 

@@ -193,9 +193,8 @@ async fn play(scenario: &mut Scenario, spec: &Spec, recorder: &Recorder, on_step
 /// Says that the run is broken, unless something says a better reason in the next moment: a process that
 /// ended by itself. Whoever talked to it notices first; its watcher still reads its last words.
 async fn break_run_in_the_end(recorder: &Recorder, broken: BrokenFact) {
-    let _ = recorder
-        .wait(0, deadline::LAST_WORDS, "the end of a process", |_| false)
-        .await;
+    let told = recorder.pass(deadline::LAST_WORDS, "the end of a process");
+    let _ = told.await;
     break_run(recorder, broken);
 }
 

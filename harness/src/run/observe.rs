@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::barrier::{Barrier, ask_probe};
 use super::pixels::{Rectangle, Screen};
 use super::scenario::Scenario;
-use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, Snapshot, WaitError};
+use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, Snapshot};
 use crate::player::PlayerError;
 use crate::spec::{Observe, PlayerName};
 use crate::stage::deadline;
@@ -133,10 +133,7 @@ impl Scenario {
         }
         let what = format!("the end of the watch after `{label}`");
         let left = end.saturating_duration_since(Instant::now());
-        match self.recorder.wait(from, left, &what, |_| false).await {
-            Err(broken @ WaitError::Broken { .. }) => return Err(broken.into()),
-            Ok(_) | Err(WaitError::Deadline { .. }) => {}
-        }
+        self.recorder.pass(left, &what).await?;
         Ok(format!(
             "a watch of {} ms since `{label}`, in which the page sent {WATCHED_PINGS} pings of its own that \
              were answered",

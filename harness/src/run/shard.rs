@@ -33,12 +33,6 @@ impl FromStr for Shard {
     }
 }
 
-impl fmt::Display for Shard {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}/{}", self.number, self.of)
-    }
-}
-
 /// Which part of a call's runs results are of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -288,6 +282,30 @@ mod tests {
         for number in [1, 1000] {
             let error = Shard { number, of: 1000 }.part(all.clone(), &[]);
             assert!(error.is_err_and(|error| error.contains("give fewer shards")));
+        }
+    }
+
+    #[test]
+    fn a_run_on_two_targets_stays_together() {
+        let catalogue = catalogue();
+        let selection = Selection {
+            specs: &[],
+            pairs: None,
+            repairs: &[],
+            mutants: &[],
+            repeat: 1,
+            against: true,
+            pinned: [true, true],
+        };
+        let all = selection.items(&catalogue).expect("runs");
+        for number in 1..=3 {
+            let shard = Shard { number, of: 3 };
+            let (own, _) = shard.part(all.clone(), &[]).expect("a share");
+            assert!(!own.is_empty());
+            for pair in own.chunks(2) {
+                assert_eq!([pair[0].side, pair[1].side], [Side::Target, Side::Against]);
+                assert_eq!(pair[0].title(), pair[1].title());
+            }
         }
     }
 }

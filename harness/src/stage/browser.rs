@@ -18,7 +18,7 @@ use super::server::{Folders, broken};
 use super::tree::{self, Member};
 use super::{StageError, deadline};
 use crate::evidence::{Fact, FrozenFact, KernelFact, ProcessFact, ProcessPhase, Recorder};
-use crate::provision::{Browser, cache_files, copy_cache_file};
+use crate::provision::{Browser, cache_files, copy_below};
 use crate::spec::BrowserKind;
 
 /// The size of each browser's window, in CSS pixels.
@@ -340,7 +340,7 @@ pub(super) fn profile(home: &Path) -> PathBuf {
 async fn fill(home: &Path, compiled: &Path) -> std::io::Result<()> {
     let profile = profile(home);
     for file in cache_files(compiled)? {
-        copy_cache_file(&file, compiled, &profile)?;
+        copy_below(&file, compiled, &profile)?;
         tokio::task::yield_now().await;
     }
     Ok(())
@@ -462,7 +462,8 @@ fn chrome_arguments(
 ) -> Vec<String> {
     let major = browser.version.split('.').next().unwrap_or_default();
     let mut arguments: Vec<String> = [
-        // What keeps it from talking to anybody but this machine, with the names below.
+        // What keeps it from talking to anybody but this machine, with the names below; and from loading pages
+        // of its own, for suggestions that nobody asks for, which takes as long as all the rest of its start.
         "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate,\
          WebUIOmniboxPopup,WebUIOmniboxAimPopup",
         "--disable-background-networking",
