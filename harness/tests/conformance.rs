@@ -166,6 +166,7 @@ impl Suite {
             without: Vec::new(),
             cdn: None,
             browsers,
+            grid: None,
             out: self.out(),
             runs: RUNS.into(),
             retries: MOST_RETRIES,

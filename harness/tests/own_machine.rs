@@ -782,6 +782,7 @@ fn the_program_that_panics() {
         without: Vec::new(),
         cdn: None,
         browsers: vec![BrowserKind::Chrome],
+        grid: None,
         out: PathBuf::from(world).join("out"),
         runs: "runs".into(),
         retries: 2,

@@ -7,7 +7,7 @@
 mod support;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::{Process, all_processes};
 use serde_json::{Value, json};
+use support::following::{Following, is_in_game, is_of};
+use support::processes::running;
 use support::{Browser, Kind, scenarios};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -77,10 +79,7 @@ ask = { connections-closed = { at = "after-exit" } }
 struct Call {
     folder: TempDir,
     child: Child,
-    /// The evidence that was read.
-    events: Vec<Value>,
-    /// How much of its file that is, in bytes.
-    read: u64,
+    evidence: Following,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -131,8 +130,7 @@ impl Call {
         Call {
             folder,
             child,
-            events: Vec::new(),
-            read: 0,
+            evidence: Following::default(),
             _turn: turn,
         }
     }
@@ -148,40 +146,21 @@ impl Call {
         Some(entry.expect("an entry").path())
     }
 
-    /// Reads what has come to the evidence, but for a line that is just being written.
     fn read_on(&mut self) {
-        let file = self
-            .run_folder()
-            .map(|folder| folder.join("evidence.jsonl"));
-        let Some(Ok(mut file)) = file.map(File::open) else {
-            return;
-        };
-        file.seek(SeekFrom::Start(self.read)).expect("a place");
-        let mut text = String::new();
-        // In the midst of a line there may be half a character.
-        let _ = file.read_to_string(&mut text);
-        for line in text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'))
-        {
-            // The first line is no event.
-            if self.read > 0 {
-                self.events.push(serde_json::from_str(line).expect("JSON"));
-            }
-            self.read += line.len() as u64;
+        if let Some(run) = self.run_folder() {
+            self.evidence.read_on(&run);
         }
     }
 
     /// Waits until the evidence has such an event.
     fn wait_for(&mut self, what: &str, question: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + DEADLINE;
-        let mut asked = 0;
+        self.evidence.from_the_start();
         loop {
             self.read_on();
-            if let Some(found) = self.events[asked..].iter().find(|event| question(event)) {
-                return found.clone();
+            if let Some(found) = self.evidence.newly(&question) {
+                return found;
             }
-            asked = self.events.len();
             let ended = self.child.try_wait().expect("its status");
             assert!(
                 ended.is_none() && Instant::now() < end,
@@ -194,11 +173,7 @@ impl Call {
 
     /// Waits until the game is played: some frames of it, as the player's page tells.
     fn wait_for_game(&mut self, player: &str) {
-        self.wait_for("game", |event| {
-            is_of(event, player)
-                && event["event"] == "game_progress"
-                && event["frame"].as_u64().is_some_and(|frame| frame > 30)
-        });
+        self.wait_for("game", |event| is_in_game(event, player));
     }
 
     /// Waits until a step has come so far.
@@ -311,7 +286,7 @@ impl Call {
             status: status.code(),
             said: self.said(),
             run: results["runs"][0].clone(),
-            events: std::mem::take(&mut self.events),
+            events: std::mem::take(&mut self.evidence.events),
             folder: std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder")),
         }
     }
@@ -398,10 +373,6 @@ async fn ask(line: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, command: Val
     }
 }
 
-fn is_of(event: &Value, player: &str) -> bool {
-    event["player"] == player
-}
-
 fn is_below(pid: i32, ancestor: i32) -> bool {
     let parent = |pid| {
         Process::new(pid)
@@ -410,21 +381,6 @@ fn is_below(pid: i32, ancestor: i32) -> bool {
             .map(|stat| stat.ppid)
     };
     std::iter::successors(parent(pid), |one| parent(*one)).any(|one| one == ancestor)
-}
-
-/// Processes that were started in a folder and run, watchdogs among them.
-fn running(folder: &Path) -> Vec<String> {
-    let mark = folder.to_string_lossy().into_owned();
-    let all = all_processes().expect("processes").flatten();
-    let named = all.filter_map(|process| {
-        let environment = process.environ().ok()?;
-        let mut values = environment.values();
-        let is_of_it = values.any(|value| value.to_string_lossy().contains(&mark));
-        let runs = process.stat().is_ok_and(|stat| stat.state != 'Z');
-        let words = process.cmdline().unwrap_or_default();
-        (is_of_it && runs).then(|| format!("{} {}", process.pid, words.join(" ")))
-    });
-    named.collect()
 }
 
 /// A driver that answers when it is asked for its version, and then does something else.

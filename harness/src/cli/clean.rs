@@ -137,7 +137,9 @@ impl Thing<'_> {
                     !holding.is_whole || last.is_none_or(|last| is_older(last, days))
                 }
                 CachePart::Assets => !holding.is_whole,
-                CachePart::Recorded | CachePart::Programs | CachePart::Logs => false,
+                CachePart::Recorded | CachePart::Programs | CachePart::Grid | CachePart::Logs => {
+                    false
+                }
             },
         }
     }

@@ -5,6 +5,7 @@ mod check;
 mod clean;
 #[cfg(test)]
 mod documents;
+mod grid;
 mod judge;
 mod list;
 mod new;

@@ -35,6 +35,10 @@ pub(super) struct SetupArguments {
     /// What the target serves instead of each spec's own experiment, as `gymcheck run` takes it
     #[arg(long, value_name = "EXPERIMENT", value_parser = parse_experiment)]
     experiment: Option<ExperimentName>,
+    /// Also get the Selenium Grid (and Java, with --yes) that gymcheck's own tests of `--webdriver` run against;
+    /// runs on a grid of yours do not need it
+    #[arg(long)]
+    grid: bool,
     #[command(flatten)]
     assets: PageAssets,
 }
@@ -45,6 +49,7 @@ pub(super) fn set_up(arguments: &SetupArguments) -> Outcome {
         install_system_packages: arguments.yes,
         browsers: BrowserKind::ALL.to_vec(),
         targets: arguments.target.clone(),
+        grid: arguments.grid,
     };
     provision::setup(&home, &options)?;
     get_what_pages_ask_for(arguments)?;

@@ -10,14 +10,15 @@ use gymcheck::report::{
     repeated, repeated_with_partings, write_reports, write_results,
 };
 use gymcheck::run::{
-    IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Selection, Shard, ShardRecord,
-    Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
+    IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, PrepareError, RunRecord, Selection, Shard,
+    ShardRecord, Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
-use gymcheck::stage::{interrupted, on_signal};
+use gymcheck::stage::{Grid, interrupted, on_signal};
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 
 use super::assets::PageAssets;
+use super::grid::GridArguments;
 use super::{Outcome, OwnSpecs, own_ground, parse_target, tell_all};
 
 pub(super) const EXAMPLES: &str = "\
@@ -33,6 +34,8 @@ Examples:
   gymcheck run --shard 1/3 --out shard-1
       a third of all runs; the other two on other machines. `gymcheck report shard-1 shard-2 shard-3` puts
       them together
+  gymcheck run --webdriver http://grid.example:4444 --pairs chrome+chrome,chrome+firefox
+      every spec with the browsers of a Selenium Grid that your team has already
   gymcheck run --specs my-specs
       the specs of a folder of your own, beside those of the checkout
   gymcheck run --target ../mug
@@ -116,6 +119,8 @@ pub(super) struct RunArguments {
     /// machines need the same one
     #[arg(long, value_name = "DIR", requires = "shard")]
     durations: Option<PathBuf>,
+    #[command(flatten)]
+    grid: GridArguments,
     /// Show the browsers' windows
     #[arg(long)]
     headed: bool,
@@ -221,6 +226,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     };
     own_ground::tell(arguments, items.len(), loudness)?;
     let cdn = arguments.assets.cdn()?;
+    let grid = arguments.grid.grid();
     let out = match &arguments.out {
         Some(out) => OutFolder::take(out)?,
         None => OutFolder::take_or_beside(Path::new(OUT))?,
@@ -233,6 +239,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
             without: arguments.assets.without.clone(),
             cdn: cdn.clone(),
             browsers: browsers_of(items.iter().map(|item| item.pair)),
+            grid: grid.clone(),
             out: out.path().to_owned(),
             runs: runs.into(),
             retries: arguments.retry_broken,
@@ -262,6 +269,12 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         let all: usize = shard.plan.iter().map(Vec::len).sum();
         progress.line(&format!("shard {shard}: {} of {all} runs", items.len()));
     }
+    let slots = grid.as_ref().map(|grid| {
+        progress.line(&told_of(grid));
+        let browsers = browsers_of(items.iter().map(|item| item.pair));
+        runtime.block_on(grid.runs_at_once(&browsers))
+    });
+    let slots = slots.transpose().map_err(PrepareError::Grid)?;
     for side in &mut sides {
         runtime.block_on(side.compile(|says| progress.line(says)));
     }
@@ -270,7 +283,13 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         true => 1,
         false => arguments.jobs.unwrap_or_else(default_jobs),
     };
-    let begun = usize::from(jobs) + if alone { 0 } else { IN_LINE };
+    let (begun, line) = match slots.flatten() {
+        _ if alone => (1, 0),
+        // What a grid has no slots for would only wait there.
+        Some(slots) if slots < jobs => (slots, 0),
+        Some(_) | None => (jobs, IN_LINE),
+    };
+    let begun = usize::from(begun) + line;
     if arguments.jobs.is_some() {
         sides
             .iter_mut()
@@ -293,6 +312,15 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
         true => ExitStatus::Broken,
         false => results.exit_status(),
     })
+}
+
+/// What is said of a grid beforehand.
+fn told_of(grid: &Grid) -> String {
+    format!(
+        "the browsers are the grid's at {}: `kill` ends a session, `freeze` and `cut-network` are not applicable, \
+         kernels are not asked; a page that comes to another machine is no secure context there",
+        grid.endpoint
+    )
 }
 
 fn is_pinned(target: &TargetName) -> bool {

@@ -160,6 +160,7 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
         without: arguments.assets.without.clone(),
         cdn: arguments.assets.cdn()?,
         browsers: browsers_of(pairs),
+        grid: None,
         out: arguments.out.clone(),
         runs: RUNS.into(),
         retries: MOST_RETRIES,

@@ -429,6 +429,7 @@ fn told(fact: &Fact) -> Option<(&'static str, String)> {
         }
         Fact::Leaving(_) => Some(("its leaving", "begins to leave".to_owned())),
         Fact::Departed(_) => Some(("its leaving", "has left".to_owned())),
+        Fact::SessionEnded(_) => Some(("its leaving", "session ended".to_owned())),
         Fact::ServerHandled(handled) => handled.error.is_some().then(|| {
             (
                 "the server",
@@ -452,6 +453,8 @@ fn told(fact: &Fact) -> Option<(&'static str, String)> {
         | Fact::Pixels(_)
         | Fact::DataFile(_)
         | Fact::Action(_)
+        | Fact::Session(_)
+        | Fact::Stranger { .. }
         | Fact::Absent { .. }
         | Fact::Broken(_)
         | Fact::Finished {} => None,

@@ -128,6 +128,16 @@ pub enum Fact {
     /// What the kernel says of a player's link to all others, on a stage where each player is a host of its
     /// own.
     Link(LinkFact),
+    /// A grid has given a player's browser.
+    Session(SessionFact),
+    /// The session with a player's browser was ended, and the grid has it no more.
+    SessionEnded(SessionEndedFact),
+    /// A connection came to a player's listener from where the player's browser is not, and was closed unread;
+    /// told once of each address.
+    Stranger {
+        /// From where.
+        address: String,
+    },
     /// A player begins to leave: from here on its page may be gone.
     Leaving(LeavingFact),
     /// It was seen that the player has left.
@@ -177,11 +187,15 @@ pub struct RunFacts {
     pub gymcheck: String,
     /// When the run began, RFC 3339, UTC.
     pub started_at: String,
+    /// The grid that gave the browsers, if they are not this machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<String>,
     /// Name and version of each browser, by player.
     pub browsers: std::collections::BTreeMap<String, String>,
 }
 
-/// Something that is seen of a target whose process the stage owns.
+/// Something that can be seen only of what runs on this machine: of a target whose process the stage owns, or of
+/// browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -191,6 +205,8 @@ pub enum Source {
     Log,
     /// The files that it stores.
     Data,
+    /// What the kernel says of the browsers: their processes and sockets.
+    Kernel,
 }
 
 /// Progress of one step of the spec.
@@ -1140,9 +1156,39 @@ pub struct LinkEnd {
 pub struct LeavingFact {
     /// How.
     pub how: WayToLeave,
+    /// How it was to leave, where that cannot be done to its browser: this is what came nearest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<WayToLeave>,
     /// When, if the spec names a moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<InstantFact>,
+}
+
+/// A session of a grid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionFact {
+    /// Where it was asked for.
+    pub endpoint: String,
+    /// The address of the node where its browser runs.
+    pub node: String,
+    /// Its id.
+    pub id: String,
+    /// The browser's name.
+    pub browser: String,
+    /// The browser's version.
+    pub version: String,
+    /// The platform of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+}
+
+/// The end of a session of a grid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionEndedFact {
+    /// Its id.
+    pub id: String,
+    /// What the grid says when it is asked for it.
+    pub said: String,
 }
 
 /// A player has left.

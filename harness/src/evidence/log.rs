@@ -191,7 +191,7 @@ impl Log {
         let never = self.run()?.lacks.get(&source).map(String::as_str);
         match source {
             Source::Log => never.or_else(|| self.left_out()),
-            Source::Handlers | Source::Data => never,
+            Source::Handlers | Source::Data | Source::Kernel => never,
         }
     }
 

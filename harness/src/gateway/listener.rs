@@ -29,6 +29,7 @@ use super::mirror::{self, Mirror};
 use super::probe_link::{self, ProbeLink};
 use super::proxy::{Proxy, ProxyError};
 use super::rules::Rules;
+use super::strangers::{Comes, Strangers};
 use super::websocket::{Connection, Ends, Wire};
 
 /// What all listeners of a gateway share.
@@ -58,6 +59,8 @@ pub(super) struct Listener {
     pub(super) origin: String,
     /// What a request's `Host` must be.
     pub(super) authority: String,
+    /// Who is not let in.
+    pub(super) strangers: Strangers,
     /// Without it nobody but the player's own pages gets on the probe's line.
     pub(super) token: String,
     /// The probe as an element of a page.
@@ -90,7 +93,16 @@ impl Listener {
                 () = stop.cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
+                    match self.strangers.comes(from.ip()) {
+                        Comes::In => {}
+                        Comes::Anew => {
+                            let address = from.ip().to_canonical().to_string();
+                            self.record(Fact::Stranger { address });
+                            continue;
+                        }
+                        Comes::Again => continue,
+                    }
                     let serving = Arc::clone(&self).serve(stream);
                     let stop = stop.clone();
                     self.shared.spawn(async move {

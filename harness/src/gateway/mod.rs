@@ -26,11 +26,12 @@ mod round_trips;
 mod rules;
 mod sign_of_life;
 mod socketio;
+mod strangers;
 mod websocket;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -56,12 +57,13 @@ use limits::Requests;
 use listener::{Listener, Shared};
 use proxy::Proxy;
 use rules::Rules;
+use strangers::Strangers;
 
 /// How long open connections may take to end when the gateway is shut down.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// Any port of this machine that is free.
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What a gateway stands between, and what it does to what passes.
 #[derive(Debug, Clone)]
@@ -85,6 +87,8 @@ pub struct Door {
     pub listener: TcpListener,
     /// Under which address its browser finds that, as it stands in a URL.
     pub authority: String,
+    /// The addresses from which it may come; any, where only this machine gets to the door.
+    pub admits: Option<Vec<IpAddr>>,
 }
 
 /// Why a gateway could not be started.
@@ -287,6 +291,7 @@ impl Door {
         Ok(Door {
             authority: listener.local_addr()?.to_string(),
             listener,
+            admits: None,
         })
     }
 }
@@ -304,6 +309,7 @@ fn open(
         player: player.to_owned(),
         origin: format!("http://{authority}"),
         authority,
+        strangers: Strangers::besides(door.admits),
         token,
         probe_element: probe_element.ok_or(GatewayError::ProbeScript)?,
         probe: ProbeLink::new(player, shared.recorder.clone()),

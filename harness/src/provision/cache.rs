@@ -15,7 +15,7 @@ use super::error::ProvisionError;
 use super::files::PARTIAL;
 use super::further_lock::{self, FurtherLock};
 use super::home::{Home, IN_USE, LOCK, SLOTS};
-use super::{assets, cdn, compiled, disk};
+use super::{assets, cdn, compiled, disk, grid};
 use crate::target::Package;
 
 /// A part of the cache.
@@ -31,6 +31,8 @@ pub enum CachePart {
     Compiled,
     /// Programs that were built for gymcheck.
     Programs,
+    /// The Selenium Grid against which gymcheck is tested.
+    Grid,
     /// Archives between their download and their unpacking.
     Downloads,
     /// What external commands said.
@@ -41,12 +43,13 @@ pub enum CachePart {
 
 impl CachePart {
     /// All of them.
-    pub const ALL: [CachePart; 8] = [
+    pub const ALL: [CachePart; 9] = [
         CachePart::Targets,
         CachePart::Assets,
         CachePart::Recorded,
         CachePart::Compiled,
         CachePart::Programs,
+        CachePart::Grid,
         CachePart::Downloads,
         CachePart::Logs,
         CachePart::LeftOvers,
@@ -61,6 +64,7 @@ impl CachePart {
             CachePart::Recorded => "recorded",
             CachePart::Compiled => "compiled",
             CachePart::Programs => "programs",
+            CachePart::Grid => "grid",
             CachePart::Downloads => "downloads",
             CachePart::Logs => "logs",
             CachePart::LeftOvers => "left-overs",
@@ -83,6 +87,9 @@ impl CachePart {
             }
             CachePart::Programs => {
                 "geckodriver; where there is no other, setup builds it again, which takes minutes"
+            }
+            CachePart::Grid => {
+                "the Selenium Grid of gymcheck's own tests; `setup --grid` gets it again"
             }
             CachePart::Downloads => "archives that a setup had got and not yet unpacked",
             CachePart::Logs => "what apt-get, pip, npm and cargo said",
@@ -184,7 +191,7 @@ impl Survey<'_> {
                 _ if is_partial(&path) => self.partial.push(path),
                 ".crates.toml" | ".crates2.json" => cargo_lists.push(path),
                 further_lock::NAME if is_file(&path) => {}
-                cdn::FOLDER | compiled::FOLDER if is_folder(&path) => {}
+                cdn::FOLDER | compiled::FOLDER | grid::FOLDER if is_folder(&path) => {}
                 "targets" | "assets" | "bin" | "downloads" | "logs" if is_folder(&path) => {}
                 _ => self.cache.foreign.push(path),
             }
@@ -197,6 +204,8 @@ impl Survey<'_> {
         self.recorded()?;
         self.compiled()?;
         self.programs(cargo_lists)?;
+        let grid = self.home.root().join(grid::FOLDER);
+        self.files(CachePart::Grid, &grid, |name| name == grid::FILE)?;
         self.downloads()?;
         self.logs()?;
         self.left_overs();

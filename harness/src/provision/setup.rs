@@ -8,7 +8,7 @@ use super::error::ProvisionError;
 use super::home::{Home, HomeLock};
 use super::python::{HostPython, host_python, missing_python};
 use super::system::{self, Part};
-use super::{assets, progress, release, target::target};
+use super::{assets, grid, progress, release, target::target};
 use crate::spec::BrowserKind;
 use crate::target::TargetName;
 
@@ -21,6 +21,8 @@ pub struct SetupOptions {
     pub browsers: Vec<BrowserKind>,
     /// Targets besides the pinned release, whose dependencies are to be installed.
     pub targets: Vec<TargetName>,
+    /// Whether the Selenium Grid is wanted against which gymcheck is tested.
+    pub grid: bool,
 }
 
 impl Default for SetupOptions {
@@ -30,6 +32,7 @@ impl Default for SetupOptions {
             install_system_packages: false,
             browsers: BrowserKind::ALL.into(),
             targets: Vec::new(),
+            grid: false,
         }
     }
 }
@@ -58,6 +61,9 @@ pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> 
     };
     if !state.assets_are_whole {
         assets::get(home, &python, &guard)?;
+    }
+    if options.grid {
+        grid::get(home, &guard)?;
     }
     provide_browsers(home, options, &guard)?;
     // Each takes the home for itself.
@@ -89,6 +95,10 @@ impl State {
             }
         }
         if !assets_are_whole {
+            missing.extend(missing_npm());
+        }
+        if options.grid {
+            missing.extend(grid::missing_java());
             missing.extend(missing_npm());
         }
         for kind in &options.browsers {

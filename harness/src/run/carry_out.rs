@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::equipment::Equipment;
 use super::machine::Machine;
 use super::scenario::Scenario;
 use super::slots::Slot;
@@ -14,7 +15,7 @@ use crate::evidence::{
 };
 use crate::gateway::Mirror;
 use crate::player::PlayerError;
-use crate::provision::{self, Browser};
+use crate::provision;
 use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Repair, Spec};
 use crate::stage::{Stage, StageOptions, deadline, interrupted};
 use crate::target::{Edit, Target, settings_of};
@@ -31,8 +32,8 @@ pub struct RunPlan<'a> {
     pub mutant: Option<&'a Mutant>,
     /// The server under test.
     pub target: &'a Target,
-    /// The browsers that were found, by name.
-    pub browsers: &'a BTreeMap<BrowserKind, Browser>,
+    /// The browsers, and where they are.
+    pub equipment: &'a Equipment,
     /// The third-party assets of the page.
     pub mirror: Mirror,
     /// Profiles with caches of each browser, which have these assets compiled.
@@ -80,9 +81,20 @@ async fn set_and_play(
     recorder: &Recorder,
     on_step: &impl Fn(&str),
 ) {
+    if let Some((index, step, why)) = plan.equipment.cannot(plan.spec) {
+        recorder.record(Fact::Step(StepFact {
+            index,
+            step: step.to_string(),
+            phase: StepPhase::Missed,
+            detail: Some(why),
+            not_offered: true,
+            last_words: Vec::new(),
+        }));
+        return;
+    }
     // Where players are hosts of their own, each of them has one.
     let apart = plan.spec.body.cuts_a_network();
-    if !apart && !provision::default_route() {
+    if plan.equipment.grid().is_none() && !apart && !provision::default_route() {
         break_run(
             recorder,
             BrokenFact {
@@ -102,13 +114,7 @@ async fn set_and_play(
         StageOptions {
             target: plan.target,
             experiment: &plan.spec.body.experiment,
-            browsers: PlayerName::BOTH
-                .into_iter()
-                .filter_map(|player| {
-                    let browser = plan.browsers.get(&plan.pair.of(player))?;
-                    Some((player, browser.clone()))
-                })
-                .collect(),
+            browsers: plan.equipment.of(plan.pair),
             mirror: plan.mirror.clone(),
             compiled: plan.compiled,
             edits: edits_of(plan.repairs, plan.mutant),
@@ -307,19 +313,22 @@ fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
             .collect(),
         experiment: settings_of(&plan.spec.body.experiment),
         served: plan.target.served(),
-        lacks: plan.target.lacks(),
+        lacks: plan
+            .target
+            .lacks()
+            .into_iter()
+            .chain(plan.equipment.lacks())
+            .collect(),
         gymcheck: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: OffsetDateTime::now_utc()
             .format(&Rfc3339)
             .unwrap_or_default(),
+        grid: plan.equipment.grid().map(|grid| grid.endpoint.to_string()),
         browsers: PlayerName::BOTH
             .into_iter()
             .filter_map(|player| {
-                let browser = plan.browsers.get(&plan.pair.of(player))?;
-                Some((
-                    player.to_string(),
-                    format!("{} {}", browser.kind, browser.version),
-                ))
+                let told = plan.equipment.told(plan.pair.of(player))?;
+                Some((player.to_string(), told))
             })
             .collect(),
     }

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::carry_out::{RunPlan, carry_out, edits_of};
+use super::equipment::Equipment;
 use super::machine::Machine;
 use super::slots::{Slot, Slots};
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
-use crate::provision::{self, Browser, Cdn, Compiled, Home, HomeUse};
+use crate::provision::{self, Cdn, Compiled, Home, HomeUse};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
-use crate::stage;
+use crate::stage::{self, Grid};
 use crate::target::{
     ExperimentName, PINNED_RELEASE, Target, TargetError, TargetFacts, TargetName, apply_edit,
 };
@@ -25,7 +26,7 @@ pub struct Invocation {
     target: Target,
     /// Whether the lock of assets was made for it: the pinned release with this project's experiment.
     is_known: bool,
-    browsers: BTreeMap<BrowserKind, Browser>,
+    equipment: Equipment,
     supplies: Supplies,
     /// Profiles with caches of each browser, which have the page's libraries compiled.
     compiled: BTreeMap<BrowserKind, PathBuf>,
@@ -60,6 +61,8 @@ pub struct Wanted<'a> {
     pub cdn: Option<Cdn>,
     /// The browsers that its runs use.
     pub browsers: Vec<BrowserKind>,
+    /// The grid where they are, if they are not on this machine.
+    pub grid: Option<Grid>,
     /// Where evidence and results go.
     pub out: PathBuf,
     /// The folder below it for the runs.
@@ -92,10 +95,16 @@ impl Invocation {
         target.facts.from_public_hosts = wanted.cdn.is_some();
         let is_as_locked = wanted.cdn.is_none() && wanted.without.is_empty();
         let supplies = Supplies::at_hand(home.clone(), &wanted.without, wanted.cdn)?;
-        let mut browsers = BTreeMap::new();
-        for name in wanted.browsers {
-            browsers.insert(name, provision::find_browser(&home, name)?);
-        }
+        let equipment = match wanted.grid {
+            Some(grid) => Equipment::OnGrid(grid),
+            None => {
+                let mut browsers = BTreeMap::new();
+                for name in wanted.browsers {
+                    browsers.insert(name, provision::find_browser(&home, name)?);
+                }
+                Equipment::Here(browsers)
+            }
+        };
         let expectations = wanted.catalogue.expectations.get(target.name());
         Ok(Invocation {
             specs: wanted.catalogue.own.as_ref().map(|own| own.folder.clone()),
@@ -104,7 +113,7 @@ impl Invocation {
             is_known: wanted.target == TargetName::Release(PINNED_RELEASE)
                 && wanted.experiment.is_none()
                 && is_as_locked,
-            browsers,
+            equipment,
             supplies,
             compiled: BTreeMap::new(),
             slots: Slots::new(&home, None),
@@ -159,7 +168,7 @@ impl Invocation {
             return;
         }
         // Firefox finds the gateway at an address of its own in each run, and keeps nothing of another one.
-        let Some(browser) = self.browsers.get(&BrowserKind::Chrome) else {
+        let Some(browser) = self.equipment.here(BrowserKind::Chrome) else {
             return;
         };
         let Some(compiled) = Compiled::of(&self.home, browser, mirror.files()) else {
@@ -242,7 +251,11 @@ impl Invocation {
         let mut broken_attempts = Vec::new();
         for attempt in 1.. {
             let folder = self.runs.join(item.folder(attempt));
-            let slot = self.slots.take(|| on_step("waits for its turn")).await;
+            let slot = match self.equipment.grid() {
+                // It is the nodes that have the work.
+                Some(_) => Some(Slot::of_nothing()),
+                None => self.slots.take(|| on_step("waits for its turn")).await,
+            };
             let Some(slot) = slot else { return Ok(None) };
             let began = *began.get_or_insert_with(Instant::now);
             let log = self.carry_out(item, &folder, slot, &on_step).await?;
@@ -283,7 +296,7 @@ impl Invocation {
             repairs: &item.repairs,
             mutant: item.mutant,
             target: &self.target,
-            browsers: &self.browsers,
+            equipment: &self.equipment,
             mirror: self.supplies.mirror(),
             compiled: &self.compiled,
             artefacts: &self.out.join(folder),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::equipment::on_grid;
 use super::scenario::Scenario;
 use crate::evidence::{DepartedFact, Fact, LeavingFact, Source};
 use crate::player::{PlayerError, SpareTab};
@@ -33,7 +34,8 @@ impl Scenario {
     /// Lets a player leave, and waits until it was seen that it has: at its own browser, at the
     /// gateway, and by the target.
     pub(super) async fn leave(&mut self, leave: &Leave) -> Result<(), PlayerError> {
-        let (name, how) = (leave.player, leave.how);
+        let name = leave.player;
+        let how = self.way_of(name, leave.how);
         let ready = self.prepare_to_leave(name, how).await?;
         let since = match leave.at {
             Some(moment) => Some((moment, self.go_on_until(moment).await?)),
@@ -50,6 +52,7 @@ impl Scenario {
         };
         let leaving = LeavingFact {
             how,
+            instead_of: (how != leave.how).then_some(leave.how),
             at: instant(self.recorder.now()),
         };
         let began = self
@@ -77,6 +80,16 @@ impl Scenario {
         self.pictures(&PlayerName::BOTH, "after the departure")
             .await;
         Ok(())
+    }
+
+    /// How a player leaves who is to leave in this way, by what can be done to its browser.
+    fn way_of(&self, name: PlayerName, how: WayToLeave) -> WayToLeave {
+        let browser = self.stage.browsers.get(&name);
+        match browser.and_then(BrowserSession::node) {
+            // What comes nowhere near was refused before the run.
+            Some(_) => on_grid(how).unwrap_or(how),
+            None => how,
+        }
     }
 
     /// Does what takes time and is no part of leaving.
@@ -116,7 +129,13 @@ impl Scenario {
                 if let Some(browser) = self.stage.browsers.get_mut(&name) {
                     browser.quit().await?;
                 }
-                Ok("its browser was quit, and its processes are gone".to_owned())
+                let browser = self.stage.browsers.get(&name);
+                Ok(match browser.and_then(BrowserSession::node) {
+                    Some(node) => {
+                        format!("its session was ended, and the grid has it no more at {node}")
+                    }
+                    None => "its browser was quit, and its processes are gone".to_owned(),
+                })
             }
             Ready::CloseTab(tabs) => self.player(name).close_tab(tabs).await,
             Ready::Navigate => self.player(name).navigate_away().await,

@@ -6,6 +6,7 @@ mod carry_out;
 mod comparison;
 mod data;
 mod effort;
+mod equipment;
 mod faults;
 mod forge;
 mod invocation;
@@ -34,6 +35,7 @@ pub use batch::{Item, Selection, Side, base_of, changes, pair_of_runs, select_re
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
 pub use effort::{Effort, Measuring};
+pub use equipment::Equipment;
 pub use invocation::{Invocation, MOST_RETRIES, Wanted, browsers_of};
 pub use jobs::{IN_LINE, default_jobs};
 pub use mutation::{

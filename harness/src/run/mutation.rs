@@ -256,6 +256,7 @@ mod tests {
             broken: None,
             missed: None,
             last_words: Vec::new(),
+            grid: None,
             specs: None,
             folder: PathBuf::new(),
             started_at: None,

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::provision::{self, ProvisionError, Question};
-use crate::stage::StageError;
+use crate::stage::{GridError, StageError};
 use crate::target::{EditError, Target, TargetError};
 
 /// Why a call cannot begin.
@@ -36,6 +36,9 @@ pub enum PrepareError {
     /// The target cannot be started, or serves no page.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// The grid that is to give the browsers does not answer.
+    #[error(transparent)]
+    Grid(GridError),
     /// The page asks for what could not be got.
     #[error(
         "cannot get what the page of the target {target} asks for: {}; where the registries can be reached, \
@@ -150,6 +153,7 @@ impl PrepareError {
             PrepareError::Stage(error) => error.is_of_the_target(),
             PrepareError::Provision(_)
             | PrepareError::NotGot { .. }
+            | PrepareError::Grid(_)
             | PrepareError::Folder(_)
             | PrepareError::Full(_)
             | PrepareError::Interrupted { .. } => false,

@@ -53,6 +53,9 @@ pub struct RunRecord {
     /// What the pages and the target said last before that, where the experiment is not the spec's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_words: Vec<String>,
+    /// The grid that gave the browsers, if they were not this machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<String>,
     /// The user's own folder of specs that the call named with `--specs`, if it named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub specs: Option<PathBuf>,
@@ -98,6 +101,7 @@ pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) ->
             .missed()
             .map(|(_, step)| step.last_words.clone())
             .unwrap_or_default(),
+        grid: run.and_then(|run| run.grid.clone()),
         specs: None,
         folder,
         started_at: run.map(|run| run.started_at.clone()),
@@ -115,7 +119,9 @@ impl RunRecord {
         let own = own.map_or_else(String::new, |own| {
             format!(" --specs {}", quoted(&own.display().to_string()))
         });
-        let served = own + &self.how_it_was_served(targets);
+        let grid = self.grid.as_ref();
+        let grid = grid.map_or_else(String::new, |grid| format!(" --webdriver {}", quoted(grid)));
+        let served = own + &self.how_it_was_served(targets) + &grid;
         if let Some(mutant) = &self.mutant {
             // It names its spec and its repairs.
             return format!("gymcheck run --mutant {mutant}{served} --pairs {pair}");

@@ -36,6 +36,11 @@ impl Slot {
         }
     }
 
+    /// For a run that takes nothing of the machine to speak of.
+    pub(super) fn of_nothing() -> Slot {
+        Slot::new(None)
+    }
+
     /// Gives it back: what the run has yet to do is next to nothing.
     pub(super) fn give_back(&self) {
         self.lock

@@ -1,16 +1,16 @@
 //! A browser, its WebDriver, and what the kernel says about them.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use super::capabilities;
+use super::grid::{Grid, GridError, GridSession};
 use super::network::Host;
 use super::output::Line;
 use super::process::{StageProcess, Start, log_path};
@@ -20,15 +20,6 @@ use super::{StageError, deadline};
 use crate::evidence::{Fact, FrozenFact, KernelFact, ProcessFact, ProcessPhase, Recorder};
 use crate::provision::{Browser, cache_files, copy_below};
 use crate::spec::BrowserKind;
-
-/// The size of each browser's window, in CSS pixels.
-const WINDOW: (u32, u32) = (1280, 960);
-
-/// Set to anything, Chromium is started without its own sandbox. For containers, which are one.
-const NO_SANDBOX: &str = "GYMCHECK_NO_SANDBOX";
-
-/// Set to anything, Chromium has WebGL, painted by the processor.
-const WEBGL: &str = "GYMCHECK_WEBGL";
 
 /// How long there is between two looks at processes that are being stopped.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -49,10 +40,23 @@ pub struct Place<'a> {
     pub compiled: Option<&'a Path>,
 }
 
-/// A browser of the stage, with a WebDriver session to it. Dropping it ends driver and browser.
+/// A browser of the stage, with a WebDriver session to it. Dropping it ends the browser, and its driver.
 pub struct BrowserSession {
     /// The WebDriver session.
     pub client: Client,
+    body: Body,
+}
+
+/// Where a browser runs.
+enum Body {
+    /// On this machine, as processes of the stage.
+    Here(Processes),
+    /// At a node of a grid.
+    OnGrid(GridSession),
+}
+
+/// A browser on this machine, and its driver.
+struct Processes {
     player: String,
     /// The folder that it takes for the user's own, which marks its processes.
     home: PathBuf,
@@ -97,9 +101,7 @@ impl BrowserSession {
             why,
             last_lines: driver.last_lines(),
         };
-        let Value::Object(capabilities) = capabilities(browser, &home, headed, place.page) else {
-            return Err(not_ready("no capabilities".to_owned()));
-        };
+        let capabilities = capabilities::here(browser, &home, headed, place.page);
         let webdriver = format!("http://127.0.0.1:{port}");
         let session = async {
             match host {
@@ -134,20 +136,132 @@ impl BrowserSession {
             }),
         );
         driver.watch(root.clone(), "browser", player, recorder);
-        Ok(BrowserSession {
-            client,
+        let processes = Processes {
             player: player.to_owned(),
             home,
             driver,
             root,
             recorder: recorder.clone(),
+        };
+        Ok(BrowserSession {
+            client,
+            body: Body::Here(processes),
         })
     }
 
+    /// Asks a grid for a browser for a player.
+    ///
+    /// # Errors
+    /// The grid gives none.
+    pub async fn start_on(
+        grid: &Grid,
+        kind: BrowserKind,
+        player: &str,
+        headed: bool,
+        stage: &Path,
+        recorder: &Recorder,
+    ) -> Result<BrowserSession, StageError> {
+        let (client, session) =
+            GridSession::start(grid, kind, player, headed, stage, recorder).await?;
+        Ok(BrowserSession {
+            client,
+            body: Body::OnGrid(session),
+        })
+    }
+
+    /// The address of the node where it is, if it is on a grid.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        match &self.body {
+            Body::Here(_) => None,
+            Body::OnGrid(session) => Some(session.node()),
+        }
+    }
+
     /// The processes of the browser, without its driver; also those that left its tree, as its
-    /// crash handlers do.
+    /// crash handlers do. Of one on a grid there are none here.
     #[must_use]
     pub fn processes(&self) -> Vec<Member> {
+        match &self.body {
+            Body::Here(browser) => browser.members(),
+            Body::OnGrid(_) => Vec::new(),
+        }
+    }
+
+    /// Takes down what the kernel says about the browser, where it can be asked.
+    pub fn observe_kernel(&self, label: &str) {
+        if let Body::Here(browser) = &self.body {
+            browser.observe_kernel(label);
+        }
+    }
+
+    /// Kills the browser with all of its processes, and waits until the process table has none of
+    /// them any more.
+    ///
+    /// `known` are its processes as they were a moment ago: they die at once. To look for the others
+    /// takes time, in which the page would go on.
+    ///
+    /// # Errors
+    /// A process outlives SIGKILL, or the browser is on a grid.
+    pub async fn kill(&mut self, known: &[Member]) -> Result<(), StageError> {
+        self.here("be killed")?.kill(known).await
+    }
+
+    /// Stops the browser with all of its processes, and waits until each of them is stopped. They stay so
+    /// until they are killed.
+    ///
+    /// `known` are its processes as they were a moment ago: they stop at once.
+    ///
+    /// # Errors
+    /// A process does not stop, or the browser is on a grid.
+    pub async fn freeze(&mut self, known: &[Member]) -> Result<FrozenFact, StageError> {
+        self.here("be stopped")?.freeze(known).await
+    }
+
+    /// Takes down the state of each process of a browser that was stopped.
+    pub fn observe_frozen(&self) {
+        if let Body::Here(browser) = &self.body {
+            browser.record_frozen(FrozenFact {
+                processes: tree::states(&browser.members()),
+            });
+        }
+    }
+
+    /// Quits the browser in an orderly way, by ending its WebDriver session, and waits until none of
+    /// its processes runs any more, or, on a grid, until the grid has the session no more.
+    ///
+    /// # Errors
+    /// A process, or the session, is still there after a while.
+    pub async fn quit(&mut self) -> Result<(), StageError> {
+        match &mut self.body {
+            Body::Here(browser) => browser.quit(self.client.clone()).await,
+            Body::OnGrid(session) => Ok(session.quit().await?),
+        }
+    }
+
+    /// Ends browser and driver.
+    pub async fn end(&mut self) {
+        match &mut self.body {
+            Body::Here(browser) => browser.end().await,
+            Body::OnGrid(session) => session.end().await,
+        }
+    }
+
+    /// The browser's processes, for what they alone can have done to them.
+    fn here(&mut self, what: &'static str) -> Result<&mut Processes, StageError> {
+        match &mut self.body {
+            Body::Here(browser) => Ok(browser),
+            Body::OnGrid(session) => Err(GridError::NotHere {
+                endpoint: session.endpoint().to_string(),
+                what,
+            }
+            .into()),
+        }
+    }
+}
+
+impl Processes {
+    fn members(&self) -> Vec<Member> {
         let mut members = tree::descendants(self.driver.pid());
         let home = self.home.to_string_lossy();
         for strayed in tree::marked("HOME", &home) {
@@ -158,9 +272,8 @@ impl BrowserSession {
         members
     }
 
-    /// Takes down what the kernel says about the browser.
-    pub fn observe_kernel(&self, label: &str) {
-        let members = self.processes();
+    fn observe_kernel(&self, label: &str) {
+        let members = self.members();
         self.recorder.record_for(
             &self.player,
             Fact::Kernel(KernelFact {
@@ -171,15 +284,7 @@ impl BrowserSession {
         );
     }
 
-    /// Kills the browser with all of its processes, and waits until the process table has none of
-    /// them any more.
-    ///
-    /// `known` are its processes as they were a moment ago: they die at once. To look for the others
-    /// takes time, in which the page would go on.
-    ///
-    /// # Errors
-    /// A process outlives SIGKILL.
-    pub async fn kill(&mut self, known: &[Member]) -> Result<(), StageError> {
+    async fn kill(&mut self, known: &[Member]) -> Result<(), StageError> {
         // The driver may end with its browser: that is no accident any more.
         self.driver.may_end();
         let note = |phase, detail| {
@@ -200,7 +305,7 @@ impl BrowserSession {
         );
         let mut members = known.to_vec();
         members.extend(
-            self.processes()
+            self.members()
                 .into_iter()
                 .filter(|one| !known.contains(one)),
         );
@@ -220,21 +325,14 @@ impl BrowserSession {
         }
     }
 
-    /// Stops the browser with all of its processes, and waits until each of them is stopped. They stay so
-    /// until they are killed.
-    ///
-    /// `known` are its processes as they were a moment ago: they stop at once.
-    ///
-    /// # Errors
-    /// A process does not stop.
-    pub async fn freeze(&mut self, known: &[Member]) -> Result<FrozenFact, StageError> {
+    async fn freeze(&mut self, known: &[Member]) -> Result<FrozenFact, StageError> {
         // It may not bear a browser that is silent: that is no accident any more.
         self.driver.may_end();
         tree::stop_all(known);
         let end = tokio::time::Instant::now() + deadline::DEATH;
         loop {
             // One that was just being started is there only now.
-            let members = self.processes();
+            let members = self.members();
             tree::stop_all(&members);
             let frozen = FrozenFact {
                 processes: tree::states(&members),
@@ -254,28 +352,16 @@ impl BrowserSession {
         }
     }
 
-    /// Takes down the state of each process of a browser that was stopped.
-    pub fn observe_frozen(&self) -> FrozenFact {
-        self.record_frozen(FrozenFact {
-            processes: tree::states(&self.processes()),
-        })
-    }
-
     fn record_frozen(&self, frozen: FrozenFact) -> FrozenFact {
         self.recorder
             .record_for(&self.player, Fact::Frozen(frozen.clone()));
         frozen
     }
 
-    /// Quits the browser in an orderly way, by ending its WebDriver session, and waits until none of
-    /// its processes runs any more.
-    ///
-    /// # Errors
-    /// A process is still there after a while.
-    pub async fn quit(&mut self) -> Result<(), StageError> {
+    async fn quit(&mut self, client: Client) -> Result<(), StageError> {
         self.driver.may_end();
-        let members = self.processes();
-        let closing = self.client.clone().close();
+        let members = self.members();
+        let closing = client.close();
         // Whatever the driver says to it: what counts is whether the processes have ended.
         let said = tokio::time::timeout(deadline::COMMAND, closing).await;
         let alive = tree::gone(&members, deadline::DEATH).await;
@@ -307,10 +393,9 @@ impl BrowserSession {
         Ok(())
     }
 
-    /// Ends browser and driver.
-    pub async fn end(&mut self) {
+    async fn end(&mut self) {
         self.driver.may_end();
-        let members = self.processes();
+        let members = self.members();
         tree::kill_all(None, &members);
         self.driver.end().await;
         // With the driver gone, what was its own is ours to bury.
@@ -318,9 +403,9 @@ impl BrowserSession {
     }
 }
 
-impl Drop for BrowserSession {
+impl Drop for Processes {
     fn drop(&mut self) {
-        let members = self.processes();
+        let members = self.members();
         if members.is_empty() {
             return;
         }
@@ -434,150 +519,11 @@ fn port_in(line: &str) -> Option<u16> {
     rest.trim_end_matches('.').trim().parse().ok()
 }
 
-fn capabilities(browser: &Browser, home: &Path, headed: bool, page: Option<SocketAddr>) -> Value {
-    match browser.kind {
-        BrowserKind::Chrome => json!({
-            "browserName": "chrome",
-            "goog:chromeOptions": {
-                "binary": browser.program,
-                "args": chrome_arguments(browser, home, headed, page),
-            },
-        }),
-        BrowserKind::Firefox => json!({
-            "browserName": "firefox",
-            "moz:firefoxOptions": {
-                "binary": browser.program,
-                "args": firefox_arguments(headed),
-                "prefs": firefox_preferences(),
-            },
-        }),
-    }
-}
-
-fn chrome_arguments(
-    browser: &Browser,
-    home: &Path,
-    headed: bool,
-    page: Option<SocketAddr>,
-) -> Vec<String> {
-    let major = browser.version.split('.').next().unwrap_or_default();
-    let mut arguments: Vec<String> = [
-        // What keeps it from talking to anybody but this machine, with the names below; and from loading pages
-        // of its own, for suggestions that nobody asks for, which takes as long as all the rest of its start.
-        "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate,\
-         WebUIOmniboxPopup,WebUIOmniboxAimPopup",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-domain-reliability",
-        "--disable-sync",
-        "--disable-quic",
-        "--disable-breakpad",
-        "--disable-default-apps",
-        "--disable-client-side-phishing-detection",
-        "--no-pings",
-        "--no-first-run",
-        "--no-default-browser-check",
-        "--password-store=basic",
-        "--use-mock-keychain",
-        "--mute-audio",
-        "--disable-gpu",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    let page = page.map_or_else(String::new, |page| format!("MAP {PAGE_HOST}:80 {page}, "));
-    arguments.push(format!(
-        "--host-resolver-rules={page}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    ));
-    arguments.push(format!("--window-size={},{}", WINDOW.0, WINDOW.1));
-    arguments.push(format!("--user-data-dir={}", profile(home).display()));
-    if !headed {
-        arguments.push("--headless=new".to_owned());
-        // Headless, it calls itself by a name that entry screenings do not know.
-        arguments.push(format!(
-            "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-             Chrome/{major}.0.0.0 Safari/537.36"
-        ));
-    }
-    // Without a graphics card, games paint their canvas for less than half of what WebGL takes.
-    if !is_wanted(std::env::var_os(WEBGL)) {
-        arguments.push("--disable-software-rasterizer".to_owned());
-    }
-    if goes_without_sandbox(
-        nix::unistd::geteuid().is_root(),
-        std::env::var_os(NO_SANDBOX),
-    ) {
-        arguments.push("--no-sandbox".to_owned());
-    }
-    arguments
-}
-
-/// Chromium refuses its sandbox to root, and cannot set it up where user namespaces are forbidden, as
-/// containers forbid them: there the one who made the container says so.
-fn goes_without_sandbox(is_root: bool, wanted: Option<OsString>) -> bool {
-    is_root || is_wanted(wanted)
-}
-
-/// Whether a variable is set to anything.
-fn is_wanted(value: Option<OsString>) -> bool {
-    value.is_some_and(|value| !value.is_empty())
-}
-
-fn firefox_arguments(headed: bool) -> Vec<String> {
-    let mut arguments = vec![
-        format!("--width={}", WINDOW.0),
-        format!("--height={}", WINDOW.1),
-    ];
-    if !headed {
-        arguments.push("-headless".to_owned());
-    }
-    arguments
-}
-
-/// Preferences that let two Firefoxes on one machine connect, and keep them from talking to
-/// anybody else.
-fn firefox_preferences() -> Value {
-    json!({
-        "media.peerconnection.ice.loopback": true,
-        "media.peerconnection.ice.obfuscate_host_addresses": false,
-        "network.dns.disabled": true,
-        "network.dns.disablePrefetch": true,
-        "network.predictor.enabled": false,
-        "network.prefetch-next": false,
-        "network.captive-portal-service.enabled": false,
-        "network.connectivity-service.enabled": false,
-        "network.trr.mode": 5,
-        "app.update.enabled": false,
-        "app.normandy.enabled": false,
-        "app.shield.optoutstudies.enabled": false,
-        "browser.safebrowsing.downloads.enabled": false,
-        "browser.safebrowsing.malware.enabled": false,
-        "browser.safebrowsing.phishing.enabled": false,
-        "browser.search.update": false,
-        "browser.topsites.contile.enabled": false,
-        "browser.newtabpage.activity-stream.feeds.topsites": false,
-        "datareporting.healthreport.uploadEnabled": false,
-        "datareporting.policy.dataSubmissionEnabled": false,
-        "dom.push.connection.enabled": false,
-        "extensions.update.enabled": false,
-        "extensions.systemAddon.update.enabled": false,
-        "extensions.getAddons.cache.enabled": false,
-        "geo.enabled": false,
-        "media.gmp-manager.updateEnabled": false,
-        "media.gmp-provider.enabled": false,
-        "messaging-system.rsexperimentloader.enabled": false,
-        "security.remote_settings.intermediates.enabled": false,
-        "security.remote_settings.crlite_filters.enabled": false,
-        "services.settings.server": "http://127.0.0.1:1/",
-        "toolkit.telemetry.enabled": false,
-        "toolkit.telemetry.unified": false,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::task::Poll;
 
-    use super::{NO_SANDBOX, fill, goes_without_sandbox, port_in};
+    use super::{fill, port_in};
 
     #[test]
     fn a_copy_that_is_given_up_writes_nothing_more() {
@@ -598,16 +544,6 @@ mod tests {
         // It waits for all that goes on.
         drop(runtime);
         assert!(!home.exists());
-    }
-
-    #[test]
-    fn the_sandbox_is_left_out_only_for_root_or_where_somebody_says_so() {
-        assert!(!goes_without_sandbox(false, None));
-        assert!(!goes_without_sandbox(false, Some("".into())));
-        assert!(goes_without_sandbox(false, Some("1".into())));
-        assert!(goes_without_sandbox(true, None));
-        let container = include_str!("../../../ci/Containerfile");
-        assert!(container.contains(&format!("{NO_SANDBOX}=1")));
     }
 
     #[test]

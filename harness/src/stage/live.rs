@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use super::grid::end_claims;
 use super::left;
 use super::process::STAGE_VARIABLE;
 use super::tree::{self, Member};
@@ -167,6 +168,7 @@ pub fn end_everything() {
         // writes there until its end goes with the watchdog, which is not told that the folder is gone.
         let _ = std::fs::remove_dir_all(&path);
     }
+    end_claims();
 }
 
 /// A signal asked this program to end.

@@ -2,8 +2,10 @@
 //! behind.
 
 mod browser;
+mod capabilities;
 mod compile;
 pub mod deadline;
+mod grid;
 mod left;
 mod live;
 mod network;
@@ -32,15 +34,47 @@ use crate::target::{Edit, EditedCopyError, Target};
 
 pub use browser::{BrowserSession, PAGE_HOST, Place};
 pub use compile::compile;
+pub use grid::{Advertised, Endpoint, Grid, GridError, Wish};
 pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
-pub use network::{Host, Network, NetworkError};
+pub use network::{HUB, Host, Network, NetworkError};
 pub use preview::{FirstLook, preview};
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
 pub use tree::{Member, is_of_a_stage};
 pub use watchdog::{TemporaryFolder, watchdog};
+
+/// The browser of each player, and where it runs.
+pub enum Browsers<'a> {
+    /// On this machine.
+    Here(BTreeMap<PlayerName, Browser>),
+    /// On a grid, which is asked for one of a kind.
+    OnGrid(&'a Grid, BTreeMap<PlayerName, BrowserKind>),
+}
+
+impl Browsers<'_> {
+    /// Whose they are.
+    fn players(&self) -> Vec<PlayerName> {
+        match self {
+            Browsers::Here(browsers) => browsers.keys().copied().collect(),
+            Browsers::OnGrid(_, browsers) => browsers.keys().copied().collect(),
+        }
+    }
+
+    /// Who has a browser on this machine that finds the gateway under a name.
+    fn by_name(&self) -> Vec<PlayerName> {
+        match self {
+            Browsers::Here(browsers) => {
+                let by_name = browsers
+                    .iter()
+                    .filter(|(_, one)| one.kind == BrowserKind::Chrome);
+                by_name.map(|(player, _)| *player).collect()
+            }
+            Browsers::OnGrid(..) => Vec::new(),
+        }
+    }
+}
 
 /// What a stage is set with.
 pub struct StageOptions<'a> {
@@ -49,7 +83,7 @@ pub struct StageOptions<'a> {
     /// What it serves.
     pub experiment: &'a Experiment,
     /// The browser of each player.
-    pub browsers: BTreeMap<PlayerName, Browser>,
+    pub browsers: Browsers<'a>,
     /// The third-party assets of the page.
     pub mirror: Mirror,
     /// Changes to what the target serves.
@@ -126,6 +160,9 @@ pub enum StageError {
     /// The gateway could not be started.
     #[error("cannot start the gateway")]
     Gateway(#[from] GatewayError),
+    /// The grid has no browser for a player, or none that gets here.
+    #[error(transparent)]
+    Grid(#[from] GridError),
     /// The target ended before it served anything.
     #[error("{reason}")]
     Ended {
@@ -165,6 +202,7 @@ impl StageError {
             | StageError::Undead { .. }
             | StageError::Edited(_)
             | StageError::Network(_)
+            | StageError::Grid(_)
             | StageError::Gateway(_) => false,
         }
     }
@@ -181,6 +219,7 @@ impl StageError {
             StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
             StageError::Compile { .. } | StageError::Undead { .. } => ("browser", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
+            StageError::Grid(_) => ("grid", Vec::new()),
             StageError::Edited(_) => ("mutant", Vec::new()),
             StageError::Start { .. } | StageError::Network(_) => ("environment", Vec::new()),
             StageError::Ended { last_lines, .. } | StageError::Preview { last_lines, .. } => {
@@ -199,6 +238,7 @@ impl StageError {
             last_lines,
             worth_a_retry: match self {
                 StageError::Network(error) => error.may_pass(),
+                StageError::Grid(error) => error.may_pass(),
                 _ => true,
             },
         }
@@ -305,8 +345,9 @@ impl Stage {
             artefacts: options.artefacts,
         };
         let mark = ground.folder.mark();
+        let players = options.browsers.players();
         let mut network = match options.apart {
-            true => Some(Network::lay(options.browsers.keys().copied()).await?),
+            true => Some(Network::lay(players.iter().copied()).await?),
             false => None,
         };
         let mut pages: BTreeMap<PlayerName, SocketAddr> = BTreeMap::new();
@@ -314,11 +355,11 @@ impl Stage {
             Some(network) => network.open()?,
             None => BTreeMap::new(),
         };
-        for (player, browser) in &options.browsers {
-            if network.is_none() && browser.kind == BrowserKind::Chrome {
+        if network.is_none() {
+            for player in options.browsers.by_name() {
                 let (door, page) = named_door().await?;
                 doors.insert(player.to_string(), door);
-                pages.insert(*player, page);
+                pages.insert(player, page);
             }
         }
         let hosts = network.as_ref();
@@ -331,29 +372,45 @@ impl Stage {
             mark,
             recorder,
         );
-        let browsers =
-            futures_util::future::try_join_all(options.browsers.iter().map(|(player, browser)| {
-                let place = Place {
-                    host: hosts.and_then(|hosts| hosts.host(*player)),
-                    page: pages.get(player).copied(),
-                    compiled: options.compiled.get(&browser.kind).map(PathBuf::as_path),
-                };
-                async move {
-                    BrowserSession::start(
-                        place,
-                        browser,
-                        player.as_str(),
-                        options.headed,
-                        folders,
-                        mark,
-                        recorder,
-                    )
-                    .await
-                    .map(|session| (*player, session))
+        let browsers = futures_util::future::try_join_all(players.iter().map(async |player| {
+            let (name, headed) = (player.as_str(), options.headed);
+            let session = match &options.browsers {
+                Browsers::Here(browsers) => {
+                    let browser = &browsers[player];
+                    let place = Place {
+                        host: hosts.and_then(|hosts| hosts.host(*player)),
+                        page: pages.get(player).copied(),
+                        compiled: options.compiled.get(&browser.kind).map(PathBuf::as_path),
+                    };
+                    let session = BrowserSession::start(
+                        place, browser, name, headed, folders, mark, recorder,
+                    );
+                    session.await?
                 }
-            }));
+                Browsers::OnGrid(grid, kinds) => {
+                    let stage = folders.stage;
+                    let session = BrowserSession::start_on(
+                        grid,
+                        kinds[player],
+                        name,
+                        headed,
+                        stage,
+                        recorder,
+                    );
+                    session.await?
+                }
+            };
+            Ok::<_, StageError>((*player, session))
+        }));
         // Side by side: neither needs the other to start.
         let (server, browsers) = tokio::try_join!(server, browsers)?;
+        if let Browsers::OnGrid(grid, _) = &options.browsers {
+            for (player, browser) in &browsers {
+                let node = browser.node().unwrap_or_default();
+                let door = grid.door(player.as_str(), node).await?;
+                doors.insert(player.to_string(), door);
+            }
+        }
         let started = server.as_ref().map(|server| server.address);
         let Some(upstream) = started.or(options.target.running()) else {
             return Err(StageError::Start {
@@ -365,11 +422,7 @@ impl Stage {
             doors,
             GatewayOptions {
                 upstream,
-                players: options
-                    .browsers
-                    .keys()
-                    .map(|player| player.as_str().to_owned())
-                    .collect(),
+                players: players.iter().map(ToString::to_string).collect(),
                 mirror: options.mirror,
                 edits: served(options.edits),
                 probe_script: probe::SCRIPT.to_owned(),

@@ -8,7 +8,7 @@ use super::games::sent_after;
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
     ChannelState, ConnectionState, Direction, Event, Fact, Log, PageFact, PageState, Snapshot,
-    UdpSocket,
+    Source, UdpSocket,
 };
 use crate::spec::{ConnectionsAt, GameNumber};
 
@@ -236,6 +236,9 @@ fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> Or
 
 /// The kernel: no UDP socket is left in the browser's processes but those it had before the game.
 fn kernel(at: &str, game: GameNumber, log: &Log) -> OracleFinding {
+    if let Some(why) = log.lacks(Source::Kernel) {
+        return OracleFinding::absent("kernel", why);
+    }
     let seen = |label: &str| log.kernel(SURVIVOR, label);
     let later = format!("{at}/later");
     let (Some((before, had)), Some((during, _)), Some((now, left))) =

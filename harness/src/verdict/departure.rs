@@ -131,6 +131,9 @@ fn at_its_browser(log: &Log, departure: Option<Departure<'_>>, socket: Option<&E
         })
     };
     let seen = || found(&|fact| matches!(fact, Fact::Departed(_)));
+    let is_on_grid = log
+        .of(PARTNER)
+        .any(|event| matches!(event.fact, Fact::Session(_)));
     let hello = || {
         found(
             &|fact| matches!(fact, Fact::Page(page) if matches!(page.what, PageFact::Hello { .. })),
@@ -140,6 +143,10 @@ fn at_its_browser(log: &Log, departure: Option<Departure<'_>>, socket: Option<&E
         WayToLeave::Kill => (
             "the partner's browser was killed and its processes are gone",
             vec![process(ProcessPhase::Killed), process(ProcessPhase::Gone)],
+        ),
+        WayToLeave::Quit if is_on_grid => (
+            "the partner's session was ended, and the grid had it no more",
+            vec![seen(), found(&|fact| matches!(fact, Fact::SessionEnded(_)))],
         ),
         WayToLeave::Quit => (
             "the partner's browser was quit and its processes are gone",

@@ -7,7 +7,7 @@ use super::excuses::draws;
 use super::facts::{PARTNER, SURVIVOR, new_sockets, seq, still_held};
 use super::games::lag;
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Log, SceneKind, Snapshot};
+use crate::evidence::{Direction, Event, Log, SceneKind, Snapshot, Source};
 use crate::spec::{AtRest, GameNumber};
 
 /// Asks about the survivor's page where it has come to rest.
@@ -151,6 +151,9 @@ fn waits_since(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
 
 /// The kernel: no UDP socket is left that the browser did not have before the first game.
 fn kernel(log: &Log, later: &str) -> OracleFinding {
+    if let Some(why) = log.lacks(Source::Kernel) {
+        return OracleFinding::absent("kernel", why);
+    }
     let (Some((before, had)), Some((now, left))) = (
         log.kernel(SURVIVOR, &GameNumber::FIRST.before()),
         log.kernel(SURVIVOR, later),

@@ -8,7 +8,9 @@
     reason = "each test uses a part of it"
 )]
 
+pub(crate) mod following;
 pub(crate) mod page;
+pub(crate) mod processes;
 pub(crate) mod target;
 
 use fantoccini::Client;

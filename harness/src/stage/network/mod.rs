@@ -34,8 +34,8 @@ use way::WayOut;
 
 pub use way::WayIn;
 
-/// Where the gateway is, and the players behind it, the survivor first.
-const HUB: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+/// Where the links meet: the gateway is there. The players' addresses follow it, the survivor's first.
+pub const HUB: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const PREFIX: u8 = 24;
 
 const BRIDGE: &str = "bridge";
@@ -100,6 +100,7 @@ impl Network {
         let links = links(&hub)?;
         links.add_bridge(BRIDGE).await.map_err(no_bridge)?;
         let up = async {
+            links.set_up(LOOPBACK).await?;
             links.add_address(BRIDGE, HUB, PREFIX).await?;
             links.set_up(BRIDGE).await
         };
@@ -152,6 +153,14 @@ impl Network {
         self.hosts.get(&player)
     }
 
+    /// Does something as a process would where the links meet: sockets and processes that come of it are there.
+    ///
+    /// # Errors
+    /// It cannot be entered, or what is done there fails.
+    pub fn within_hub<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        self.hub.within(act)
+    }
+
     /// Opens the ways of the players' pages to the gateway. Gives where it takes their connections.
     ///
     /// # Errors
@@ -163,6 +172,7 @@ impl Network {
             let door = Door {
                 listener,
                 authority: way.at().to_string(),
+                admits: None,
             };
             Ok((door, way))
         };

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 use super::{ARGUMENT, WATCHING, Word};
+use crate::stage::grid::Claim;
 use crate::stage::process::STAGE_VARIABLE;
 use crate::stage::tree::Member;
 
@@ -103,6 +104,19 @@ pub(in crate::stage) fn watch_process(folder: &str, process: Option<Member>) {
         // The mark alone is enough for nearly all.
         let _ = keeper.tell(&Word::Started { folder, process });
     }
+}
+
+/// Has what was asked of a grid for a folder watched over.
+pub(in crate::stage) fn watch_claim(folder: &Path, claim: &Claim) {
+    let (folder, claim) = (folder.to_owned(), claim.clone());
+    // A grid that hears nothing more of a session ends it by itself, in its time.
+    let _ = keeper().tell(&Word::Claimed { folder, claim });
+}
+
+/// Takes back what was given back to a grid.
+pub(in crate::stage) fn forget_claim(folder: &Path, claim: &Claim) {
+    let (folder, claim) = (folder.to_owned(), claim.clone());
+    let _ = keeper().tell(&Word::GivenBack { folder, claim });
 }
 
 /// Takes a folder back that is gone with its processes. With nothing left, the watchdog ends.

@@ -18,10 +18,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::grid::Claim;
 use super::tree::Member;
 
 pub use keeper::TemporaryFolder;
-pub(super) use keeper::{forget, watch_folder, watch_process};
+pub(super) use keeper::{forget, forget_claim, watch_claim, watch_folder, watch_process};
 pub use watching::watchdog;
 
 /// What calls this program as a watchdog: nothing that anybody would type.
@@ -47,6 +48,20 @@ enum Word {
         folder: PathBuf,
         /// The process.
         process: Member,
+    },
+    /// Something was asked of a grid for a folder, or is known better: sessions are ended as processes are.
+    Claimed {
+        /// The folder.
+        folder: PathBuf,
+        /// What.
+        claim: Claim,
+    },
+    /// It was given back.
+    GivenBack {
+        /// The folder.
+        folder: PathBuf,
+        /// What.
+        claim: Claim,
     },
     /// A folder is gone, with its processes.
     Gone {

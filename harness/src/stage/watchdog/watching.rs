@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::keeper::{can_watch, is_called_as_watchdog};
 use super::left_over::end_left_over;
 use super::{WATCHING, Word};
+use crate::stage::grid::{Claim, give_back_all};
 use crate::stage::tree::Member;
 
 /// Its name in the process table.
@@ -30,6 +31,8 @@ struct Standing {
     keep: bool,
     /// Processes that serve it.
     processes: Vec<Member>,
+    /// What was asked of a grid for it.
+    claims: Vec<Claim>,
 }
 
 type AllStanding = BTreeMap<PathBuf, Standing>;
@@ -81,12 +84,27 @@ fn listen(told: impl BufRead) -> AllStanding {
         };
         match word {
             Word::Stands { folder, keep } => {
-                let processes = Vec::new();
-                standing.insert(folder, Standing { keep, processes });
+                let new = Standing {
+                    keep,
+                    processes: Vec::new(),
+                    claims: Vec::new(),
+                };
+                standing.insert(folder, new);
             }
             Word::Started { folder, process } => {
                 if let Some(standing) = standing.get_mut(&folder) {
                     standing.processes.push(process);
+                }
+            }
+            Word::Claimed { folder, claim } => {
+                if let Some(standing) = standing.get_mut(&folder) {
+                    standing.claims.retain(|one| one.name != claim.name);
+                    standing.claims.push(claim);
+                }
+            }
+            Word::GivenBack { folder, claim } => {
+                if let Some(standing) = standing.get_mut(&folder) {
+                    standing.claims.retain(|one| one.name != claim.name);
                 }
             }
             Word::Gone { folder } => drop(standing.remove(&folder)),
@@ -111,6 +129,13 @@ fn end(standing: &AllStanding) {
         tell(&format!(
             "gymcheck ended without ending what it had started: {} processes were ended in its stead",
             ended.count
+        ));
+    }
+    let claims = standing.values().flat_map(|one| one.claims.clone());
+    let given_back = give_back_all(&claims.collect::<Vec<_>>());
+    if given_back > 0 {
+        tell(&format!(
+            "gymcheck ended without giving back what it had of a grid: {given_back} sessions were ended in its stead"
         ));
     }
     for (folder, _) in kept {

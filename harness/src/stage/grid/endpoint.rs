@@ -1,0 +1,210 @@
+//! Where a grid takes WebDriver commands, and what is asked of it beside a browser's own session.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use super::GridError;
+use super::offer::Offer;
+
+/// For an answer to what is asked beside all sessions.
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
+
+/// What a grid with a registration secret wants to be told; the variable has the name that the grid's own
+/// containers know.
+const SECRET: &str = "SE_REGISTRATION_SECRET";
+const SECRET_HEADER: &str = "X-REGISTRATION-SECRET";
+
+/// WebDriver's code where a session is not there, W3C WebDriver 6.6.
+pub(super) const NO_SUCH_SESSION: &str = "invalid session id";
+
+/// The address of a grid, or of another WebDriver endpoint. It is told without the password that it may have.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Endpoint(Url);
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Endpoint, String> {
+        let example = "an address as http://grid.example:4444";
+        let mut url = Url::parse(text).map_err(|error| format!("{error}: it is {example}"))?;
+        if !["http", "https"].contains(&url.scheme()) || url.host().is_none() {
+            return Err(format!("it is {example}"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("it is {example}, without a query"));
+        }
+        // Commands are below it.
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Ok(Endpoint(url))
+    }
+}
+
+impl From<Endpoint> for String {
+    /// Whole, as it was given.
+    fn from(endpoint: Endpoint) -> String {
+        endpoint.0.into()
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Endpoint, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = self.0.clone();
+        // An address that has a host takes both.
+        let _ = told.set_username("");
+        let _ = told.set_password(None);
+        f.write_str(told.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+impl Endpoint {
+    /// As WebDriver clients take it.
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The host that it names.
+    pub(super) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// What its nodes offer and do now.
+    pub(super) async fn offer(&self) -> Result<Offer, GridError> {
+        let status = self.ask(Method::GET, "status", "tell its status").await?;
+        Ok(Offer::read(&status))
+    }
+
+    /// Whether a session answers. It is asked for its time-outs: no page has a part in that.
+    pub(super) async fn looks_after(&self, session: &str) -> Result<(), GridError> {
+        let path = format!("session/{session}/timeouts");
+        let asked = self.ask(Method::GET, &path, "tell of a session");
+        asked.await.map(drop)
+    }
+
+    /// Ends a session. One that is not there has ended.
+    pub(super) async fn end(&self, session: &str) -> Result<(), GridError> {
+        let path = format!("session/{session}");
+        match self.ask(Method::DELETE, &path, "end a session").await {
+            Err(GridError::Refused { code, .. }) if code == NO_SUCH_SESSION => Ok(()),
+            ended => ended.map(drop),
+        }
+    }
+
+    /// Takes requests for a session of this name out of its queue, if it has one. Gives how many there were.
+    pub(super) async fn withdraw(&self, name: &str) -> Result<usize, GridError> {
+        let queue = "se/grid/newsessionqueue";
+        let what = "tell its queue";
+        let asked = self.ask(Method::GET, &format!("{queue}/queue"), what).await;
+        let waiting = match asked {
+            Ok(waiting) => waiting,
+            // Other endpoints have none.
+            Err(GridError::Refused { .. }) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let requests = waiting.as_array().into_iter().flatten();
+        let ours: Vec<&str> = requests
+            .filter(|request| {
+                let wanted = request["capabilities"].as_array().into_iter().flatten();
+                let mut names = wanted.map(|wanted| &wanted["se:name"]);
+                names.any(|one| one == name)
+            })
+            .filter_map(|request| request["requestId"].as_str())
+            .collect();
+        for id in &ours {
+            let what =
+                format!("take a request out of its queue ({SECRET} says its registration secret)");
+            let path = format!("{queue}/session/{id}");
+            self.ask(Method::POST, &path, &what).await?;
+        }
+        Ok(ours.len())
+    }
+
+    /// Makes a request; gives the answer's `value`.
+    async fn ask(&self, method: Method, path: &str, what: &str) -> Result<Value, GridError> {
+        let unreachable = |error: reqwest::Error| GridError::Unreachable {
+            endpoint: self.to_string(),
+            why: with_causes(&error.without_url()),
+        };
+        // Only the first one in a process is taken.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER);
+        let client = client.build().map_err(unreachable)?;
+        let url = self.0.join(path).unwrap_or_else(|_| self.0.clone());
+        let mut request = client.request(method.clone(), url);
+        if method == Method::POST {
+            let secret = std::env::var(SECRET).unwrap_or_default();
+            request = request.header(SECRET_HEADER, secret);
+        }
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(unreachable)?;
+        let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let value = body["value"].take();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let said = value["message"]
+            .as_str()
+            .and_then(|said| said.lines().next());
+        Err(GridError::Refused {
+            endpoint: self.to_string(),
+            what: what.to_owned(),
+            said: said.map_or_else(|| format!("HTTP status {status}"), str::to_owned),
+            code: value["error"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_without_its_password() {
+        let grid: Endpoint = "http://me:secret@grid.example:4444/wd/hub".parse().unwrap();
+        assert_eq!(grid.to_string(), "http://grid.example:4444/wd/hub");
+        assert!(!format!("{grid:?}").contains("secret"));
+        assert!(grid.as_str().ends_with("/wd/hub/"));
+        for wrong in [
+            "grid:4444",
+            "grid.example",
+            "http://",
+            "http://a/?b",
+            "ftp://a",
+        ] {
+            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
+        }
+    }
+}
