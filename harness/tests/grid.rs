@@ -337,7 +337,7 @@ fn a_hub_that_dies_breaks_the_run() {
     let _turn = turn();
     let grid = RealGrid::start();
     let mut call = Call::begin(&grid, &[IN_GAME, "--pairs", "chrome+chrome"]);
-    call.wait_for("game", |event| is_in_game(event, "survivor"));
+    call.wait_for("game", |event| is_in_game(event, "survivor", 5));
     grid.kill_hub();
     let status = call.end(AT_ONCE);
     let hub = grid.address();
@@ -351,7 +351,7 @@ fn a_node_that_dies_breaks_the_run() {
     let _turn = turn();
     let grid = RealGrid::start();
     let mut call = Call::begin(&grid, &[IN_GAME, "--pairs", "chrome+firefox"]);
-    call.wait_for("game", |event| is_in_game(event, "survivor"));
+    call.wait_for("game", |event| is_in_game(event, "survivor", 5));
     grid.kill_node(FIREFOX);
     let status = call.end(AT_ONCE);
     let node = grid.node_address(FIREFOX).to_string();
@@ -427,7 +427,7 @@ fn who_is_no_player_gets_in_nowhere_and_whoever_ends_a_call_leaves_no_session() 
         let told = call.wait_for("stranger", |event| event["kind"] == "stranger");
         assert_eq!(told["address"], grid.node_address(FIREFOX).to_string());
     }
-    call.wait_for("game", |event| is_in_game(event, "survivor"));
+    call.wait_for("game", |event| is_in_game(event, "survivor", 5));
     call.signal(Signal::SIGINT);
     assert_eq!(call.end(AT_ONCE), Some(3));
     call.assert_nothing_on_the_grid();
@@ -448,7 +448,7 @@ fn who_is_no_player_gets_in_nowhere_and_whoever_ends_a_call_leaves_no_session() 
 
     // Killed in the game, there is nobody but its watchdog to end the sessions.
     let mut call = Call::begin(&grid, &[IN_GAME, "--pairs", "chrome+chrome"]);
-    call.wait_for("game", |event| is_in_game(event, "survivor"));
+    call.wait_for("game", |event| is_in_game(event, "survivor", 5));
     call.signal(Signal::SIGKILL);
     call.end_or_be_ended(Signal::SIGKILL);
     call.assert_nothing_on_the_grid();

@@ -173,7 +173,7 @@ impl Call {
 
     /// Waits until the game is played: some frames of it, as the player's page tells.
     fn wait_for_game(&mut self, player: &str) {
-        self.wait_for("game", |event| is_in_game(event, player));
+        self.wait_for("game", |event| is_in_game(event, player, 30));
     }
 
     /// Waits until a step has come so far.

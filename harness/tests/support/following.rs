@@ -55,9 +55,9 @@ pub(crate) fn is_of(event: &Value, player: &str) -> bool {
     event["player"] == player
 }
 
-/// Whether an event tells that a player's page has played some frames.
-pub(crate) fn is_in_game(event: &Value, player: &str) -> bool {
+/// Whether an event tells that a player's page has played more than so many frames.
+pub(crate) fn is_in_game(event: &Value, player: &str, frames: u64) -> bool {
     is_of(event, player)
         && event["event"] == "game_progress"
-        && event["frame"].as_u64().is_some_and(|frame| frame > 30)
+        && event["frame"].as_u64().is_some_and(|frame| frame > frames)
 }
