@@ -24,8 +24,10 @@ pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &
     let repairs: Vec<&str> = run.repairs.iter().map(String::as_str).collect();
     let spec = &*as_found(spec, log);
     for check in &mut judgement.checks {
-        // What an experiment that is not the spec's own has not, nobody expects of it.
-        if run.served.is_some() && check.verdict == Verdict::NotApplicable {
+        // What an experiment that is not the spec's own has not, nobody expects of it; nor of the browsers of a
+        // grid what takes their own machine.
+        let lacks_some = run.served.is_some() || run.grid.is_some();
+        if lacks_some && check.verdict == Verdict::NotApplicable {
             check.expected = Verdict::NotApplicable;
             check.known = Some(check.account.clone());
             continue;

@@ -258,7 +258,8 @@ impl Ground<'_> {
             BrowserKind::Firefox => "moz:firefoxOptions",
         };
         let stereotype = json!({
-            "browserName": kind.to_string(), "platformName": "linux", name: options,
+            "browserName": kind.to_string(), "browserVersion": browser.version,
+            "platformName": "linux", name: options,
         });
         let slots = SLOTS[node];
         let own = self.within(Some(node), free_ports).expect("ports")[0];

@@ -161,7 +161,7 @@ pub(in crate::stage) fn give_back_all(claims: &[Claim]) -> usize {
             .enable_all()
             .build()?;
         let all = futures_util::future::join_all(claims.iter().map(Claim::give_back));
-        let given = runtime.block_on(tokio::time::timeout(2 * GIVE_BACK, all));
+        let given = runtime.block_on(async { tokio::time::timeout(2 * GIVE_BACK, all).await });
         Ok::<_, std::io::Error>(given.unwrap_or_default())
     };
     let given = std::thread::scope(|scope| scope.spawn(giving).join());
