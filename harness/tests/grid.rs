@@ -44,16 +44,26 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn begin(grid: &'a RealGrid, arguments: &[&str]) -> Call<'a> {
+        Call::begin_at(grid, &grid.address(), arguments, &[])
+    }
+
+    fn begin_at(
+        grid: &'a RealGrid,
+        address: &str,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Call<'a> {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
         let said = std::fs::File::create(folder.path().join("said")).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_gymcheck"));
         command
-            .args(["run", "--out", "out", "--webdriver", &grid.address()])
+            .args(["run", "--out", "out", "--webdriver", address])
             .args(arguments)
             .current_dir(folder.path())
             .env("GYMCHECK_ROOT", find_root())
             .env("TMPDIR", folder.path().join("tmp"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(said.try_clone().expect("a file"))
             .stderr(said);
@@ -400,6 +410,46 @@ fn where_no_slot_is_free_and_where_nobody_has_what_is_asked_for_the_run_is_broke
     let mut call = Call::begin(&grid, &wish);
     let status = call.end(AT_ONCE);
     call.assert_broken(status, &["browserVersion", "it has"]);
+    call.assert_nothing_on_the_grid();
+}
+
+#[test]
+fn a_grid_behind_tls_is_trusted_by_what_the_machine_trusts() {
+    let _turn = turn();
+    let grid = RealGrid::start();
+    let (address, authorities) = grid.behind_tls();
+    let windows = [
+        IN_GAME,
+        "--pairs",
+        "chrome+chrome",
+        "--session-wait",
+        "2s",
+        "--capabilities",
+        r#"{"platformName":"windows"}"#,
+    ];
+    let trusting = [("SSL_CERT_FILE", authorities.as_path())];
+    let mut call = Call::begin_at(&grid, &address, &windows, &trusting);
+    let status = call.end(AT_ONCE);
+    // The status came, and the request was taken: it is the platform that nobody has.
+    call.assert_broken(status, &["windows", "2 of its 2 slots for chrome are free"]);
+    let mut call = Call::begin_at(&grid, &address, &windows, &[]);
+    assert_eq!(call.end(AT_ONCE), Some(3));
+    let said = call.said();
+    assert!(
+        said.contains("does not answer") && said.contains("certificate"),
+        "{said}"
+    );
+    call.assert_nothing_on_the_grid();
+}
+
+#[test]
+fn a_node_that_cannot_dial_this_machine_is_told_with_what_can_be_done() {
+    let _turn = turn();
+    let grid = RealGrid::start();
+    let nowhere = ["--advertise", "0.0.0.1", "--pairs", "chrome+chrome"];
+    let mut call = Call::begin(&grid, &[&[IN_GAME], &nowhere[..]].concat());
+    let status = call.end(2 * AT_ONCE);
+    call.assert_broken(status, &["http://0.0.0.1:", "--advertise names"]);
     call.assert_nothing_on_the_grid();
 }
 

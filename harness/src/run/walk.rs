@@ -7,7 +7,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
 
 use super::scenario::Scenario;
-use crate::evidence::{Direction, Event, Fact, Log, PageFact, Scene, SceneKind};
+use crate::evidence::{BrokenFact, Direction, Event, Fact, Log, PageFact, Scene, SceneKind};
 use crate::player::{PlayerError, socket_event};
 use crate::spec::{GameNumber, PlayerName, SceneRole, WalkUntil};
 use crate::stage::deadline;
@@ -61,11 +61,54 @@ impl Scenario {
 
     /// Leads a player into the experiment, to its first game for two.
     pub(super) async fn enter(&self, name: PlayerName) -> Result<(), PlayerError> {
-        if !self.is_unknown() {
-            return self.player(name).enter().await;
+        let entering = async {
+            if !self.is_unknown() {
+                return self.player(name).enter().await;
+            }
+            self.player(name).enter_unknown().await?;
+            self.walk_to_game(name).await
+        };
+        entering
+            .await
+            .map_err(|error| match self.unreached(name, &error) {
+                Some(broken) => PlayerError::Broken(broken),
+                None => error,
+            })
+    }
+
+    /// Of a browser at a node that gets no page at all: there is no way from the node to the gateway.
+    fn unreached(&self, name: PlayerName, error: &PlayerError) -> Option<BrokenFact> {
+        let node = self.stage.browsers.get(&name)?.node()?;
+        let player = self.player(name);
+        let has_come = |event: &Event| player.page_fact(event).is_some();
+        if self.recorder.broken().is_some() || self.recorder.find(0, has_come).is_some() {
+            return None;
         }
-        self.player(name).enter_unknown().await?;
-        self.walk_to_game(name).await
+        let log = self.recorder.log();
+        let strangers = log.of(name.as_str()).filter_map(|event| match &event.fact {
+            Fact::Stranger { address } => Some(address.as_str()),
+            _ => None,
+        });
+        let strangers: Vec<&str> = strangers.collect();
+        let what = match strangers.is_empty() {
+            true => {
+                "it must be able to dial this machine there, or by the host that --advertise names"
+                    .to_owned()
+            }
+            false => format!(
+                "what came from {} was not let in, since the node is not there; --admit lets it in",
+                strangers.join(", ")
+            ),
+        };
+        Some(BrokenFact {
+            component: "grid".to_owned(),
+            reason: format!(
+                "no page came to the {name}'s browser at the node {node}, which was to open {}: {what} ({error})",
+                self.stage.gateway.origin(name.as_str())
+            ),
+            last_lines: Vec::new(),
+            worth_a_retry: false,
+        })
     }
 
     /// Leads a player through whatever comes before the next game for two: what is to be read, answered, or

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::browser::{PAGE_HOST, profile};
+use super::deadline;
 use crate::provision::Browser;
 use crate::spec::BrowserKind;
 
@@ -62,13 +63,17 @@ pub(super) fn here(
 /// Of a browser at a node of a grid. Its node says where its program is, and what it needs there; and its page is
 /// where the node finds this machine, by a name perhaps.
 pub(super) fn on_grid(kind: BrowserKind, headed: bool) -> Map<String, Value> {
-    match kind {
+    let mut capabilities = match kind {
         BrowserKind::Chrome => chrome(json!({"args": chrome_arguments(headed)})),
         BrowserKind::Firefox => firefox(json!({
             "args": firefox_arguments(headed),
             "prefs": firefox_preferences(),
         })),
-    }
+    };
+    // Where no way leads to the page, its load is given up: until then a driver does nothing else, not even end.
+    let patience = u64::try_from(deadline::REACHED.as_millis()).unwrap_or(u64::MAX);
+    capabilities.insert("timeouts".to_owned(), json!({"pageLoad": patience}));
+    capabilities
 }
 
 fn chrome(options: Value) -> Map<String, Value> {

@@ -17,6 +17,8 @@ pub const LINK: Duration = Duration::from_secs(20);
 pub const DEATH: Duration = Duration::from_secs(20);
 /// For the page to load its scripts and the Python runtime.
 pub const LOAD: Duration = Duration::from_secs(240);
+/// For a browser at a node of a grid to load the page itself, without what its scripts load.
+pub const REACHED: Duration = Duration::from_secs(90);
 /// For the target or the page to react to something.
 pub const REACTION: Duration = Duration::from_secs(90);
 /// For the target to notice and handle the end of a connection: a ping interval of 8 s and a

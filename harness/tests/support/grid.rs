@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gymcheck::provision::{GridServer, Home, find_browser, grid_server};
@@ -15,8 +16,11 @@ use gymcheck::stage::{HUB, Network};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::all_processes;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
 
 /// For hub and nodes to know each other: three Javas, on a machine that may be busy.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -98,6 +102,38 @@ impl RealGrid {
     /// Connects to an address from a node.
     pub(crate) fn connect_from(&self, node: usize, to: &str) -> io::Result<TcpStream> {
         within(self.network.as_ref(), Some(node), || TcpStream::connect(to))
+    }
+
+    /// Puts TLS in front of it, with a certificate that whoever takes the file for its authorities trusts. Gives the
+    /// address, and that file.
+    pub(crate) fn behind_tls(&self) -> (String, PathBuf) {
+        let at = at(self.network.as_ref(), None);
+        let own = rcgen::generate_simple_self_signed([at.to_string()]).expect("a certificate");
+        let authorities = self.folder.path().join("authorities.pem");
+        std::fs::write(&authorities, own.cert.pem()).expect("a file");
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .expect("a configuration");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let near = self.within(|| TcpListener::bind((at, 0))).expect("a port");
+        near.set_nonblocking(true).expect("it does not block");
+        let address = format!("https://{}", near.local_addr().expect("its address"));
+        let hub = SocketAddr::from((at, self.port));
+        // Its threads are where the grid is: what they connect to is there.
+        let serving = self.within(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let host = std::thread::spawn(move || runtime.block_on(pass(near, acceptor, hub)));
+            Ok(host)
+        });
+        drop(serving.expect("a thread"));
+        (address, authorities)
     }
 
     /// The sessions that it has, and the requests for others.
@@ -217,6 +253,20 @@ impl Drop for RealGrid {
         for process in [&mut self.hub, first, second] {
             let _ = process.wait();
         }
+    }
+}
+
+/// Passes on what comes encrypted, for as long as the test goes on.
+async fn pass(near: TcpListener, acceptor: TlsAcceptor, to: SocketAddr) {
+    let near = tokio::net::TcpListener::from_std(near).expect("a listener");
+    loop {
+        let (stream, _) = near.accept().await.expect("a connection");
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            let mut near = acceptor.accept(stream).await?;
+            let mut far = tokio::net::TcpStream::connect(to).await?;
+            tokio::io::copy_bidirectional(&mut near, &mut far).await
+        });
     }
 }
 

@@ -15,8 +15,11 @@ use tokio::time::Instant;
 use super::{Endpoint, GridError};
 use crate::stage::watchdog;
 
-/// For how long it is tried to give something back.
+/// For how long it is looked for what has come of a request.
 const GIVE_BACK: Duration = Duration::from_secs(60);
+
+/// For all to be given back when the program is about to exit.
+const ALL: Duration = Duration::from_secs(150);
 
 /// How long there is between two looks for a session that is just being made.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
@@ -109,12 +112,14 @@ impl Held {
         self.tell();
     }
 
-    /// Gives it back, and says so; what the grid does not do is told.
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// As [`Claim::give_back`].
     pub(super) async fn give_back(self) -> Result<(), GridError> {
         let given = self.claim.give_back().await;
-        if given.is_ok() {
-            self.forget();
-        }
+        // What is not given back now is not given back by asking once more.
+        self.forget();
         given
     }
 
@@ -161,7 +166,7 @@ pub(in crate::stage) fn give_back_all(claims: &[Claim]) -> usize {
             .enable_all()
             .build()?;
         let all = futures_util::future::join_all(claims.iter().map(Claim::give_back));
-        let given = runtime.block_on(async { tokio::time::timeout(2 * GIVE_BACK, all).await });
+        let given = runtime.block_on(async { tokio::time::timeout(ALL, all).await });
         Ok::<_, std::io::Error>(given.unwrap_or_default())
     };
     let given = std::thread::scope(|scope| scope.spawn(giving).join());

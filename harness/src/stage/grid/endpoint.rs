@@ -11,9 +11,16 @@ use url::Url;
 
 use super::GridError;
 use super::offer::Offer;
+use crate::stage::deadline;
 
 /// For an answer to what is asked beside all sessions.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// For the end of a session: a driver lets its browser finish loading a page before.
+const END: Duration = Duration::from_secs(deadline::REACHED.as_secs() + 30);
+
+/// For a connection to it.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// What a grid with a registration secret wants to be told; the variable has the name that the grid's own
 /// containers know.
@@ -85,6 +92,11 @@ impl Endpoint {
         self.0.as_str()
     }
 
+    /// Whether it is behind TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// The host that it names.
     pub(super) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
@@ -106,7 +118,8 @@ impl Endpoint {
     /// Ends a session. One that is not there has ended.
     pub(super) async fn end(&self, session: &str) -> Result<(), GridError> {
         let path = format!("session/{session}");
-        match self.ask(Method::DELETE, &path, "end a session").await {
+        let asked = self.ask_within(END, Method::DELETE, &path, "end a session");
+        match asked.await {
             Err(GridError::Refused { code, .. }) if code == NO_SUCH_SESSION => Ok(()),
             ended => ended.map(drop),
         }
@@ -143,13 +156,31 @@ impl Endpoint {
 
     /// Makes a request; gives the answer's `value`.
     async fn ask(&self, method: Method, path: &str, what: &str) -> Result<Value, GridError> {
-        let unreachable = |error: reqwest::Error| GridError::Unreachable {
-            endpoint: self.to_string(),
-            why: with_causes(&error.without_url()),
+        self.ask_within(ANSWER, method, path, what).await
+    }
+
+    async fn ask_within(
+        &self,
+        within: Duration,
+        method: Method,
+        path: &str,
+        what: &str,
+    ) -> Result<Value, GridError> {
+        let unreachable = |error: reqwest::Error| match error.is_timeout() && !error.is_connect() {
+            true => GridError::Silent {
+                endpoint: self.to_string(),
+                what: what.to_owned(),
+                within,
+            },
+            false => GridError::Unreachable {
+                endpoint: self.to_string(),
+                why: with_causes(&error.without_url()),
+            },
         };
         // Only the first one in a process is taken.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER);
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.connect_timeout(CONNECT).timeout(within);
         let client = client.build().map_err(unreachable)?;
         let url = self.0.join(path).unwrap_or_else(|_| self.0.clone());
         let mut request = client.request(method.clone(), url);

@@ -99,7 +99,7 @@ fn kind(name: &str) -> Result<BrowserKind, String> {
 /// What a grid does not do.
 #[derive(Debug, Error)]
 pub enum GridError {
-    /// It takes no request, or does not answer in time.
+    /// It takes no request.
     #[error(
         "the grid {endpoint} does not answer: {why}; see whether it runs there and can be reached from here"
     )]
@@ -108,6 +108,16 @@ pub enum GridError {
         endpoint: String,
         /// What happened.
         why: String,
+    },
+    /// It takes a request, and does not answer in time: a driver answers nothing while its browser loads a page.
+    #[error("the grid {endpoint} did not answer within {} s when it was asked to {what}", .within.as_secs())]
+    Silent {
+        /// Which one.
+        endpoint: String,
+        /// What was asked of it.
+        what: String,
+        /// How long it was waited for.
+        within: Duration,
     },
     /// It answers with an error.
     #[error("the grid {endpoint} refuses to {what}: {said}")]
@@ -171,6 +181,7 @@ impl GridError {
     pub fn may_pass(&self) -> bool {
         match self {
             GridError::Unreachable { .. }
+            | GridError::Silent { .. }
             | GridError::Refused { .. }
             | GridError::NoSession { .. } => true,
             GridError::NobodyHas { .. }

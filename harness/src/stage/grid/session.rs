@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -208,7 +209,11 @@ impl GridSession {
                 if ending.load(Ordering::SeqCst) {
                     return;
                 }
-                let Err(error) = looked else { continue };
+                let error = match looked {
+                    // A page is being loaded, perhaps. Who waits for it has a deadline of its own.
+                    Ok(()) | Err(GridError::Silent { .. }) => continue,
+                    Err(error) => error,
+                };
                 recorder.record(Fact::Broken(BrokenFact {
                     component: "grid".to_owned(),
                     reason: format!("the {player}'s session at the node {node} is lost: {error}"),
@@ -246,14 +251,32 @@ async fn ask(
     wanted: Map<String, Value>,
     recorder: &Recorder,
 ) -> Result<Client, Option<String>> {
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    builder.capabilities(wanted);
-    let asked = builder.connect(grid.endpoint.as_str());
+    let endpoint = grid.endpoint.as_str();
+    let asked = async {
+        let client = match grid.endpoint.is_secure() {
+            true => {
+                let mut builder = ClientBuilder::new(secure().map_err(|error| error.to_string())?);
+                builder.capabilities(wanted).connect(endpoint).await
+            }
+            false => {
+                let mut builder = ClientBuilder::new(HttpConnector::new());
+                builder.capabilities(wanted).connect(endpoint).await
+            }
+        };
+        client.map_err(|error| first_line(&error.to_string()))
+    };
     tokio::select! {
-        asked = asked => asked.map_err(|error| Some(first_line(&error.to_string()))),
+        asked = asked => asked.map_err(Some),
         () = broken(recorder) => Err(Some("the run broke before".to_owned())),
         () = tokio::time::sleep(grid.patience) => Err(None),
     }
+}
+
+/// How a grid behind TLS is reached. Whose certificate is good is this machine's to say.
+fn secure() -> std::io::Result<HttpsConnector<HttpConnector>> {
+    let builder = HttpsConnectorBuilder::new()
+        .with_provider_and_platform_verifier(rustls::crypto::ring::default_provider())?;
+    Ok(builder.https_only().enable_http1().build())
 }
 
 fn first_line(said: &str) -> String {
