@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use gymcheck::evidence::{
     Direction, End, Event, Fact, FrozenFact, FrozenProcess, InstantFact, KeptFact, KeptMessages,
-    LinkEnd, LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED, Spent,
-    StalledFact, StepPhase,
+    LinkEnd, LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED,
+    SessionEndedFact, SessionFact, Spent, StalledFact, StepPhase,
 };
 use gymcheck::report::judge_again;
 use gymcheck::run::{RunRecord, find_root, record};
@@ -234,6 +234,43 @@ fn each_way_to_leave_needs_its_own_proof() {
             assert_eq!(asked(&unproven), Verdict::Vacuous, "{how} without {proof}");
         }
     }
+}
+
+/// The same on a grid, where it is the session that must have ended: there is no process to be seen.
+#[test]
+fn on_a_grid_a_departure_is_proven_by_the_end_of_the_session() {
+    let spec = spec(IN_GAME);
+    let asked = |log: &Log| verdict(&judge(&spec, log), "overlay-shown");
+    let is_of_browser =
+        |event: &Event| matches!(&event.fact, Fact::Process(process) if process.role == "browser");
+    let left = changed(&left_by(WayToLeave::Quit), |event| {
+        if !is_of_browser(event) {
+            return true;
+        }
+        let (id, endpoint) = ("s1".to_owned(), "http://grid.example:4444".to_owned());
+        event.fact = match &event.fact {
+            Fact::Process(process) if process.phase == ProcessPhase::Started => {
+                Fact::Session(SessionFact {
+                    node: "http://10.0.0.2:5555".into(),
+                    endpoint,
+                    id,
+                    browser: "chrome".into(),
+                    version: "156".into(),
+                    platform: None,
+                })
+            }
+            _ => Fact::SessionEnded(SessionEndedFact {
+                id,
+                said: "there is none".into(),
+            }),
+        };
+        true
+    });
+    assert_eq!(asked(&left), Verdict::Pass);
+    let still_there = without(&left, |event| matches!(event.fact, Fact::SessionEnded(_)));
+    assert_eq!(asked(&still_there), Verdict::Vacuous);
+    let unseen = without(&left, |event| matches!(event.fact, Fact::Departed(_)));
+    assert_eq!(asked(&unseen), Verdict::Vacuous);
 }
 
 /// The same for the ways that tell nobody: only the target may have ended the socket, and what was done to

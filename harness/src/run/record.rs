@@ -183,6 +183,15 @@ mod tests {
             run(None).again(&[]),
             "gymcheck run a/b --specs '/home/me/my specs' --target mug@1 --pairs chrome+chrome"
         );
+        let on_grid = RunRecord {
+            grid: Some("http://grid.example:4444".into()),
+            ..run(None)
+        };
+        assert_eq!(
+            on_grid.again(&[]),
+            "gymcheck run a/b --specs '/home/me/my specs' --target mug@1 --webdriver http://grid.example:4444 \
+             --pairs chrome+chrome"
+        );
         assert_eq!(
             run(Some("m")).again(&[]),
             "gymcheck run --mutant m --specs '/home/me/my specs' --target mug@1 --pairs chrome+chrome"

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::answer::{badge, command};
 use super::pictures::{Pictures, seconds};
 use super::{answer, interest, logs, spent};
-use crate::evidence::{Log, LogError};
+use crate::evidence::{Event, Fact, Log, LogError, PageFact};
 use crate::report::results::Results;
 use crate::report::timeline::{Timeline, event_of, when};
 use crate::run::RunRecord;
@@ -67,6 +67,7 @@ pub(super) fn details(
             let failure = failure(record, log);
             html! {
                 (head(record, results))
+                (on_grid(log))
                 (checks(record, results, Some(log)))
                 h3 { "What happened" }
                 div.timeline data-failure=[failure] {}
@@ -109,6 +110,30 @@ fn head(record: &RunRecord, results: &Results) -> Markup {
         }
         p { "To run it again: " (command(&record.again(&results.targets))) }
         p.hint { "Its folder: " code { (record.folder.display()) } }
+    }
+}
+
+/// Where a grid had the browsers, and what they gave to pages that came from another machine.
+fn on_grid(log: &Log) -> Markup {
+    let sessions = log.events().iter().filter_map(|event| match &event.fact {
+        Fact::Session(session) => Some((event.player.as_deref()?, session)),
+        _ => None,
+    });
+    let is_insecure = |player: &str| {
+        let insecure = |event: &Event| {
+            matches!(&event.fact, Fact::Page(page)
+                if matches!(page.what, PageFact::Hello { secure: false, .. }))
+        };
+        log.of(player).any(insecure)
+    };
+    html! {
+        @for (player, session) in sessions {
+            p.hint {
+                (player) ": " (session.browser) " " (session.version) " of the grid " (session.endpoint)
+                ", at the node " (session.node)
+                @if is_insecure(player) { "; its page was no secure context" }
+            }
+        }
     }
 }
 
