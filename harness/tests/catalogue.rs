@@ -19,6 +19,7 @@ fn release(catalogue: &Catalogue) -> Invocation {
         without: Vec::new(),
         cdn: None,
         browsers: Vec::new(),
+        grid: None,
         out: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catalogue"),
         runs: "runs".into(),
         retries: 0,

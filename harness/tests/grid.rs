@@ -96,7 +96,7 @@ impl<'a> Call<'a> {
 
     /// Waits until the evidence of its only run has such an event.
     fn wait_for(&mut self, what: &str, question: impl Fn(&Value) -> bool) -> Value {
-        self.evidence.from_the_start();
+        self.evidence.start_over();
         self.wait(what, |call| {
             let run = call.runs().into_iter().next()?;
             call.evidence.read_on(&run);

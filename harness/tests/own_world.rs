@@ -155,7 +155,7 @@ impl Call {
     /// Waits until the evidence has such an event.
     fn wait_for(&mut self, what: &str, question: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + DEADLINE;
-        self.evidence.from_the_start();
+        self.evidence.start_over();
         loop {
             self.read_on();
             if let Some(found) = self.evidence.newly(&question) {

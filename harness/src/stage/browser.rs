@@ -52,7 +52,7 @@ enum Body {
     /// On this machine, as processes of the stage.
     Here(Processes),
     /// At a node of a grid.
-    OnGrid(GridSession),
+    OnGrid(Box<GridSession>),
 }
 
 /// A browser on this machine, and its driver.
@@ -165,7 +165,7 @@ impl BrowserSession {
             GridSession::start(grid, kind, player, headed, stage, recorder).await?;
         Ok(BrowserSession {
             client,
-            body: Body::OnGrid(session),
+            body: Body::OnGrid(Box::new(session)),
         })
     }
 
@@ -218,12 +218,14 @@ impl BrowserSession {
         self.here("be stopped")?.freeze(known).await
     }
 
-    /// Takes down the state of each process of a browser that was stopped.
-    pub fn observe_frozen(&self) {
-        if let Body::Here(browser) = &self.body {
-            browser.record_frozen(FrozenFact {
-                processes: tree::states(&browser.members()),
-            });
+    /// Takes down the state of each process of a browser that was stopped. Of one on a grid there are none here.
+    pub fn observe_frozen(&self) -> FrozenFact {
+        let frozen = FrozenFact {
+            processes: tree::states(&self.processes()),
+        };
+        match &self.body {
+            Body::Here(browser) => browser.record_frozen(frozen),
+            Body::OnGrid(_) => frozen,
         }
     }
 

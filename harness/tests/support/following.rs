@@ -38,7 +38,7 @@ impl Following {
     }
 
     /// From here on all events are asked anew.
-    pub(crate) fn from_the_start(&mut self) {
+    pub(crate) fn start_over(&mut self) {
         self.asked = 0;
     }
 
