@@ -12,7 +12,7 @@ pub(super) struct GridArguments {
     /// endpoint. They load the page from this machine: nodes must be able to dial it, and nobody else gets in.
     /// `kill` ends the browser's session there, `freeze` and `cut-network` cannot be done, and no kernel is asked
     /// for sockets
-    #[arg(long, value_name = "URL", value_parser = parse::<Endpoint>, conflicts_with = "keep")]
+    #[arg(long, value_name = "URL", value_parser = parse::<Endpoint>)]
     webdriver: Option<Endpoint>,
     /// What the grid's nodes must dial to get to this machine, a name or an address [default: the address from
     /// which each node is reached]

@@ -10,7 +10,7 @@ use crate::spec::BrowserKind;
 /// The session that stands in a slot for which one is just being made.
 const RESERVED: &str = "reserved";
 
-/// The slots of all nodes that are up. There are none where the endpoint is no grid.
+/// The slots of all nodes. There are none where the endpoint is no grid.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Offer {
     slots: Vec<Slot>,
@@ -21,6 +21,8 @@ pub(super) struct Offer {
 struct Slot {
     /// The address of the node.
     node: String,
+    /// Whether the node takes new sessions: one that is about to end keeps those that it has.
+    is_open: bool,
     /// What a session there has.
     stereotype: Value,
     session: Option<Held>,
@@ -41,13 +43,11 @@ impl Offer {
         let all = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let mut slots = Vec::new();
         for node in all(&status["nodes"]) {
-            if node["availability"] != "UP" {
-                continue;
-            }
             for slot in all(&node["slots"]) {
                 let session = &slot["session"];
                 slots.push(Slot {
                     node: text(&node["uri"]).unwrap_or_default(),
+                    is_open: node["availability"] == "UP",
                     stereotype: slot["stereotype"].clone(),
                     session: text(&session["sessionId"]).map(|id| Held {
                         id,
@@ -67,7 +67,8 @@ impl Offer {
     /// Those that have a browser of this kind with the standard capabilities that are wished for, and how many
     /// of them are free.
     pub(super) fn count(&self, kind: BrowserKind, wishes: &Map<String, Value>) -> (usize, usize) {
-        let fit = self.slots.iter().filter(|slot| slot.has(kind, wishes));
+        let open = self.slots.iter().filter(|slot| slot.is_open);
+        let fit = open.filter(|slot| slot.has(kind, wishes));
         fit.fold((0, 0), |(all, free), slot| {
             (all + 1, free + usize::from(slot.session.is_none()))
         })
@@ -127,7 +128,7 @@ impl fmt::Display for Offer {
     /// As `2 × chrome 156 on linux, 1 × firefox`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-        for slot in &self.slots {
+        for slot in self.slots.iter().filter(|slot| slot.is_open) {
             let told = |name: &str, before: &str| match slot.stereotype[name].as_str() {
                 Some(told) => format!("{before}{told}"),
                 None => String::new(),
@@ -168,8 +169,9 @@ mod tests {
             {"uri": "http://10.0.0.3:5555", "availability": "UP", "slots": [
                 slot("firefox", reserved),
             ]},
-            {"uri": "http://10.0.0.4:5555", "availability": "DOWN", "slots": [
+            {"uri": "http://10.0.0.4:5555", "availability": "DRAINING", "slots": [
                 slot("firefox", Value::Null),
+                slot("firefox", json!({"sessionId": "s2", "capabilities": {"se:name": "old"}})),
             ]},
         ]})
     }
@@ -182,6 +184,9 @@ mod tests {
         assert_eq!(offer.count(BrowserKind::Firefox, &none), (1, 0));
         assert_eq!(offer.node_of("s1"), Some("http://10.0.0.2:5555"));
         assert_eq!(offer.named("mine"), ["s1"]);
+        // A node that takes nothing new has what it had.
+        assert_eq!(offer.node_of("s2"), Some("http://10.0.0.4:5555"));
+        assert_eq!(offer.named("old"), ["s2"]);
         assert!(offer.named("yours").is_empty() && offer.is_reserving());
         assert_eq!(
             offer.to_string(),
@@ -208,6 +213,7 @@ mod tests {
         };
         let slot = |stereotype: Value| Slot {
             node: String::new(),
+            is_open: true,
             stereotype,
             session: None,
         };

@@ -216,4 +216,35 @@ mod tests {
         assert_eq!(rest.keys().collect::<Vec<_>>(), [&second]);
         assert!(listen((told + &gone(&second)).as_bytes()).is_empty());
     }
+
+    #[test]
+    fn what_was_asked_of_a_grid_stands_until_it_is_given_back() {
+        let folder = PathBuf::from("/tmp/first");
+        let claim = |session: Option<&str>| -> Claim {
+            let claim = serde_json::json!({
+                "endpoint": "http://grid.example:4444", "name": "n", "session": session, "node": null,
+            });
+            serde_json::from_value(claim).unwrap()
+        };
+        let stands = line(&Word::Stands {
+            folder: folder.clone(),
+            keep: false,
+        });
+        let claimed = |session| {
+            let folder = folder.clone();
+            line(&Word::Claimed {
+                folder,
+                claim: claim(session),
+            })
+        };
+        let known = stands + &claimed(None) + &claimed(Some("s1"));
+        let standing = listen(known.as_bytes());
+        assert_eq!(standing[&folder].claims, [claim(Some("s1"))]);
+        let given_back = line(&Word::GivenBack {
+            folder: folder.clone(),
+            claim: claim(Some("s1")),
+        });
+        let standing = listen((known + &given_back).as_bytes());
+        assert!(standing[&folder].claims.is_empty());
+    }
 }
