@@ -5,11 +5,12 @@ mod support;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use fantoccini::wd::TimeoutConfiguration;
 use gymcheck::evidence::{Fact, Recorder};
 use gymcheck::gateway::{Door, Gateway, GatewayOptions, Mirror, MirrorEntry};
 use gymcheck::probe::SCRIPT;
 use gymcheck::provision::{Compiled, Home, assets, find_browser};
-use gymcheck::stage::{PAGE_HOST, Place, compile};
+use gymcheck::stage::{PAGE_HOST, Place, compile, deadline};
 use serde_json::json;
 use support::Browser;
 
@@ -62,6 +63,10 @@ async fn asked(mirror: &Mirror, compiled: Option<&Path>) -> Vec<String> {
     let library = addresses.find(|one| one.ends_with("/pyodide.js"));
     let library = Mirror::path_of(library.expect("the library"));
     let address = format!("http://{PAGE_HOST}{library}");
+    // The driver's own patience is half a minute: machines that do much besides take longer to load Python.
+    let patient = TimeoutConfiguration::new(Some(deadline::LOAD), None, None);
+    let set = browser.client.update_timeouts(patient).await;
+    set.expect("it is patient");
     browser.client.goto(&address).await.expect("it loads");
     let script = "const done = arguments[1];\
                   const script = document.createElement('script');\
