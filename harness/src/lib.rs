@@ -9,6 +9,7 @@
 //! [`probe`] and the [`player`]s; all of it becomes [`evidence`], on which a [`verdict`] is passed,
 //! which a [`report`] tells.
 
+mod causes;
 pub mod evidence;
 pub mod gateway;
 pub mod player;

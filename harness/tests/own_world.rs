@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use procfs::process::{Process, all_processes};
 use serde_json::{Value, json};
 use support::following::{Following, is_in_game, is_of};
-use support::processes::running;
+use support::processes::{assert_nothing_left, end_of};
 use support::{Browser, Kind, scenarios};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -253,28 +253,10 @@ impl Call {
 
     /// Waits until it has ended, for so long at most; nothing of it runs on, and no folder is left.
     fn end(mut self, within: Duration) -> Left {
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("its status") {
-                break status;
-            }
-            assert!(
-                began.elapsed() < within,
-                "after {within:?} it goes on: {}",
-                self.said()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        eprintln!(
-            "ended {:.1} s later: {}",
-            began.elapsed().as_secs_f64(),
-            self.said()
-        );
-        assert_eq!(running(self.folder.path()), Vec::<String>::new());
-        let left: Vec<_> = std::fs::read_dir(self.folder.path().join("tmp"))
-            .expect("a folder")
-            .collect();
-        assert!(left.is_empty(), "{left:?}");
+        let said = self.folder.path().join("said");
+        let said = || std::fs::read_to_string(&said).expect("a file");
+        let status = end_of(&mut self.child, within, said);
+        assert_nothing_left(self.folder.path());
         let results = std::fs::read_to_string(self.folder.path().join("out/results.json"));
         let results: Value = serde_json::from_str(&results.expect("results")).expect("JSON");
         self.read_on();

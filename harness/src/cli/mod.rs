@@ -21,6 +21,7 @@ use std::io::Write;
 use std::panic::UnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstream::ColorChoice;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -193,6 +194,11 @@ pub(crate) fn broken_by_panic(work: impl FnOnce() -> ExitCode + UnwindSafe) -> E
 fn parse_target(text: &str) -> Result<TargetName, String> {
     text.parse()
         .map_err(|error: gymcheck::target::TargetError| error.to_string())
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a time as 90s, 30m or 2h"))
 }
 
 /// What is missing on this machine is no mistake of the call.

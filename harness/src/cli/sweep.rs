@@ -29,7 +29,7 @@ use super::assets::PageAssets;
 use super::run::{
     BETWEEN_KEEPING, cannot_write_evidence, parse_experiment, parse_pair, was_interrupted,
 };
-use super::{Outcome, parse_target};
+use super::{Outcome, parse_target, parse_time};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -120,11 +120,6 @@ pub(super) struct SweepArguments {
 
 fn parse_way(text: &str) -> Result<WayToLeave, String> {
     text.parse()
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; expected a time as 90s, 30m or 2h"))
 }
 
 pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::causes::with_causes;
 use crate::evidence::{BrokenFact, Fact, HttpFact, PublicFileFact, Recorder, WireOpened};
 use crate::provision::CdnError;
 
@@ -297,7 +298,7 @@ impl Listener {
             Ok(recorded) => recorded,
             Err(error) => {
                 self.record(Fact::MirrorMiss { url });
-                let text = with_sources(&error);
+                let text = with_causes(&error);
                 return match error {
                     CdnError::Status { .. } | CdnError::NotPublic { .. } => {
                         answer::text(StatusCode::NOT_FOUND, text)
@@ -395,7 +396,7 @@ impl Listener {
 
     /// The answer where the target's own does not get through.
     fn not_passed(&self, error: &ProxyError) -> Answer {
-        let text = with_sources(error);
+        let text = with_causes(error);
         self.note_lack(error);
         if error.is_too_much() {
             self.record(Sender::Target.broken(&self.player, &text));
@@ -460,17 +461,6 @@ fn lack_of_machine<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
         let number = error.raw_os_error()?;
         lacks.contains(&Errno::from_raw(number)).then_some(error)
     })
-}
-
-/// An error's words, with those of what caused it.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl Told {

@@ -189,7 +189,7 @@ impl Player {
     }
 
     /// What the browser was told to do and did not do.
-    pub(super) fn not_seen(&self, what: &str) -> PlayerError {
+    fn not_seen(&self, what: &str) -> PlayerError {
         PlayerError::Broken(BrokenFact {
             component: "browser".to_owned(),
             reason: format!("the {}'s browser: {what}", self.name),

@@ -14,6 +14,7 @@ use super::python::{host_python, missing_python};
 use super::setup::missing_npm;
 use super::system::{self, Part};
 use super::{assets, network, release};
+use crate::causes::with_causes;
 use crate::spec::BrowserKind;
 use crate::target::PINNED_RELEASE;
 
@@ -99,13 +100,7 @@ impl Finding {
 
     /// What an error says, with the mend that it does not say as a command.
     fn failed(part: &str, error: &ProvisionError, mend: Option<String>) -> Finding {
-        let mut what = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            what = format!("{what}: {error}");
-            cause = error.source();
-        }
-        Finding::missing(part, what, mend)
+        Finding::missing(part, with_causes(error), mend)
     }
 
     fn parts_missing(part: &str, missing: &[Part]) -> Finding {

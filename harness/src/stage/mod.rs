@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 use tokio::net::TcpSocket;
 
+use crate::causes::with_causes;
 use crate::evidence::{BrokenFact, LinkFact, Recorder};
 use crate::gateway::{Door, Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
 use crate::probe;
@@ -226,15 +227,9 @@ impl StageError {
                 ("server", last_lines.clone())
             }
         };
-        let mut reason = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            reason = format!("{reason}: {error}");
-            cause = error.source();
-        }
         BrokenFact {
             component: component.to_owned(),
-            reason,
+            reason: with_causes(self),
             last_lines,
             worth_a_retry: match self {
                 StageError::Network(error) => error.may_pass(),

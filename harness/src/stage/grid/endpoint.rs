@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -11,6 +12,7 @@ use url::Url;
 
 use super::GridError;
 use super::offer::Offer;
+use crate::causes::with_causes;
 use crate::stage::deadline;
 
 /// For an answer to what is asked beside all sessions.
@@ -26,6 +28,16 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// containers know.
 const SECRET: &str = "SE_REGISTRATION_SECRET";
 const SECRET_HEADER: &str = "X-REGISTRATION-SECRET";
+
+/// What all requests are made with: to make it takes reading what this machine trusts. It keeps no connection, for
+/// who asks last may be in another runtime than who asked first.
+static CLIENT: LazyLock<reqwest::Result<reqwest::Client>> = LazyLock::new(|| {
+    // Only the first one in a process is taken.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy();
+    let client = client.connect_timeout(CONNECT).pool_max_idle_per_host(0);
+    client.build()
+});
 
 /// WebDriver's code where a session is not there, W3C WebDriver 6.6.
 pub(super) const NO_SUCH_SESSION: &str = "invalid session id";
@@ -177,13 +189,12 @@ impl Endpoint {
                 why: with_causes(&error.without_url()),
             },
         };
-        // Only the first one in a process is taken.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy();
-        let client = client.connect_timeout(CONNECT).timeout(within);
-        let client = client.build().map_err(unreachable)?;
+        let client = CLIENT.as_ref().map_err(|error| GridError::Unreachable {
+            endpoint: self.to_string(),
+            why: with_causes(error),
+        })?;
         let url = self.0.join(path).unwrap_or_else(|_| self.0.clone());
-        let mut request = client.request(method.clone(), url);
+        let mut request = client.request(method.clone(), url).timeout(within);
         if method == Method::POST {
             let secret = std::env::var(SECRET).unwrap_or_default();
             request = request.header(SECRET_HEADER, secret);
@@ -206,16 +217,6 @@ impl Endpoint {
             code: value["error"].as_str().unwrap_or_default().to_owned(),
         })
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

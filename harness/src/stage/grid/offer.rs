@@ -81,13 +81,9 @@ impl Offer {
         }
         let none = Map::new();
         let slots = |kind: &BrowserKind| self.count(*kind, &none).0;
-        // With one kind both players are of it; with more, a run takes two of one kind at worst.
+        // A run takes two of one kind at worst: where each of two runs has got one of them, both wait for another.
         let fewest = browsers.iter().map(slots).min().unwrap_or_default();
-        let runs = match browsers {
-            [_, _, ..] => fewest,
-            _ => fewest / 2,
-        };
-        Some(u8::try_from(runs).unwrap_or(u8::MAX).max(1))
+        Some(u8::try_from(fewest / 2).unwrap_or(u8::MAX).max(1))
     }
 
     /// The address of the node where a session is.
@@ -195,6 +191,10 @@ mod tests {
         use BrowserKind::{Chrome, Firefox};
         assert_eq!(offer.runs_at_once(&[Chrome]), Some(1));
         assert_eq!(offer.runs_at_once(&[Chrome, Firefox]), Some(1));
+        let slot = json!({"session": null, "stereotype": {"browserName": "chrome"}});
+        let mut status = status();
+        status["nodes"][0]["slots"] = vec![slot; 5].into();
+        assert_eq!(Offer::read(&status).runs_at_once(&[Chrome]), Some(2));
     }
 
     #[test]

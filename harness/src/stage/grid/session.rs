@@ -69,6 +69,12 @@ impl GridSession {
         for (capability, value) in &wishes {
             join(&mut wanted, capability, value);
         }
+        let no_session = |why: String| GridError::NoSession {
+            endpoint: grid.endpoint.to_string(),
+            player: player.to_owned(),
+            wanted: told(kind, &wishes),
+            why,
+        };
         let mut held = Held::new(&grid.endpoint, name, stage);
         let client = match ask(grid, wanted, recorder).await {
             Ok(client) => client,
@@ -86,25 +92,14 @@ impl GridSession {
                         },
                     );
                 }
-                return Err(GridError::NoSession {
-                    endpoint: grid.endpoint.to_string(),
-                    player: player.to_owned(),
-                    wanted: told(kind, &wishes),
-                    why,
-                });
+                return Err(no_session(why));
             }
-        };
-        let lost = |why: String| GridError::NoSession {
-            endpoint: grid.endpoint.to_string(),
-            player: player.to_owned(),
-            wanted: told(kind, &wishes),
-            why,
         };
         let id = client
             .session_id()
             .await
-            .map_err(|error| lost(error.to_string()))?;
-        let id = id.ok_or_else(|| lost("it has no id".to_owned()))?;
+            .map_err(|error| no_session(error.to_string()))?;
+        let id = id.ok_or_else(|| no_session("it has no id".to_owned()))?;
         held.has(&id, None);
         let offer = grid.endpoint.offer().await?;
         let node = offer.node_of(&id).map(str::to_owned);
@@ -115,7 +110,7 @@ impl GridSession {
         if let (BrowserKind::Chrome, false) = (kind, headed) {
             let agent = UserAgent(chrome_user_agent(&version));
             let set = client.issue_cmd(agent).await;
-            set.map_err(|error| lost(format!("it does not take a user agent: {error}")))?;
+            set.map_err(|error| no_session(format!("it does not take a user agent: {error}")))?;
         }
         let session = GridSession {
             endpoint: grid.endpoint.clone(),
