@@ -127,6 +127,8 @@ fn look(path: &Path, young: Duration) -> Option<LeftStage> {
     if !is_ours || age < young || lock.try_lock().is_err() {
         return None;
     }
+    // Not by being closed alone: a process that is just being started has it as well, until it runs a program.
+    lock.unlock().ok()?;
     let kept = fs::read_to_string(path.join(MARK)).unwrap_or_default();
     Some(LeftStage {
         path: path.to_owned(),
@@ -175,6 +177,7 @@ fn listed(members: &[Member]) -> String {
 mod tests {
     use std::os::unix::fs::symlink;
     use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use tempfile::TempDir;
 
@@ -190,6 +193,11 @@ mod tests {
         (temporary, path, lock)
     }
 
+    /// As when whoever holds it has ended.
+    fn let_go(lock: Option<File>) {
+        lock.unwrap().unlock().unwrap();
+    }
+
     fn left(temporary: &TempDir) -> Vec<LeftStage> {
         left_in(temporary.path(), Duration::ZERO)
     }
@@ -198,7 +206,7 @@ mod tests {
     fn a_stage_that_stands_is_not_left_and_one_that_was_killed_is() {
         let (temporary, path, lock) = stage(false);
         assert_eq!(left(&temporary), []);
-        drop(lock);
+        let_go(lock);
         let [one] = &left(&temporary)[..] else {
             panic!("one is left")
         };
@@ -213,20 +221,41 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_is_just_being_started_keeps_no_stage() {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let starting = scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    let ended = Command::new("true").status().unwrap();
+                    assert!(ended.success());
+                }
+            });
+            let removed = (0..30).try_for_each(|_| {
+                let (temporary, _, lock) = stage(false);
+                let_go(lock);
+                left(&temporary).remove(0).remove()
+            });
+            stop.store(true, Ordering::SeqCst);
+            starting.join().unwrap();
+            removed.unwrap();
+        });
+    }
+
+    #[test]
     fn a_stage_that_stands_again_is_not_removed() {
         let (temporary, path, lock) = stage(false);
-        drop(lock);
+        let_go(lock);
         let left = left(&temporary);
         let lock = mark(&path, false);
         let error = left[0].remove().unwrap_err();
         assert!(matches!(error, LeftStageError::Other { .. }), "{error}");
-        drop(lock);
+        let_go(lock);
     }
 
     #[test]
     fn what_was_to_be_kept_is_told_so() {
         let (temporary, _, lock) = stage(true);
-        drop(lock);
+        let_go(lock);
         assert!(left(&temporary)[0].is_kept);
     }
 
@@ -234,7 +263,7 @@ mod tests {
     fn a_stage_of_which_a_process_runs_is_not_removed() {
         for is_marked in [true, false] {
             let (temporary, path, lock) = stage(false);
-            drop(lock);
+            let_go(lock);
             let mut command = Command::new("tail");
             command.args(["-f", "/dev/null"]);
             match is_marked {
@@ -259,7 +288,7 @@ mod tests {
     #[test]
     fn other_folders_are_nobodys_stage() {
         let (temporary, path, lock) = stage(false);
-        drop(lock);
+        let_go(lock);
         fs::remove_file(path.join(MARK)).unwrap();
         assert_eq!(
             left(&temporary),
