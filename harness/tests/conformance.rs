@@ -344,6 +344,12 @@ fn account(run: &RunRecord) -> String {
     for line in run.broken.iter().flat_map(|broken| &broken.last_lines) {
         text.push_str(&format!("\n  | {line}"));
     }
+    if let Some(missed) = &run.missed {
+        text.push_str(&format!("\n  the run ended early at {missed}"));
+    }
+    for line in &run.last_words {
+        text.push_str(&format!("\n  | {line}"));
+    }
     for check in &run.checks {
         text.push_str(&format!(
             "\n  {:<8} {} {}: {}",

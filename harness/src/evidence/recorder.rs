@@ -158,9 +158,9 @@ impl Recorder {
         if let Some(broken) = state.write(&event) {
             state.add(self.now(), None, Fact::Broken(broken));
         }
-        let count = state.events.len() as u64;
-        drop(state);
-        self.shared.count.send_replace(count);
+        // Before anybody else can add: the number never goes back, and whoever has seen an event and waits
+        // for what comes after it does not find that event again.
+        self.shared.count.send_replace(state.events.len() as u64);
         event
     }
 
@@ -363,6 +363,24 @@ mod tests {
         recorder.record(line("second"));
         let found = waiting.await.expect("no panic").expect("it came");
         assert_eq!(found.seq, 1);
+    }
+
+    #[test]
+    fn what_was_recorded_is_counted_whoever_else_records() {
+        const EACH: usize = 50_000;
+        let recorder = Recorder::in_memory();
+        let record = || {
+            let behind = |_: &usize| {
+                let event = recorder.record(line("one of many"));
+                recorder.len() <= event.seq
+            };
+            (0..EACH).filter(behind).count()
+        };
+        let behind = std::thread::scope(|threads| {
+            let threads = [(); 4].map(|()| threads.spawn(record));
+            threads.map(|thread| thread.join().expect("no panic"))
+        });
+        assert_eq!(behind, [0; 4], "what was recorded was not counted yet");
     }
 
     #[tokio::test]
