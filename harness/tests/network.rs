@@ -110,6 +110,20 @@ async fn players_reach_each_other_over_their_links_until_one_is_cut() {
     assert!(other.is_whole(), "{other:?}");
 }
 
+/// When an address comes, a browser gives up what waits for a connection: scripts of its page, for one.
+#[tokio::test]
+async fn a_host_has_all_its_addresses_at_once() {
+    let Some(network) = lay().await else { return };
+    for player in PlayerName::BOTH {
+        // Where there is no IPv6, there is no table.
+        let table =
+            host(&network, player).within(|| read_to_string("/proc/thread-self/net/if_inet6"));
+        let table = table.unwrap_or_default();
+        let coming: Vec<&str> = table.lines().filter(|row| !row.ends_with(" lo")).collect();
+        assert!(coming.is_empty(), "{coming:?}");
+    }
+}
+
 #[tokio::test]
 async fn two_networks_at_once_do_not_meet_and_the_machines_own_is_not_touched() {
     let before = links();

@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use nix::errno::Errno;
+use rtnetlink::packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkMessage,
+};
 use rtnetlink::{
     Error, Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
 };
@@ -80,6 +83,20 @@ impl Links {
             .address()
             .add(index, IpAddr::V4(address), prefix);
         adding.execute().await.map_err(said)
+    }
+
+    /// Keeps a link that is down from giving itself an IPv6 address once it is up. It would have that for good
+    /// only when nobody has answered to it for a second or two; and when an address comes, Chromium gives up
+    /// all requests that wait for a connection (`ERR_NETWORK_CHANGED`), which a page's scripts may be.
+    pub(super) async fn give_no_address_by_itself(&self, name: &str) -> io::Result<()> {
+        let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+        let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]);
+        let link = self.named(name).await?.append_extra_attribute(spec);
+        match self.set(link).await {
+            // There is no IPv6.
+            Err(error) if error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32) => Ok(()),
+            set => set,
+        }
     }
 
     /// Makes a default route.

@@ -138,6 +138,7 @@ impl Network {
             self.links.attach(&host.port, BRIDGE).await?;
             self.links.set_up(&host.port).await?;
             host.links.set_up(LOOPBACK).await?;
+            host.links.give_no_address_by_itself(&host.link).await?;
             host.links.add_address(&host.link, address, PREFIX).await?;
             host.links.set_up(&host.link).await?;
             host.links.add_default_route(HUB).await
