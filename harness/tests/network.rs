@@ -12,13 +12,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gymcheck::evidence::{End, Fact, PageFact, Recorder};
+use gymcheck::evidence::{AddressChange, AddressFact, End, Event, Fact, PageFact, Recorder};
 use gymcheck::gateway::{Gateway, GatewayOptions, Mirror};
 use gymcheck::probe::SCRIPT;
 use gymcheck::run::find_root;
 use gymcheck::spec::PlayerName::{self, Partner, Survivor};
-use gymcheck::stage::{Host, Network, STAGE_VARIABLE, TemporaryFolder};
+use gymcheck::stage::{AddressWatch, Host, Network, STAGE_VARIABLE, TemporaryFolder};
 use nix::sched::{CloneFlags, setns};
+use rtnetlink::AddressMessageBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use support::target::Target;
@@ -122,6 +123,50 @@ async fn a_host_has_all_its_addresses_at_once() {
         let coming: Vec<&str> = table.lines().filter(|row| !row.ends_with(" lo")).collect();
         assert!(coming.is_empty(), "{coming:?}");
     }
+}
+
+/// The kernel's number of the loopback interface, in each namespace.
+const LOOPBACK: u32 = 1;
+
+/// The change of an address that a recorder took down.
+async fn change(recorder: &Recorder, address: Ipv4Addr, change: AddressChange) {
+    let fact = AddressFact {
+        link: "lo".to_owned(),
+        address: address.to_string(),
+        change,
+    };
+    let what = fact.to_string();
+    let told = |event: &Event| matches!(&event.fact, Fact::AddressChanged(told) if *told == fact);
+    let told = recorder.wait(0, DEADLINE, &what, told).await;
+    told.expect("it is told");
+}
+
+#[tokio::test]
+async fn each_address_that_comes_or_goes_is_taken_down() {
+    let Some(network) = lay().await else { return };
+    let recorder = Recorder::in_memory();
+    let runtime = tokio::runtime::Handle::current();
+    let begun = host(&network, Survivor).within(|| {
+        let _guard = runtime.enter();
+        let watch = AddressWatch::begin(&recorder)?;
+        let (connection, kernel, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok((watch, kernel.address()))
+    });
+    let (_watch, kernel) = begun.expect("the kernel can be asked");
+    let [first, second] = [1, 2].map(|last| Ipv4Addr::new(192, 0, 2, last));
+    let message = |address| {
+        let builder = AddressMessageBuilder::<Ipv4Addr>::new();
+        builder.index(LOOPBACK).address(address, 32).build()
+    };
+    let add = |address: Ipv4Addr| kernel.add(LOOPBACK, address.into(), 32).execute();
+    // What is there before anything else is known is no change: of the first one only its going is sure.
+    add(first).await.expect("it is added");
+    let gone = kernel.del(message(first)).execute().await;
+    gone.expect("it is removed");
+    change(&recorder, first, AddressChange::Went).await;
+    add(second).await.expect("it is added");
+    change(&recorder, second, AddressChange::Came).await;
 }
 
 #[tokio::test]

@@ -455,6 +455,7 @@ fn told(fact: &Fact) -> Option<(&'static str, String)> {
         | Fact::Action(_)
         | Fact::Session(_)
         | Fact::Stranger { .. }
+        | Fact::AddressChanged(_)
         | Fact::Absent { .. }
         | Fact::Broken(_)
         | Fact::Finished {} => None,

@@ -128,6 +128,8 @@ pub enum Fact {
     /// What the kernel says of a player's link to all others, on a stage where each player is a host of its
     /// own.
     Link(LinkFact),
+    /// An address of the machine on which the browsers run came, went, or changed.
+    AddressChanged(AddressFact),
     /// A grid has given a player's browser.
     Session(SessionFact),
     /// The session with a player's browser was ended, and the grid has it no more.
@@ -1092,6 +1094,40 @@ pub struct KeptMessages {
     pub messages: u64,
     /// How many bytes they have.
     pub bytes: u64,
+}
+
+/// What became of an address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressFact {
+    /// The link that has it.
+    pub link: String,
+    /// Which.
+    pub address: String,
+    /// What became of it.
+    pub change: AddressChange,
+}
+
+/// How an address changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressChange {
+    /// It was not there before.
+    Came,
+    /// It is there no more.
+    Went,
+    /// Its state or its prefix is another one, as of an IPv6 address that nobody else has answered to.
+    Changed,
+}
+
+impl std::fmt::Display for AddressFact {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let change = match self.change {
+            AddressChange::Came => "came",
+            AddressChange::Went => "went",
+            AddressChange::Changed => "changed",
+        };
+        write!(out, "{} {change} at {}", self.address, self.link)
+    }
 }
 
 /// A player's link to all others, as the kernel has it at both of its ends.

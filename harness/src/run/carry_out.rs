@@ -11,13 +11,13 @@ use super::machine::Machine;
 use super::scenario::Scenario;
 use super::slots::Slot;
 use crate::evidence::{
-    BrokenFact, EVIDENCE, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase,
+    AddressFact, BrokenFact, EVIDENCE, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase,
 };
 use crate::gateway::Mirror;
 use crate::player::PlayerError;
 use crate::provision;
 use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Repair, Spec};
-use crate::stage::{Stage, StageOptions, deadline, interrupted};
+use crate::stage::{AddressWatch, Stage, StageOptions, deadline, interrupted};
 use crate::target::{Edit, Target, settings_of};
 
 /// What one run is to do, and with what.
@@ -109,6 +109,12 @@ async fn set_and_play(
         );
         return;
     }
+    // Browsers of a grid are elsewhere, and players who are hosts of their own have a network that nothing else
+    // changes. Without the kernel's word a run goes on: it only explains what failed.
+    let _watch = match plan.equipment.grid().is_none() && !apart {
+        true => AddressWatch::begin(recorder).ok(),
+        false => None,
+    };
     on_step("starting server and browsers");
     let stage = Stage::set(
         StageOptions {
@@ -147,6 +153,9 @@ async fn set_and_play(
     }
     scenario.pictures(&PlayerName::BOTH, "the end").await;
     missing_candidates(recorder);
+    if let Some(shaken) = shaken_network(&recorder.log()) {
+        break_run(recorder, shaken);
+    }
     on_step("ending server and browsers");
     scenario.into_stage().strike().await;
     missing_edits(plan, recorder);
@@ -246,6 +255,43 @@ fn missing_candidates(recorder: &Recorder) {
     }
 }
 
+/// A step that was waited for in vain while an address of the machine came or went says nothing about the target:
+/// what its page asked for in that moment may never have got there.
+fn shaken_network(log: &Log) -> Option<BrokenFact> {
+    let (missed, step) = log.missed()?;
+    let begun = log.events().iter().rfind(|event| {
+        matches!(&event.fact, Fact::Step(begun)
+            if begun.phase == StepPhase::Begun && begun.index == step.index)
+    })?;
+    let during = log
+        .events()
+        .iter()
+        .filter(|event| (begun.seq..missed.seq).contains(&event.seq));
+    let changes: Vec<&AddressFact> = during
+        .filter_map(|event| match &event.fact {
+            Fact::AddressChanged(change) => Some(change),
+            _ => None,
+        })
+        .collect();
+    let first = changes.first()?;
+    Some(BrokenFact {
+        component: "environment".to_owned(),
+        reason: format!(
+            "this machine's network changed ({first}{}) in the step `{}`, which was not done: {}. A browser gives \
+             up what it is asking for when that happens (ERR_NETWORK_CHANGED); run it again when nothing changes \
+             the network, as containers do that start and stop",
+            match changes.len() {
+                1 => String::new(),
+                more => format!(", and {} changes more", more - 1),
+            },
+            step.step,
+            step.detail.as_deref().unwrap_or("it was missed"),
+        ),
+        last_lines: Vec::new(),
+        worth_a_retry: true,
+    })
+}
+
 /// An edit of a file that no page asked for has changed nothing: that is no run of its mutant or
 /// repair.
 fn missing_edits(plan: &RunPlan<'_>, recorder: &Recorder) {
@@ -331,5 +377,71 @@ fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
                 Some((player.to_string(), told))
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::AddressChange;
+
+    fn step(phase: StepPhase) -> Fact {
+        Fact::Step(StepFact {
+            index: 0,
+            step: "survivor and partner join".to_owned(),
+            phase,
+            detail: (phase == StepPhase::Missed).then(|| "waited 240 s for the game".to_owned()),
+            not_offered: false,
+            last_words: Vec::new(),
+        })
+    }
+
+    fn change() -> Fact {
+        Fact::AddressChanged(AddressFact {
+            link: "eth0".to_owned(),
+            address: "fe80::1".to_owned(),
+            change: AddressChange::Came,
+        })
+    }
+
+    fn told(facts: impl IntoIterator<Item = Fact>) -> Option<String> {
+        let recorder = Recorder::in_memory();
+        for fact in facts {
+            recorder.record(fact);
+        }
+        shaken_network(&recorder.log()).map(|broken| broken.reason)
+    }
+
+    #[test]
+    fn a_step_that_was_missed_while_the_network_changed_breaks_the_run() {
+        let said = told([
+            step(StepPhase::Begun),
+            change(),
+            change(),
+            step(StepPhase::Missed),
+        ]);
+        let said = said.expect("broken");
+        assert!(
+            said.contains("fe80::1 came at eth0, and 1 changes more"),
+            "{said}"
+        );
+        assert!(said.contains("waited 240 s for the game"), "{said}");
+    }
+
+    #[test]
+    fn a_network_that_changes_at_another_time_excuses_nothing() {
+        assert_eq!(
+            told([
+                change(),
+                step(StepPhase::Begun),
+                step(StepPhase::Missed),
+                change()
+            ]),
+            None
+        );
+        assert_eq!(
+            told([step(StepPhase::Begun), change(), step(StepPhase::Done)]),
+            None
+        );
     }
 }

@@ -38,7 +38,7 @@ pub use compile::compile;
 pub use grid::{Advertised, Endpoint, Grid, GridError, Wish};
 pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
-pub use network::{HUB, Host, Network, NetworkError};
+pub use network::{AddressWatch, HUB, Host, Network, NetworkError};
 pub use preview::{FirstLook, preview};
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;

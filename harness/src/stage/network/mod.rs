@@ -9,6 +9,7 @@
 //! The kernel is talked to over netlink, as the program `ip` does it: no program is needed, and what it
 //! answers is an error by its number, or a state, and no text to be read.
 
+mod addresses;
 mod links;
 mod namespace;
 mod way;
@@ -32,6 +33,7 @@ use links::Links;
 use namespace::Namespace;
 use way::WayOut;
 
+pub use addresses::AddressWatch;
 pub use way::WayIn;
 
 /// Where the links meet: the gateway is there. The players' addresses follow it, the survivor's first.
