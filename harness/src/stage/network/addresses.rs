@@ -40,10 +40,12 @@ impl AddressWatch {
         let (connection, kernel, mut changes) = new_multicast_connection(&groups)?;
         let recorder = recorder.clone();
         let watch = async move {
-            let mut known = HashMap::new();
             let there = kernel.address().get().execute();
-            let there: Vec<AddressMessage> = there.try_collect().await.unwrap_or_default();
-            known.extend(there.iter().filter_map(read));
+            let Ok(there) = there.try_collect::<Vec<AddressMessage>>().await else {
+                // What is told again could not be told apart from a change.
+                return;
+            };
+            let mut known: HashMap<Place, State> = there.iter().filter_map(read).collect();
             // What changed while that was asked comes now, and is known already.
             while let Some((message, _)) = changes.next().await {
                 let change = match &message.payload {
