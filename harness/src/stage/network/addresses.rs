@@ -77,21 +77,16 @@ impl Drop for AddressWatch {
 
 fn read(told: &AddressMessage) -> Option<(Place, State)> {
     // Of an end of a line between two, `Address` is the other one's.
-    let own = told
+    let addresses = told
         .attributes
         .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
+        .filter_map(|attribute| match attribute {
+            AddressAttribute::Local(own) => Some((0, *own)),
+            AddressAttribute::Address(any) => Some((1, *any)),
             _ => None,
         });
-    let any = told
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        });
-    let place = (told.header.index, own.or(any)?);
+    let (_, address) = addresses.min_by_key(|(rank, _)| *rank)?;
+    let place = (told.header.index, address);
     Some((place, (told.header.prefix_len, told.header.flags)))
 }
 
