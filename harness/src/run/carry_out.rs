@@ -152,9 +152,9 @@ async fn set_and_play(
         break_run(recorder, full);
     }
     scenario.pictures(&PlayerName::BOTH, "the end").await;
-    missing_candidates(recorder);
-    if let Some(shaken) = shaken_network(&recorder.log()) {
-        break_run(recorder, shaken);
+    let log = recorder.log();
+    if let Some(broken) = missing_candidates(&log).or_else(|| shaken_network(&log)) {
+        break_run(recorder, broken);
     }
     on_step("ending server and browsers");
     scenario.into_stage().strike().await;
@@ -222,12 +222,9 @@ fn break_run(recorder: &Recorder, broken: BrokenFact) {
 
 /// A game that never came to be because a browser found no way to connect says nothing about the
 /// target.
-fn missing_candidates(recorder: &Recorder) {
-    let log = recorder.log();
-    if log.missed().is_none() {
-        return;
-    }
-    for player in PlayerName::BOTH {
+fn missing_candidates(log: &Log) -> Option<BrokenFact> {
+    log.missed()?;
+    let has_none = |player: &PlayerName| {
         let candidates: Vec<bool> = log
             .of(player.as_str())
             .filter_map(|event| match &event.fact {
@@ -238,21 +235,18 @@ fn missing_candidates(recorder: &Recorder) {
                 _ => None,
             })
             .collect();
-        if !candidates.is_empty() && !candidates.contains(&true) {
-            break_run(
-                recorder,
-                BrokenFact {
-                    component: "environment".to_owned(),
-                    reason: format!(
-                        "the {player}'s browser found no peer-to-peer candidate, so no game can \
-                         connect; `gymcheck doctor` says what the network lacks"
-                    ),
-                    last_lines: Vec::new(),
-                    worth_a_retry: false,
-                },
-            );
-        }
-    }
+        !candidates.is_empty() && !candidates.contains(&true)
+    };
+    let player = PlayerName::BOTH.into_iter().find(has_none)?;
+    Some(BrokenFact {
+        component: "environment".to_owned(),
+        reason: format!(
+            "the {player}'s browser found no peer-to-peer candidate, so no game can connect; `gymcheck doctor` \
+             says what the network lacks"
+        ),
+        last_lines: Vec::new(),
+        worth_a_retry: false,
+    })
 }
 
 /// A step that was waited for in vain while an address of the machine came or went says nothing about the target:
@@ -277,8 +271,8 @@ fn shaken_network(log: &Log) -> Option<BrokenFact> {
     Some(BrokenFact {
         component: "environment".to_owned(),
         reason: format!(
-            "this machine's network changed ({first}{}) in the step `{}`, which was not done: {}. A browser gives \
-             up what it is asking for when that happens (ERR_NETWORK_CHANGED); run it again when nothing changes \
+            "this machine's network changed ({first}{}) in the step `{}`, which was not done: {}. Chromium \
+             gives up requests that wait for a connection when that happens (ERR_NETWORK_CHANGED); run it again when nothing changes \
              the network, as containers do that start and stop",
             match changes.len() {
                 1 => String::new(),

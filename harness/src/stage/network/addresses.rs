@@ -1,8 +1,7 @@
 //! The addresses of the machine on which the browsers run, as they come and go.
 //!
-//! When one does, Chromium gives up all requests that wait for a connection (`ERR_NETWORK_CHANGED`), and drops
-//! the connections that it keeps for later; peer connections look for their ways anew. Containers that start
-//! or stop on the same machine are enough for that.
+//! When one does, Chromium gives up all requests that wait for a connection (`ERR_NETWORK_CHANGED`). Containers
+//! that start or stop on the same machine are enough for that.
 
 use std::collections::HashMap;
 use std::io;
