@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use gymcheck::provision::{self, Cache, CachePart, Holding, Home};
+use gymcheck::provision::{self, Cache, CachePart, Holding, Home, scratches};
 use gymcheck::report::ExitStatus;
 use gymcheck::spec::SpecError;
 use gymcheck::stage::{LeftStage, left_stages};
@@ -216,10 +216,11 @@ impl Kept {
             tell_part(part.name(), part.purpose(), &things);
         }
         let things: Vec<Thing<'_>> = self.stages.iter().map(Thing::Stage).collect();
-        let temporary = std::env::temp_dir();
+        let places = scratches();
+        let places: Vec<String> = places.iter().map(|one| one.display().to_string()).collect();
         let purpose = format!(
             "folders of runs in {}: killed ones left them, or --keep did",
-            temporary.display()
+            places.join(" and ")
         );
         tell_part(STAGES, &purpose, &things);
         self.tell_foreign();

@@ -9,6 +9,8 @@ use indicatif::BinaryBytes;
 use nix::sys::statvfs::statvfs;
 use walkdir::WalkDir;
 
+use super::scratch::scratch;
+
 /// The unit in which the kernel counts what a file takes.
 const BLOCK: u64 = 512;
 
@@ -75,7 +77,7 @@ pub(super) fn places(home: &Path, results: &Path, is_set_up: bool) -> [Place; 3]
         },
         Place {
             what: "what runs need while they go on",
-            path: std::env::temp_dir(),
+            path: scratch().to_owned(),
             moved_by: "TMPDIR",
             needed: 512 * MIB,
         },

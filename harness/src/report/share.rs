@@ -18,6 +18,7 @@ use super::defects::defects;
 use super::files::{ReportError, SIDES, write_reports};
 use super::rejudge::{RejudgeError, logs_below, results_again};
 use crate::evidence::EVIDENCE;
+use crate::provision::scratches;
 use crate::spec::Catalogue;
 
 /// What is not masked.
@@ -171,10 +172,10 @@ impl Masks {
                 .map(|path| path.display().to_string()),
             "<folder>",
         );
-        add(
-            Some(std::env::temp_dir().join("gymcheck-").display().to_string()),
-            "<stage>-",
-        );
+        for folder in scratches() {
+            let stage = folder.join("gymcheck-");
+            add(Some(stage.display().to_string()), "<stage>-");
+        }
         add(
             std::fs::read_to_string("/proc/sys/kernel/hostname").ok(),
             "<host>",

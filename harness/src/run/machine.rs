@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpSocket;
 
 use crate::evidence::BrokenFact;
-use crate::provision::is_full;
+use crate::provision::{is_full, scratch};
 use crate::stage::NO_PORT;
 
 /// How often the machine is looked at.
@@ -48,7 +48,7 @@ impl Machine {
             moved_by: "give another folder with --out",
         };
         let temporary = Place {
-            path: std::env::temp_dir(),
+            path: scratch().to_owned(),
             what: "what server and browsers write",
             moved_by: "name another folder in TMPDIR",
         };

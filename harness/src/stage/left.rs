@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::process::STAGE_VARIABLE;
 use super::tree::{self, Member};
-use crate::provision::taken;
+use crate::provision::{scratches, taken};
 
 /// How the name of a stage's folder begins. What is added to it has this length.
 pub(super) const PREFIX: &str = "gymcheck-";
@@ -79,10 +79,12 @@ pub(super) fn mark(folder: &Path, keep: bool) -> Option<File> {
     lock.try_lock().ok().map(|()| lock)
 }
 
-/// The folders of stages that stand no more, in the folder for temporary files.
+/// The folders of stages that stand no more, wherever stages are set.
 #[must_use]
 pub fn left_stages() -> Vec<LeftStage> {
-    left_in(&std::env::temp_dir(), YOUNG)
+    let places = scratches();
+    let left = places.iter().flat_map(|folder| left_in(folder, YOUNG));
+    left.collect()
 }
 
 fn left_in(folder: &Path, young: Duration) -> Vec<LeftStage> {

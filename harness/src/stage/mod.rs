@@ -29,7 +29,7 @@ use crate::causes::with_causes;
 use crate::evidence::{BrokenFact, LinkFact, Recorder};
 use crate::gateway::{Door, Gateway, GatewayError, GatewayOptions, Mirror, PreviewError};
 use crate::probe;
-use crate::provision::Browser;
+use crate::provision::{Browser, scratch};
 use crate::spec::{BrowserKind, Experiment, PlayerName};
 use crate::target::{Edit, EditedCopyError, Target};
 
@@ -303,7 +303,12 @@ impl Ground {
             }
         };
         tree::adopt_orphans().map_err(cannot("orphans do not fall to it"))?;
-        let folder = TempDir::with_prefix(left::PREFIX).map_err(cannot(
+        // One that is to stay shall not take memory, nor go with it.
+        let place = match keep {
+            true => &std::env::temp_dir(),
+            false => scratch(),
+        };
+        let folder = TempDir::with_prefix_in(left::PREFIX, place).map_err(cannot(
             "no temporary folder; name a folder that has room in TMPDIR",
         ))?;
         let folder = live::StageFolder::new(folder, keep).map_err(|source| StageError::Start {
