@@ -51,7 +51,9 @@ pub fn scratch() -> &'static Path {
 #[must_use]
 pub fn scratches() -> Vec<PathBuf> {
     let memory = (!is_named()).then(|| PathBuf::from(MEMORY));
-    std::iter::once(std::env::temp_dir()).chain(memory).collect()
+    std::iter::once(std::env::temp_dir())
+        .chain(memory)
+        .collect()
 }
 
 /// Whether somebody has named the folder for temporary files.

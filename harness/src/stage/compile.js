@@ -1,15 +1,23 @@
-// Runs as an asynchronous script of WebDriver, in the page of pyodide.js itself.
-const done = arguments[arguments.length - 1];
+// Runs as an asynchronous script of WebDriver, in the page of pyodide.js itself. Its arguments: the paths of
+// the page's other libraries, and who hears of the end.
+const [others, done] = arguments;
+
+const load = (path) =>
+  new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = path;
+    script.onload = resolve;
+    script.onerror = () => reject(new Error(`${path} does not load`));
+    document.head.append(script);
+  });
 
 const work = async () => {
   const base = location.href.replace(/[^/]*$/, "");
-  await new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = location.href;
-    script.onload = resolve;
-    script.onerror = () => reject(new Error(`${location.href} does not load`));
-    document.head.append(script);
-  });
+  for (const path of others) {
+    // One that is no script of a page is compiled by nobody.
+    await load(path).catch(() => {});
+  }
+  await load(location.href);
   const python = await loadPyodide({ indexURL: base });
   const list = await (await fetch(`${base}pyodide-lock.json`)).json();
   await python.loadPackage(Object.keys(list.packages));
