@@ -98,8 +98,8 @@ pub(super) struct RunArguments {
     /// without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
-    /// Carry out this many runs at once, those of other calls included; by default as many as the
-    /// processors and the memory that is free (2 GiB for each) allow
+    /// Carry out this many runs at once, those of other calls included; by default two for each processor, if
+    /// the memory that is free (2 GiB for each) allows it, and one where gymcheck may not say which goes first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
     /// Carry every run out this many times, and say how steady each verdict is: how often another one came,

@@ -109,8 +109,8 @@ pub(super) struct SweepArguments {
     /// Go on with the sweep in --out. What it was about stays; --budget and --jobs are those of this call
     #[arg(long = "continue")]
     goes_on: bool,
-    /// Carry out this many runs at once, those of other calls included; by default as many as the processors
-    /// and the memory that is free allow
+    /// Carry out this many runs at once, those of other calls included; by default two for each processor, if
+    /// the memory that is free allows it, and one where gymcheck may not say which goes first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
     /// Where the chart and the reports go, and the evidence of the runs

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::evidence::{
     ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Origin, Packet, PageFact, Recorder,
-    WaitError,
+    Scene, SceneKind, WaitError,
 };
 use crate::spec::PlayerName;
 use crate::stage::{BrowserSession, StageError, deadline};
@@ -140,6 +140,10 @@ impl Player {
         tokio::select! {
             clicked = self.click_within(deadline::LOAD, "#startButton") => clicked?,
             failed = self.environment_failed() => return Err(failed),
+            Ok(_) = self.came_to_end() => return Err(PlayerError::Missed(format!(
+                "the {} came to the end of the experiment, and waits for a Start in vain",
+                self.name
+            ))),
         }
         let joined = "the Start button to join";
         self.wait_to_server(start, deadline::REACTION, "join_game", joined)
@@ -186,6 +190,23 @@ impl Player {
             }
             Err(error) => error.into(),
         }
+    }
+
+    /// Waits until the target has led this player to the end of the experiment.
+    async fn came_to_end(&self) -> Result<Awaited, PlayerError> {
+        let is_end = |args: &[Value]| {
+            let scene = args.first().map(Scene::new);
+            scene.is_some_and(|scene| scene.kind() == SceneKind::End)
+        };
+        self.wait_socket_event(
+            0,
+            deadline::LOAD * 2,
+            Direction::ToClient,
+            "activate_scene",
+            "the end of the experiment",
+            is_end,
+        )
+        .await
     }
 
     async fn open(&self) -> Result<(), PlayerError> {

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::equipment::Equipment;
 use super::machine::Machine;
 use super::scenario::Scenario;
-use super::slots::Slot;
+use super::slots::Turn;
 use crate::evidence::{
     AddressFact, BrokenFact, EVIDENCE, Fact, Log, PageFact, Recorder, RunFacts, StepFact, StepPhase,
 };
@@ -45,7 +45,7 @@ pub struct RunPlan<'a> {
     /// Whether the stage's folder stays.
     pub keep: bool,
     /// Its place among the runs that the machine carries out at once.
-    pub slot: Slot,
+    pub turn: Turn,
 }
 
 /// Carries out a run, and tells each step to `on_step` as it begins. Whatever goes wrong is in
@@ -145,7 +145,7 @@ async fn set_and_play(
         plan.spec,
         recorder,
         plan.artefacts,
-        plan.slot.clone(),
+        plan.turn.clone(),
     );
     play(&mut scenario, plan.spec, recorder, on_step).await;
     if let Some(full) = machine.is_full() {

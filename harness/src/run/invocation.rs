@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::carry_out::{RunPlan, carry_out, edits_of};
 use super::equipment::Equipment;
 use super::machine::Machine;
-use super::slots::{Slot, Slots};
+use super::slots::{Turn, Turns};
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
 use crate::evidence::Log;
@@ -32,7 +32,7 @@ pub struct Invocation {
     compiled: BTreeMap<BrowserKind, PathBuf>,
     home: Home,
     /// Of all calls together, so many runs are carried out at once.
-    slots: Slots,
+    turns: Turns,
     out: PathBuf,
     /// Below `out`, for runs alone.
     runs: PathBuf,
@@ -116,7 +116,7 @@ impl Invocation {
             equipment,
             supplies,
             compiled: BTreeMap::new(),
-            slots: Slots::new(&home, None),
+            turns: Turns::new(&home, None),
             home,
             out: wanted.out,
             runs: wanted.runs,
@@ -136,7 +136,7 @@ impl Invocation {
     /// Lets so many runs be carried out at once, those of other calls included, and not as many as the
     /// machine can besides what else it has to do.
     pub fn carry_out_at_once(&mut self, jobs: u8) {
-        self.slots = Slots::new(&self.home, Some(jobs));
+        self.turns = Turns::new(&self.home, Some(jobs));
     }
 
     /// Whether two runs on it at once would get into each other's way.
@@ -251,14 +251,14 @@ impl Invocation {
         let mut broken_attempts = Vec::new();
         for attempt in 1.. {
             let folder = self.runs.join(item.folder(attempt));
-            let slot = match self.equipment.grid() {
+            let turn = match self.equipment.grid() {
                 // It is the nodes that have the work.
-                Some(_) => Some(Slot::of_nothing()),
-                None => self.slots.take(|| on_step("waits for its turn")).await,
+                Some(_) => Some(Turn::of_nothing()),
+                None => self.turns.take(&on_step).await,
             };
-            let Some(slot) = slot else { return Ok(None) };
+            let Some(turn) = turn else { return Ok(None) };
             let began = *began.get_or_insert_with(Instant::now);
-            let log = self.carry_out(item, &folder, slot, &on_step).await?;
+            let log = self.carry_out(item, &folder, turn, &on_step).await?;
             let specs = item.specs.iter();
             let mut records: Vec<RunRecord> = specs
                 .map(|spec| self.record(item, spec, &log, &folder))
@@ -287,7 +287,7 @@ impl Invocation {
         &self,
         item: &Item<'_>,
         folder: &Path,
-        slot: Slot,
+        turn: Turn,
         on_step: impl Fn(&str),
     ) -> std::io::Result<Log> {
         let plan = RunPlan {
@@ -302,7 +302,7 @@ impl Invocation {
             artefacts: &self.out.join(folder),
             headed: self.headed,
             keep: self.keep,
-            slot,
+            turn,
         };
         carry_out(&plan, on_step).await
     }

@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 
 use procfs::process::{Stat, all_processes};
 
-use crate::stage::is_of_a_stage;
+use crate::stage::{can_give_way, is_of_a_stage};
 
-/// What one run takes: a server, two browsers with Python in each of them. It waits for countdowns
-/// more than half of its time, and keeps two thirds of a core busy on average.
-const CORES: usize = 1;
+/// The memory that one run takes: a server, two browsers with Python in each of them.
 const BYTES: u64 = 2 << 30;
 
 /// So many runs are begun besides those that go on: each waits for its turn, which comes when another one ends,
@@ -29,7 +27,18 @@ pub fn default_jobs() -> u8 {
     let free = procfs::Current::current()
         .ok()
         .and_then(|memory: procfs::Meminfo| memory.mem_available);
-    jobs_for(processors(), free)
+    jobs_for(processors(), can_give_way(), free)
+}
+
+/// How many runs so many processors can carry out at once. Each keeps less than one of them busy on average, and two
+/// while its pages load: if those that load give way to those that play, there can be more of them.
+pub(super) fn runs(processors: usize, give_way: bool) -> usize {
+    processors * if give_way { 2 } else { 1 }
+}
+
+/// Of how many runs so many processors can load the pages at once: two of them are kept busy by it.
+pub(super) fn loads(processors: usize) -> usize {
+    (processors / 2).max(1)
 }
 
 /// How many processors there are for gymcheck.
@@ -37,8 +46,8 @@ pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn jobs_for(cores: usize, free: Option<u64>) -> u8 {
-    let by_cores = cores / CORES;
+fn jobs_for(cores: usize, give_way: bool, free: Option<u64>) -> u8 {
+    let by_cores = runs(cores, give_way);
     let by_memory = free.map_or(usize::MAX, |free| {
         usize::try_from(free / BYTES).unwrap_or(1)
     });
@@ -81,11 +90,12 @@ mod tests {
 
     #[test]
     fn the_scarcer_of_cores_and_memory_decides() {
-        assert_eq!(jobs_for(1, None), 1);
-        assert_eq!(jobs_for(2, Some(24 << 30)), 2);
-        assert_eq!(jobs_for(16, Some(64 << 30)), 16);
-        assert_eq!(jobs_for(16, Some(5 << 30)), 2);
-        assert_eq!(jobs_for(16, Some(1 << 30)), 1);
+        assert_eq!(jobs_for(1, false, None), 1);
+        assert_eq!(jobs_for(2, false, Some(24 << 30)), 2);
+        assert_eq!(jobs_for(2, true, Some(24 << 30)), 4);
+        assert_eq!(jobs_for(16, false, Some(64 << 30)), 16);
+        assert_eq!(jobs_for(16, true, Some(5 << 30)), 2);
+        assert_eq!(jobs_for(16, true, Some(1 << 30)), 1);
     }
 
     /// A process that does nothing but work.

@@ -45,5 +45,5 @@ pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
 pub use root::{checkout_around_here, find_root};
 pub use shard::{MissingShard, Shard, ShardRecord};
-pub use slots::Slot;
+pub use slots::Turn;
 pub use supplies::get_supplies;

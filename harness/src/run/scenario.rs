@@ -8,7 +8,7 @@ use super::data;
 use super::forge::Draft;
 use super::last_words::last_words;
 use super::pixels::Screens;
-use super::slots::Slot;
+use super::slots::Turn;
 use crate::evidence::{
     ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
     comes_after,
@@ -49,7 +49,7 @@ pub(super) struct Scenario {
     pub(super) experiment: Experiment,
     /// The moments that the spec observes by itself.
     pub(super) observed: BTreeSet<String>,
-    slot: Slot,
+    turn: Turn,
 }
 
 impl Scenario {
@@ -58,7 +58,7 @@ impl Scenario {
         spec: &Spec,
         recorder: &Recorder,
         artefacts: &Path,
-        slot: Slot,
+        turn: Turn,
     ) -> Scenario {
         let players = stage
             .browsers
@@ -79,14 +79,14 @@ impl Scenario {
             asked: spec.body.experiment.clone(),
             experiment: spec.body.experiment.clone(),
             observed: spec.body.steps.iter().filter_map(observed).collect(),
-            slot,
+            turn,
         }
     }
 
     /// Lets another run be carried out from here on: a time-out of the target's is waited for, for minutes, and
     /// what comes after it is little.
     pub(super) fn makes_way(&self) {
-        self.slot.give_back();
+        self.turn.makes_way();
     }
 
     pub(super) fn into_stage(self) -> Stage {
@@ -154,6 +154,8 @@ impl Scenario {
     async fn enter_together(&mut self, names: &[PlayerName]) -> Result<(), PlayerError> {
         let entering = names.iter().map(|name| self.enter(*name));
         futures_util::future::try_join_all(entering).await?;
+        self.stage.has_loaded().await;
+        self.turn.has_loaded();
         self.find_out()
     }
 

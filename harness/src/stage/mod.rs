@@ -10,7 +10,9 @@ mod left;
 mod live;
 mod network;
 mod output;
+mod own_thread;
 mod preview;
+mod priority;
 mod process;
 mod server;
 mod tree;
@@ -40,6 +42,7 @@ pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
 pub use network::{AddressWatch, HUB, Host, Network, NetworkError};
 pub use preview::{FirstLook, preview};
+pub use priority::can_give_way;
 pub use process::STAGE_VARIABLE;
 pub use server::Folders;
 use server::Server;
@@ -437,6 +440,13 @@ impl Stage {
             network,
             ground,
         })
+    }
+
+    /// Lets it no longer give way to other stages: its pages have loaded.
+    pub async fn has_loaded(&self) {
+        let mark = self.ground.folder.mark().to_owned();
+        // A thread that panicked leaves it as it is.
+        let _ = tokio::task::spawn_blocking(move || priority::go_back(&mark)).await;
     }
 
     /// The folder in which the target stores its data, where that is at hand.

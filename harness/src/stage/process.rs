@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::live;
 use super::network::Host;
 use super::output::{Line, Output};
+use super::priority;
 use super::tree::{self, Member};
 use super::watchdog;
 use crate::evidence::{BrokenFact, Fact, ProcessFact, ProcessPhase, Recorder, log_of};
@@ -57,7 +58,7 @@ pub struct Start<'a> {
 }
 
 impl StageProcess {
-    /// Starts a process in a group of its own. Each line of its output goes to the log file and
+    /// Starts a process in a group of its own, which gives way to others until its stage's pages have loaded. Each line of its output goes to the log file and
     /// to `on_line`; the log file takes no more than is bearable, and the evidence says so. If it ends before it is told to, the run is broken.
     ///
     /// # Errors
@@ -84,16 +85,15 @@ impl StageProcess {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let mut child = match host {
-            None => command.spawn()?,
-            Some(host) => {
-                let runtime = Handle::current();
-                host.within(|| {
-                    let _guard = runtime.enter();
-                    command.spawn()
-                })?
-            }
+        let runtime = Handle::current();
+        let mut spawn = || {
+            let _guard = runtime.enter();
+            command.spawn()
         };
+        let mut child = priority::giving_way(|| match host {
+            None => spawn(),
+            Some(host) => host.within(spawn),
+        })?;
         let pid = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())

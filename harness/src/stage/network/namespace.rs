@@ -2,9 +2,13 @@
 
 use std::fs::File;
 use std::io;
-use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::stage::own_thread::on_own_thread;
+
+/// The name of the threads that are in one.
+const THREAD: &str = "namespace";
 
 /// Where a thread finds the namespace that it is in.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -23,7 +27,7 @@ impl Namespace {
     /// # Errors
     /// This user may not, or the kernel cannot.
     pub(super) fn new() -> io::Result<Namespace> {
-        let held = on_a_thread(|| {
+        let held = on_own_thread(THREAD, || {
             unshare(CloneFlags::CLONE_NEWNET)?;
             File::open(OWN)
         })?;
@@ -39,7 +43,7 @@ impl Namespace {
         &self,
         act: impl FnOnce() -> io::Result<T> + Send,
     ) -> io::Result<T> {
-        on_a_thread(|| {
+        on_own_thread(THREAD, || {
             setns(&self.held, CloneFlags::CLONE_NEWNET)?;
             act()
         })
@@ -49,13 +53,4 @@ impl Namespace {
     pub(super) fn handle(&self) -> &File {
         &self.held
     }
-}
-
-/// Does something on a thread that ends with it: one that is in another namespace serves nobody else.
-fn on_a_thread<T: Send>(act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    thread::scope(|scope| {
-        let namespace = thread::Builder::new().name("namespace".to_owned());
-        let done = namespace.spawn_scoped(scope, act)?.join();
-        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
