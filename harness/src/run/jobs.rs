@@ -12,7 +12,7 @@ const BYTES: u64 = 2 << 30;
 
 /// So many runs are begun besides those that go on: each waits for its turn, which comes when another one ends,
 /// or waits for a time-out of the target's itself.
-pub const IN_LINE: usize = 4;
+pub const IN_LINE: usize = 2;
 
 /// For how long is looked at what else the machine has to do.
 const LOOK: Duration = Duration::from_millis(300);

@@ -122,10 +122,7 @@ fn end_marked(path: &Path) {
     loop {
         let mut left = tree::marked(STAGE_VARIABLE, &path.to_string_lossy());
         // Some programs write over their own environment: their parents do not.
-        let children: Vec<Member> = left
-            .iter()
-            .flat_map(|one| tree::descendants(one.pid))
-            .collect();
+        let children = tree::below(left.iter().map(|one| one.pid));
         left.extend(children);
         tree::kill_all(None, &left);
         for one in left {

@@ -73,6 +73,12 @@ fn stat_of(pid: i32) -> Option<Stat> {
 /// those that have ended and are not buried yet.
 #[must_use]
 pub fn descendants(root: i32) -> Vec<Member> {
+    below([root])
+}
+
+/// All descendants of these processes, each once; one of these processes is among them if it descends from another.
+#[must_use]
+pub fn below(roots: impl IntoIterator<Item = i32>) -> Vec<Member> {
     let mut children: HashMap<i32, Vec<Member>> = HashMap::new();
     for stat in all_processes()
         .into_iter()
@@ -85,7 +91,7 @@ pub fn descendants(root: i32) -> Vec<Member> {
             .push(Member::from(stat));
     }
     let mut found = Vec::new();
-    let mut next = vec![root];
+    let mut next: Vec<i32> = roots.into_iter().collect();
     while let Some(parent) = next.pop() {
         for child in children.remove(&parent).unwrap_or_default() {
             next.push(child.pid);
