@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gymcheck::run::find_root;
@@ -25,8 +25,13 @@ use tempfile::TempDir;
 const ON_SURVEY: &str = "scene-exit/partner-dies-on-survey";
 const IN_GAME: &str = "mid-game/partner-dies-in-game";
 
-/// One grid at a time: three Javas, two browsers and Python in each of them fill a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// So many grids at a time: each is three Javas, two browsers and Python in each of them. While one waits for a
+/// time-out, another one works.
+const MOST_GRIDS: usize = 2;
+
+/// How many there are, and who hears that one has gone.
+static GRIDS: Mutex<usize> = Mutex::new(0);
+static GONE: Condvar = Condvar::new();
 
 /// For a call to come to a moment, or to its end.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -177,8 +182,23 @@ impl Drop for Call<'_> {
     }
 }
 
-fn turn() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+/// One of the grids that may be there at a time.
+struct Turn;
+
+fn turn() -> Turn {
+    let grids = GRIDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut grids = GONE
+        .wait_while(grids, |grids| *grids == MOST_GRIDS)
+        .unwrap_or_else(PoisonError::into_inner);
+    *grids += 1;
+    Turn
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *GRIDS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        GONE.notify_one();
+    }
 }
 
 fn evidence(run: &Path) -> Vec<Value> {
