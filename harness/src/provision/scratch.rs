@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::unistd::{AccessFlags, access};
-use procfs::Current;
 
+use super::capacity::{free_memory, processors};
 use super::disk;
 
 /// A file system in memory that every Linux has, though in containers it may be a small one.
@@ -23,8 +23,7 @@ const MIB: u64 = 1 << 20;
 /// The room that a file system in memory must have: for a run on each core, and for those that wait for their
 /// turn.
 fn least_room() -> u64 {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    (cores + 4) * 256 * MIB
+    (processors() as u64 + 4) * 256 * MIB
 }
 
 /// What must be free of the machine's memory besides, for what runs there.
@@ -39,7 +38,7 @@ pub fn scratch() -> &'static Path {
     CHOSEN.get_or_init(|| {
         let memory = Path::new(MEMORY);
         let room = least_room();
-        let is_plenty = has_room(memory, room) && free_memory() >= room + LEAST_FREE;
+        let is_plenty = has_room(memory, room) && free_memory() >= Some(room + LEAST_FREE);
         match is_plenty && !is_named() {
             true => memory.to_owned(),
             false => std::env::temp_dir(),
@@ -66,12 +65,6 @@ fn has_room(folder: &Path, room: u64) -> bool {
     let is_memory = statfs(folder).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
     let is_open = access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
     is_memory && is_open && disk::free(folder).is_some_and(|free| free >= room)
-}
-
-/// What the machine's memory could give.
-fn free_memory() -> u64 {
-    let memory = procfs::Meminfo::current().ok();
-    memory.and_then(|one| one.mem_available).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use nix::sys::time::TimeVal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::jobs::processors;
+use crate::provision::processors;
 
 /// What the runs of a call took of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use procfs::process::{Stat, all_processes};
 
+use crate::provision::{free_memory, processors};
 use crate::stage::{can_give_way, is_of_a_stage};
 
 /// The memory that one run takes: a server, two browsers with Python in each of them.
@@ -24,10 +25,7 @@ const IDLE: u32 = 5;
 /// too busy plays slowly, and slow play is not what is tested.
 #[must_use]
 pub fn default_jobs() -> u8 {
-    let free = procfs::Current::current()
-        .ok()
-        .and_then(|memory: procfs::Meminfo| memory.mem_available);
-    jobs_for(processors(), can_give_way(), free)
+    jobs_for(processors(), can_give_way(), free_memory())
 }
 
 /// How many runs so many processors can carry out at once. Each keeps less than one of them busy on average, and two
@@ -39,11 +37,6 @@ pub(super) fn runs(processors: usize, give_way: bool) -> usize {
 /// Of how many runs so many processors can load the pages at once: two of them are kept busy by it.
 pub(super) fn loads(processors: usize) -> usize {
     (processors / 2).max(1)
-}
-
-/// How many processors there are for gymcheck.
-pub(super) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn jobs_for(cores: usize, give_way: bool, free: Option<u64>) -> u8 {

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::default_jobs;
-use super::jobs::{busy_besides_runs, loads, processors, runs};
-use crate::provision::{Home, file_lock};
+use super::jobs::{busy_besides_runs, loads, runs};
+use crate::provision::{Home, file_lock, processors};
 use crate::stage::{can_give_way, interrupted};
 
 /// How often a call looks for a free slot: nobody can wait for the first of several locks.

@@ -11,7 +11,7 @@ use std::io;
 
 use procfs::process::Process;
 use rustix::process::{Pid, getpriority_process, setpriority_process};
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use rustix::thread::{CapabilitySet, capabilities, remove_capability_from_bounding_set};
 
 use super::own_thread::on_own_thread;
 use super::process::STAGE_VARIABLE;
@@ -34,8 +34,7 @@ const MOST_LOOKS: usize = 5;
 /// Whether this program may say who goes first.
 #[must_use]
 pub fn can_give_way() -> bool {
-    let status = Process::myself().and_then(|own| own.status());
-    status.is_ok_and(|own| CapabilitySet::from_bits_retain(own.capeff).contains(NEEDED))
+    capabilities(None).is_ok_and(|own| own.effective.contains(NEEDED))
 }
 
 /// The values of what gives way, and of what does not.

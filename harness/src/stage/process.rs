@@ -58,8 +58,8 @@ pub struct Start<'a> {
 }
 
 impl StageProcess {
-    /// Starts a process in a group of its own, which gives way to others until its stage's pages have loaded. Each line of its output goes to the log file and
-    /// to `on_line`; the log file takes no more than is bearable, and the evidence says so. If it ends before it is told to, the run is broken.
+    /// Starts a process in a group of its own, which gives way to others until its stage's pages have loaded. Each
+    /// line of its output goes to the log file and to `on_line`; the log file takes no more than is bearable, and the evidence says so. If it ends before it is told to, the run is broken.
     ///
     /// # Errors
     /// The program cannot be started, or the log file cannot be made.
