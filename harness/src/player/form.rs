@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fantoccini::Locator;
-use fantoccini::elements::Element;
+use fantoccini::elements::{Element, ElementRef};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Player, PlayerError};
@@ -29,6 +30,15 @@ const TEXTS: &str =
     "#sceneBody textarea, #sceneBody input[type=text], #sceneBody input:not([type])";
 const NUMBERS: &str = "#sceneBody input[type=number]";
 
+/// The controls that a person could use: those that can be seen and are not disabled. Each with its id and its
+/// name. One question for all, since each costs a round trip.
+const USABLE: &str = r#"
+const seen = { opacityProperty: true, visibilityProperty: true };
+return [...document.querySelectorAll(arguments[0])]
+  .filter((control) => control.checkVisibility(seen) && control.offsetWidth > 0 && !control.matches(":disabled"))
+  .map((control) => ({ element: control, id: control.id, name: control.name ?? "" }));
+"#;
+
 /// What an element of a form holds, as the target's client reads it when the scene is left.
 const HELD: &str = r#"
 return arguments[0].map((id) => {
@@ -46,6 +56,21 @@ return arguments[0].map((id) => {
 });
 "#;
 
+/// A control of a form.
+#[derive(Deserialize)]
+struct Control {
+    element: WebElement,
+    id: String,
+    name: String,
+}
+
+/// An element, as a script gives it (W3C WebDriver, 12.2, web element reference).
+#[derive(Deserialize)]
+struct WebElement {
+    #[serde(rename = "element-6066-11e4-a52e-4f735466cecf")]
+    reference: String,
+}
+
 impl Player {
     /// Answers whatever the scene asks, with mouse and keys: scales, boxes, choices, lists, texts. Gives
     /// what the page then holds, by the id of each element: of those that were touched and have one, and of
@@ -56,8 +81,8 @@ impl Player {
     pub async fn answer_form(&self, stored: &[String]) -> Result<Map<String, Value>, PlayerError> {
         let mut answers = Map::new();
         self.set_scales(&mut answers).await?;
-        let boxes = self.controls(BOXES).await?;
-        if let Some(first) = boxes.first() {
+        let boxes = self.elements(BOXES).await?;
+        if let Some((_, first)) = boxes.first() {
             self.click_on("an option box", first).await?;
         }
         let choices = self.choose().await?;
@@ -76,16 +101,15 @@ impl Player {
     }
 
     async fn set_scales(&self, answers: &mut Map<String, Value>) -> Result<(), PlayerError> {
-        let scales = self.controls(SCALES).await?;
-        for (index, scale) in scales.iter().enumerate() {
-            let id = self.id_of(scale).await?;
-            self.click_on(&id, scale).await?;
+        let scales = self.elements(SCALES).await?;
+        for (index, (id, scale)) in scales.into_iter().enumerate() {
+            self.click_on(&id, &scale).await?;
             // The click lands in the middle; the keys make each answer another one.
-            let clicked = self.value_of(scale).await?;
+            let clicked = self.value_of(&scale).await?;
             let steps = RIGHT.repeat(index % MOST_STEPS + 1);
             self.command(&format!("move {id}"), scale.send_keys(&steps))
                 .await?;
-            let value = self.value_of(scale).await?;
+            let value = self.value_of(&scale).await?;
             if value == clicked {
                 return Err(self.not_taken(&id, &value));
             }
@@ -98,10 +122,9 @@ impl Player {
     /// Chooses one of each group of buttons, not always the first. Gives how many groups there are.
     async fn choose(&self) -> Result<usize, PlayerError> {
         let mut groups: Vec<(String, Vec<Element>)> = Vec::new();
-        for choice in self.controls(CHOICES).await? {
-            let name = self.command("read a name", choice.prop("name")).await?;
-            let id = self.id_of(&choice).await?;
-            let name = name.filter(|name| !name.is_empty()).unwrap_or(id);
+        for Control { element, id, name } in self.controls(CHOICES).await? {
+            let name = if name.is_empty() { id } else { name };
+            let choice = self.element(element);
             match groups.iter_mut().find(|(group, _)| *group == name) {
                 Some((_, choices)) => choices.push(choice),
                 None => groups.push((name, vec![choice])),
@@ -120,9 +143,8 @@ impl Player {
 
     /// Chooses the last entry of each list. Gives how many lists there are.
     async fn choose_in_lists(&self) -> Result<usize, PlayerError> {
-        let lists = self.controls(LISTS).await?;
-        for list in &lists {
-            let id = self.id_of(list).await?;
+        let lists = self.elements(LISTS).await?;
+        for (id, list) in &lists {
             let entries = list.find_all(Locator::Css("option:not([disabled])"));
             let mut entries = self.command(&format!("read {id}"), entries).await?;
             let Some(last) = entries.pop() else {
@@ -141,8 +163,7 @@ impl Player {
         text: &str,
         answers: &mut Map<String, Value>,
     ) -> Result<(), PlayerError> {
-        for element in self.controls(selector).await? {
-            let id = self.id_of(&element).await?;
+        for (id, element) in self.elements(selector).await? {
             self.command(&format!("click {id}"), element.click())
                 .await?;
             // An answer that was broken off is given anew.
@@ -191,26 +212,25 @@ impl Player {
     }
 
     /// The controls of the scene that a person could use.
-    async fn controls(&self, selector: &str) -> Result<Vec<Element>, PlayerError> {
-        let found = self.client.find_all(Locator::Css(selector));
-        let found = self.command(&format!("find {selector}"), found).await?;
-        let mut usable = Vec::new();
-        for element in found {
-            let shown = self.command("look at a control", element.is_displayed());
-            if shown.await?
-                && self
-                    .command("look at a control", element.is_enabled())
-                    .await?
-            {
-                usable.push(element);
-            }
-        }
-        Ok(usable)
+    async fn controls(&self, selector: &str) -> Result<Vec<Control>, PlayerError> {
+        let what = format!("find {selector}");
+        let found = self.client.execute(USABLE, vec![json!(selector)]);
+        let found = self.command(&what, found).await?;
+        serde_json::from_value(found)
+            .map_err(|error| self.driver_broken(format!("{what}: {error}")))
     }
 
-    async fn id_of(&self, element: &Element) -> Result<String, PlayerError> {
-        let id = self.command("read an id", element.prop("id")).await?;
-        Ok(id.unwrap_or_default())
+    /// The same, as elements by their ids.
+    async fn elements(&self, selector: &str) -> Result<Vec<(String, Element)>, PlayerError> {
+        let controls = self.controls(selector).await?;
+        let each = controls.into_iter();
+        Ok(each
+            .map(|one| (one.id, self.element(one.element)))
+            .collect())
+    }
+
+    fn element(&self, element: WebElement) -> Element {
+        Element::from_element_id(self.client.clone(), ElementRef::from(element.reference))
     }
 
     async fn value_of(&self, element: &Element) -> Result<String, PlayerError> {

@@ -105,9 +105,10 @@ pub(super) fn chrome_user_agent(version: &str) -> String {
 fn chrome_arguments(headed: bool) -> Vec<String> {
     let mut arguments: Vec<String> = [
         // What keeps it from talking to anybody but this machine, with the names below; and from loading pages
-        // of its own, for suggestions that nobody asks for, which takes as long as all the rest of its start.
+        // of its own, for suggestions that nobody asks for, which takes as long as all the rest of its start; nor
+        // does it start a process for the next site, since a player stays on one.
         "--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints,Translate,\
-         WebUIOmniboxPopup,WebUIOmniboxAimPopup",
+         WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-domain-reliability",
