@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ use super::GridError;
 use super::offer::Offer;
 use crate::causes::with_causes;
 use crate::stage::deadline;
+
+/// How often a grid is asked whether it has forgotten a session.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// For an answer to what is asked beside all sessions.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -127,6 +130,37 @@ impl Endpoint {
         asked.await.map(drop)
     }
 
+    /// Waits until a session that was ended is there no more. Gives what is said of it then.
+    ///
+    /// A grid's parts learn of it one after the other: while its router still knows the session, its node has no
+    /// handler for it any more.
+    pub(super) async fn forgets(
+        &self,
+        session: &str,
+        within: Duration,
+    ) -> Result<String, GridError> {
+        let end = Instant::now() + within;
+        loop {
+            let error = match self.looks_after(session).await {
+                Err(GridError::Refused { code, said, .. }) if code == NO_SUCH_SESSION => {
+                    return Ok(said);
+                }
+                Err(error @ GridError::Refused { .. }) => error,
+                Err(error) => return Err(error),
+                Ok(()) => GridError::Refused {
+                    endpoint: self.to_string(),
+                    what: "end a session".to_owned(),
+                    said: "it is still there".to_owned(),
+                    code: String::new(),
+                },
+            };
+            if Instant::now() >= end {
+                return Err(error);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
     /// Ends a session. One that is not there has ended.
     pub(super) async fn end(&self, session: &str) -> Result<(), GridError> {
         let path = format!("session/{session}");
@@ -221,7 +255,54 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
     use super::*;
+
+    /// What a Selenium Grid says of a session: while it is there, when only its router knows it, and when nobody
+    /// does.
+    const HAS: (StatusCode, &str) = (StatusCode::OK, r#"{"value": {"script": 30000}}"#);
+    const HALF_GONE: (StatusCode, &str) = (
+        StatusCode::NOT_FOUND,
+        r#"{"value": {"error": "unknown command", "message": "Unable to find handler for (GET) /session/a/timeouts"}}"#,
+    );
+    const GONE: (StatusCode, &str) = (
+        StatusCode::NOT_FOUND,
+        r#"{"value": {"error": "invalid session id", "message": "Unable to find session with ID: a"}}"#,
+    );
+
+    /// An endpoint that says one after the other, and stays with the last.
+    async fn saying(answers: &'static [(StatusCode, &'static str)]) -> Endpoint {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let next = move || async move {
+            let last = answers.len() - 1;
+            answers[asked.fetch_add(1, Ordering::SeqCst).min(last)]
+        };
+        let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = door.local_addr().unwrap();
+        let router = Router::new().route("/session/a/timeouts", get(next));
+        tokio::spawn(async move { axum::serve(door, router).await });
+        format!("http://{address}").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_is_gone_when_all_of_a_grid_have_forgotten_it() {
+        const LONG: Duration = Duration::from_secs(60);
+        let grid = saying(&[HAS, HALF_GONE, HALF_GONE, GONE]).await;
+        let said = grid.forgets("a", LONG).await.unwrap();
+        assert_eq!(said, "Unable to find session with ID: a");
+        let grid = saying(&[HALF_GONE]).await;
+        let error = grid.forgets("a", BETWEEN_LOOKS * 2).await.unwrap_err();
+        assert!(error.to_string().contains("find handler"), "{error}");
+        let grid = saying(&[HAS]).await;
+        let error = grid.forgets("a", BETWEEN_LOOKS * 2).await.unwrap_err();
+        assert!(error.to_string().contains("still there"), "{error}");
+    }
 
     #[test]
     fn an_address_is_told_without_its_password() {

@@ -14,7 +14,6 @@ use serde_json::{Map, Value, json};
 use url::{ParseError, Url};
 
 use super::claim::Held;
-use super::endpoint::NO_SUCH_SESSION;
 use super::{Endpoint, Grid, GridError};
 use crate::evidence::{BrokenFact, Fact, Recorder, SessionEndedFact, SessionFact};
 use crate::spec::BrowserKind;
@@ -23,6 +22,9 @@ use crate::stage::server::broken;
 
 /// How often it is looked whether a session is still there: a grid tells nobody that one is gone.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// How long a grid may take to forget a session that it has ended.
+const FORGETS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A session with a browser at a node.
 pub(in crate::stage) struct GridSession {
@@ -155,18 +157,7 @@ impl GridSession {
         if let Some(held) = self.held.take() {
             held.give_back().await?;
         }
-        let said = match self.endpoint.looks_after(&self.id).await {
-            Err(GridError::Refused { code, said, .. }) if code == NO_SUCH_SESSION => said,
-            Err(error) => return Err(error),
-            Ok(()) => {
-                return Err(GridError::Refused {
-                    endpoint: self.endpoint.to_string(),
-                    what: "end a session".to_owned(),
-                    said: "it is still there".to_owned(),
-                    code: String::new(),
-                });
-            }
-        };
+        let said = self.endpoint.forgets(&self.id, FORGETS_WITHIN).await?;
         let ended = SessionEndedFact {
             id: self.id.clone(),
             said,
