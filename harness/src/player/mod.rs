@@ -140,10 +140,6 @@ impl Player {
         tokio::select! {
             clicked = self.click_within(deadline::LOAD, "#startButton") => clicked?,
             failed = self.environment_failed() => return Err(failed),
-            Ok(_) = self.came_to_end() => return Err(PlayerError::Missed(format!(
-                "the {} came to the end of the experiment, and waits for a Start in vain",
-                self.name
-            ))),
         }
         let joined = "the Start button to join";
         self.wait_to_server(start, deadline::REACTION, "join_game", joined)
@@ -193,7 +189,10 @@ impl Player {
     }
 
     /// Waits until the target has led this player to the end of the experiment.
-    async fn came_to_end(&self) -> Result<Awaited, PlayerError> {
+    ///
+    /// # Errors
+    /// It does not, for longer than a page may take to load, or the run broke.
+    pub async fn came_to_end(&self) -> Result<(), PlayerError> {
         let is_end = |args: &[Value]| {
             let scene = args.first().map(Scene::new);
             scene.is_some_and(|scene| scene.kind() == SceneKind::End)
@@ -206,7 +205,8 @@ impl Player {
             "the end of the experiment",
             is_end,
         )
-        .await
+        .await?;
+        Ok(())
     }
 
     async fn open(&self) -> Result<(), PlayerError> {

@@ -309,9 +309,29 @@ impl Scenario {
             let label = self.current_game(*name)?.number.before();
             self.look(*name, &label).await?;
         }
-        let starting = names.iter().map(|name| self.player(*name).start());
-        futures_util::future::try_join_all(starting).await?;
+        let from = self.recorder.len();
+        let pressing = names.iter().map(|name| self.press_start(*name));
+        // Each for itself: whoever finds no Start does not end what another one comes to meanwhile.
+        let pressed = futures_util::future::join_all(pressing).await;
+        let failed = pressed.into_iter().filter_map(Result::err);
+        let worst = failed.min_by_key(|error| !matches!(error, PlayerError::Broken(_)));
+        if let Some(error) = worst {
+            return Err(error);
+        }
+        let matching = names.iter().map(|name| self.player(*name).matched(from));
+        futures_util::future::try_join_all(matching).await?;
         Ok(())
+    }
+
+    /// Presses Start, as long as there is a game before the end of the experiment.
+    async fn press_start(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let player = self.player(name);
+        tokio::select! {
+            pressed = player.press_start() => pressed,
+            Ok(()) = player.came_to_end() => Err(PlayerError::Missed(format!(
+                "the {name} came to the end of the experiment, and waits for a Start in vain"
+            ))),
+        }
     }
 
     /// Whether players stand before the same game: a target matches those who do. Some experiments draw each
