@@ -10,7 +10,7 @@ use gymcheck::evidence::{Fact, Recorder};
 use gymcheck::gateway::{Door, Gateway, GatewayOptions, Mirror, MirrorEntry};
 use gymcheck::probe::SCRIPT;
 use gymcheck::provision::{Compiled, Home, assets, find_browser};
-use gymcheck::stage::{PAGE_HOST, Place, compile, deadline};
+use gymcheck::stage::{PAGE_HOST, Place, compile, compile_recipe, deadline};
 use serde_json::json;
 use support::Browser;
 
@@ -99,7 +99,8 @@ async fn a_browser_begins_with_what_an_earlier_one_has_compiled_and_with_nothing
     let folder = tempfile::tempdir().expect("a folder");
     let (home, mirror) = home(folder.path());
     let browser = find_browser(&home, Kind::Chrome).expect("a browser");
-    let compiled = Compiled::of(&home, &browser, mirror.files()).expect("the home's own files");
+    let compiled = Compiled::of(&home, &browser, &compile_recipe(), mirror.files())
+        .expect("the home's own files");
     assert_eq!(compiled.folder(), None);
     let is_asked = |paths: &[String]| paths.iter().any(|path| path.ends_with(WEBASSEMBLY));
 
@@ -134,7 +135,8 @@ async fn a_browser_that_cannot_load_the_libraries_says_so_and_leaves_nothing() {
         media_type: "text/javascript".into(),
     }]);
     let browser = find_browser(&home, Kind::Chrome).expect("a browser");
-    let compiled = Compiled::of(&home, &browser, mirror.files()).expect("the home's own file");
+    let compiled = Compiled::of(&home, &browser, &compile_recipe(), mirror.files())
+        .expect("the home's own file");
     let error = compile(&browser, &mirror, &compiled)
         .await
         .expect_err("it fails");

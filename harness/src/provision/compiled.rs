@@ -35,7 +35,7 @@ pub(super) fn is_name(name: &str) -> bool {
         && all(digest, |one| one.is_ascii_hexdigit())
 }
 
-/// Which browser's caches, and of which files.
+/// Which browser's caches, how they are made, and of which files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
     home: Home,
@@ -43,12 +43,14 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Those of a browser that has had these files, by their public addresses. None where a file is not the
-    /// home folder's own: what is made for one call alone is not worth it.
+    /// Those of a browser that has had these files, by their public addresses, and has done with them what a
+    /// recipe says. None where a file is not the home folder's own: what is made for one call alone is not worth
+    /// it.
     #[must_use]
     pub fn of<'a>(
         home: &Home,
         browser: &Browser,
+        recipe: &str,
         files: impl IntoIterator<Item = (&'a str, &'a Path)>,
     ) -> Option<Compiled> {
         let assets = home.assets();
@@ -60,6 +62,7 @@ impl Compiled {
             known.push(format!("{url} {} {}", found.len(), changed.as_nanos()));
         }
         known.sort();
+        known.push(recipe.to_owned());
         let digest = hex::encode(Sha256::digest(known.join("\n")));
         let name = format!("{}-{}-{}", browser.kind, browser.version, &digest[..12]);
         Some(Compiled {
@@ -129,34 +132,39 @@ mod tests {
     }
 
     #[test]
-    fn caches_are_those_of_one_browser_and_of_these_very_files() {
+    fn caches_are_those_of_one_browser_and_of_these_very_files_made_in_one_way() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let file = home.assets().join("a.js");
         fs::create_dir_all(home.assets()).unwrap();
         fs::write(&file, "1").unwrap();
-        let of = |version: &str, url: &str, path: &Path| {
-            let compiled = Compiled::of(&home, &browser(version), [(url, path)]);
+        let made = |version: &str, recipe: &str, url: &str, path: &Path| {
+            let compiled = Compiled::of(&home, &browser(version), recipe, [(url, path)]);
             compiled.map(|compiled| compiled.folder)
         };
+        let of = |version: &str, url: &str, path: &Path| made(version, "visit", url, path);
         let one = of("1.2", "cdn/a.js", &file).unwrap();
         assert!(is_name(&one.file_name().unwrap().to_string_lossy()));
         assert_eq!(of("1.2", "cdn/a.js", &file), Some(one.clone()));
         assert_ne!(of("1.3", "cdn/a.js", &file), Some(one.clone()));
         assert_ne!(of("1.2", "cdn/b.js", &file), Some(one.clone()));
+        assert_ne!(
+            made("1.2", "visit twice", "cdn/a.js", &file),
+            Some(one.clone())
+        );
         fs::write(&file, "22").unwrap();
         assert_ne!(of("1.2", "cdn/a.js", &file), Some(one));
         // What was made for one call alone is not kept.
-        let made = folder.path().join("made.js");
-        fs::write(&made, "1").unwrap();
-        assert_eq!(of("1.2", "cdn/a.js", &made), None);
+        let passing = folder.path().join("passing.js");
+        fs::write(&passing, "1").unwrap();
+        assert_eq!(of("1.2", "cdn/a.js", &passing), None);
     }
 
     #[test]
     fn of_a_profile_the_caches_are_kept_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path().join("home"));
-        let compiled = Compiled::of(&home, &browser("1"), []).unwrap();
+        let compiled = Compiled::of(&home, &browser("1"), "visit", []).unwrap();
         let profile = folder.path().join("profile");
         let write = |name: &str| {
             let path = profile.join(name);

@@ -171,7 +171,8 @@ impl Invocation {
         let Some(browser) = self.equipment.here(BrowserKind::Chrome) else {
             return;
         };
-        let Some(compiled) = Compiled::of(&self.home, browser, mirror.files()) else {
+        let recipe = stage::compile_recipe();
+        let Some(compiled) = Compiled::of(&self.home, browser, &recipe, mirror.files()) else {
             return;
         };
         if compiled.folder().is_none() {

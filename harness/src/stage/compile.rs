@@ -37,6 +37,12 @@ const WRITTEN: &str = "Default/Code Cache/wasm";
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 const QUIET_LOOKS: u32 = 4;
 
+/// How caches are made here: those that were made otherwise, by another gymcheck, are of no use.
+#[must_use]
+pub fn compile_recipe() -> String {
+    format!("{VISITS} visits with {SCRIPT}")
+}
+
 /// Has a browser get and compile the libraries that a mirror has, and keeps its caches. Nothing is kept where
 /// there is no Python among them.
 ///

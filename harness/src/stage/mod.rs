@@ -36,7 +36,7 @@ use crate::spec::{BrowserKind, Experiment, PlayerName};
 use crate::target::{Edit, EditedCopyError, Target};
 
 pub use browser::{BrowserSession, PAGE_HOST, Place};
-pub use compile::compile;
+pub use compile::{compile, compile_recipe};
 pub use grid::{Advertised, Endpoint, Grid, GridError, Wish};
 pub use left::{LeftStage, LeftStageError, left_stages};
 pub use live::{Interrupted, end_everything, interrupted, on_signal};
