@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use gymcheck::evidence::{Fact, Log, ProcessPhase};
@@ -16,14 +16,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+#[path = "support/turns.rs"]
+mod turns;
+
+use turns::{Turn, Turns};
+
 const SPEC: &str = "mid-game/partner-dies-in-game";
 const IN_THE_GAME: &str = "play until mid-game";
 
 /// For the run to come into the game, and for it to end after something died.
 const DEADLINE: Duration = Duration::from_secs(400);
 
-/// One run at a time: two browsers and Python in each of them fill a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static TURNS: Turns = Turns::of_calls();
 
 /// A call of gymcheck in a world of its own: everything that it makes lies below one folder, whose
 /// name everything that it starts carries in its environment.
@@ -31,12 +35,12 @@ struct Call {
     child: Option<Child>,
     folder: Arc<TempDir>,
     steps: mpsc::Receiver<String>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Call {
     fn run(arguments: &[&str]) -> Call {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = TURNS.take();
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         std::fs::create_dir(folder.path().join("tmp")).expect("a folder");
         let mut child = Command::new(env!("CARGO_BIN_EXE_gymcheck"))

@@ -10,7 +10,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gymcheck::run::find_root;
@@ -20,18 +19,14 @@ use real_grid::{CHROME, FIREFOX, RealGrid};
 use serde_json::Value;
 use support::following::{Following, is_in_game, is_of};
 use support::processes::{assert_nothing_left, end_of, running};
+use support::turns::Turns;
 use tempfile::TempDir;
 
 const ON_SURVEY: &str = "scene-exit/partner-dies-on-survey";
 const IN_GAME: &str = "mid-game/partner-dies-in-game";
 
-/// So many grids at a time: each is three Javas, two browsers and Python in each of them. While one waits for a
-/// time-out, another one works.
-const MOST_GRIDS: usize = 2;
-
-/// How many there are, and who hears that one has gone.
-static GRIDS: Mutex<usize> = Mutex::new(0);
-static GONE: Condvar = Condvar::new();
+/// A grid besides is three Javas.
+static TURNS: Turns = Turns::of_calls();
 
 /// For a call to come to a moment, or to its end.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -182,25 +177,6 @@ impl Drop for Call<'_> {
     }
 }
 
-/// One of the grids that may be there at a time.
-struct Turn;
-
-fn turn() -> Turn {
-    let grids = GRIDS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut grids = GONE
-        .wait_while(grids, |grids| *grids == MOST_GRIDS)
-        .unwrap_or_else(PoisonError::into_inner);
-    *grids += 1;
-    Turn
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *GRIDS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        GONE.notify_one();
-    }
-}
-
 fn evidence(run: &Path) -> Vec<Value> {
     let mut evidence = Following::default();
     evidence.read_on(run);
@@ -219,7 +195,7 @@ fn host(address: &Value) -> String {
 
 #[test]
 fn the_headline_and_its_positive_control_pass_with_the_browsers_of_both_nodes() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let pairs = "chrome+chrome,chrome+firefox";
     let mut call = Call::begin(&grid, &[ON_SURVEY, IN_GAME, "--pairs", pairs]);
@@ -299,7 +275,7 @@ fn the_headline_and_its_positive_control_pass_with_the_browsers_of_both_nodes() 
 
 #[test]
 fn a_mutant_is_killed_on_the_grid() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let mutant = ["--mutant", "cleanup-not-called", "--pairs", "chrome+chrome"];
     let mut call = Call::begin(&grid, &mutant);
@@ -316,7 +292,7 @@ fn a_mutant_is_killed_on_the_grid() {
 
 #[test]
 fn what_takes_a_nodes_own_machine_is_not_applicable_and_nobody_is_asked_for_it() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let mut call = Call::begin(
         &grid,
@@ -342,7 +318,7 @@ fn what_takes_a_nodes_own_machine_is_not_applicable_and_nobody_is_asked_for_it()
 
 #[test]
 fn a_hub_that_dies_breaks_the_run() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let mut call = Call::begin(&grid, &[IN_GAME, "--pairs", "chrome+chrome"]);
     call.wait_for("game", |event| is_in_game(event, "survivor", 5));
@@ -356,7 +332,7 @@ fn a_hub_that_dies_breaks_the_run() {
 
 #[test]
 fn a_node_that_dies_breaks_the_run() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let mut call = Call::begin(&grid, &[IN_GAME, "--pairs", "chrome+firefox"]);
     call.wait_for("game", |event| is_in_game(event, "survivor", 5));
@@ -377,7 +353,7 @@ fn a_node_that_dies_breaks_the_run() {
 
 #[test]
 fn where_no_slot_is_free_and_where_nobody_has_what_is_asked_for_the_run_is_broken() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let taken = grid.take_all_of_chrome();
     let chrome = ["--pairs", "chrome+chrome", "--session-wait", "5s"];
@@ -414,7 +390,7 @@ fn where_no_slot_is_free_and_where_nobody_has_what_is_asked_for_the_run_is_broke
 
 #[test]
 fn a_grid_behind_tls_is_trusted_by_what_the_machine_trusts() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let (address, authorities) = grid.behind_tls();
     let windows = [
@@ -443,7 +419,7 @@ fn a_grid_behind_tls_is_trusted_by_what_the_machine_trusts() {
 
 #[test]
 fn a_node_that_cannot_dial_this_machine_is_told_with_what_can_be_done() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let nowhere = ["--advertise", "0.0.0.1", "--pairs", "chrome+chrome"];
     let mut call = Call::begin(&grid, &[&[IN_GAME], &nowhere[..]].concat());
@@ -470,7 +446,7 @@ fn a_node_that_cannot_dial_this_machine_is_told_with_what_can_be_done() {
 
 #[test]
 fn who_is_no_player_gets_in_nowhere_and_whoever_ends_a_call_leaves_no_session() {
-    let _turn = turn();
+    let _turn = TURNS.take();
     let grid = RealGrid::start();
     let mut call = Call::begin(&grid, &[IN_GAME, "--pairs", "chrome+chrome"]);
     let opened = call.wait_for("page", |event| {

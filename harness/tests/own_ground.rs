@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gymcheck::provision::{Home, target};
@@ -19,11 +18,13 @@ use tempfile::TempDir;
 
 #[path = "support/files.rs"]
 mod files;
+#[path = "support/turns.rs"]
+mod turns;
 
 use files::copy;
+use turns::Turns;
 
-/// One run at a time: two browsers and Python in each of them fill a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static TURNS: Turns = Turns::of_calls();
 
 /// A user's folder, with an experiment of the user's own: `duet` as it is here, as far as anybody knows.
 struct Study {
@@ -73,7 +74,7 @@ impl Study {
 
     /// Calls gymcheck in the user's folder, without a terminal, and waits until that has ended.
     fn gymcheck(&self, arguments: &[&str]) -> Output {
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = TURNS.take();
         let output = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
             .arg("run")
             .args(arguments)

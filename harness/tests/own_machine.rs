@@ -11,8 +11,8 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gymcheck::run::{Invocation, Selection, Wanted, find_root};
@@ -26,6 +26,11 @@ use procfs::process::all_processes;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "support/turns.rs"]
+mod turns;
+
+use turns::{Turn, Turns};
+
 const IN_GAME: &str = "mid-game/partner-dies-in-game";
 const ON_SURVEY: &str = "scene-exit/partner-dies-on-survey";
 
@@ -34,8 +39,7 @@ const DEADLINE: Duration = Duration::from_secs(400);
 /// For a run to end once its machine has failed it: it must not wait for what will never come.
 const END_WITHIN: Duration = Duration::from_secs(60);
 
-/// One run at a time: two browsers and Python in each of them fill a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static TURNS: Turns = Turns::of_calls();
 
 /// The namespaces that a call gets for itself.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,12 +79,12 @@ fn disk(at: &Path, options: &str) -> String {
 /// A place of a call's own: its name is in the environment of all that it starts.
 struct World {
     folder: TempDir,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl World {
     fn new() -> World {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = TURNS.take();
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["tmp", "out", "kept"] {
             std::fs::create_dir(folder.path().join(name)).expect("a folder");

@@ -12,7 +12,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -24,14 +23,14 @@ use procfs::process::{Process, all_processes};
 use serde_json::{Value, json};
 use support::following::{Following, is_in_game, is_of};
 use support::processes::{assert_nothing_left, end_of};
+use support::turns::{Turn, Turns};
 use support::{Browser, Kind, scenarios};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// One run at a time: two browsers and Python in each of them fill a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static TURNS: Turns = Turns::of_calls();
 
 /// For a run to come to the moment at which it is hit, on a machine that is busy besides.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -81,7 +80,7 @@ struct Call {
     folder: TempDir,
     child: Child,
     evidence: Following,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 /// What a call has left.
@@ -114,7 +113,16 @@ impl Call {
         arguments: &[&str],
         environment: &[(&str, &Path)],
     ) -> Call {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        Call::begin_in(TURNS.take(), folder, pair, arguments, environment)
+    }
+
+    fn begin_in(
+        turn: Turn,
+        folder: TempDir,
+        pair: &str,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Call {
         let said = File::create(folder.path().join("said")).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
             .args(["run", "--specs", "specs", "--out", "out", "--pairs", pair])
@@ -687,8 +695,10 @@ impl Drop for Neighbour {
 #[ignore = "real browsers, 60 s: cargo test --test own_world -- --ignored"]
 fn a_busy_neighbour_on_each_core_is_not_blamed_on_the_target() {
     let cores = std::thread::available_parallelism().expect("cores").get();
+    let alone = TURNS.take_all();
     let _neighbours: Vec<Neighbour> = (0..cores).map(|_| Neighbour::begin()).collect();
-    let left = Call::begin("chrome+chrome").end(2 * DEADLINE);
+    let call = Call::begin_in(alone, ground(), "chrome+chrome", &[], &[]);
+    let left = call.end(2 * DEADLINE);
     match left.run["verdict"].as_str() {
         Some("pass") => assert_eq!(left.status, Some(0)),
         _ => assert!(left.is_too_busy(), "{:#}", left.run),

@@ -12,6 +12,7 @@ pub(crate) mod following;
 pub(crate) mod page;
 pub(crate) mod processes;
 pub(crate) mod target;
+pub(crate) mod turns;
 
 use fantoccini::Client;
 use gymcheck::evidence::Recorder;
