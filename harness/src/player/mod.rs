@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::evidence::{
     ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Origin, Packet, PageFact, Recorder,
-    Scene, SceneKind, WaitError,
+    WaitError,
 };
 use crate::spec::PlayerName;
 use crate::stage::{BrowserSession, StageError, deadline};
@@ -186,27 +186,6 @@ impl Player {
             }
             Err(error) => error.into(),
         }
-    }
-
-    /// Waits until the target has led this player to the end of the experiment.
-    ///
-    /// # Errors
-    /// It does not, for longer than a page may take to load, or the run broke.
-    pub async fn came_to_end(&self) -> Result<(), PlayerError> {
-        let is_end = |args: &[Value]| {
-            let scene = args.first().map(Scene::new);
-            scene.is_some_and(|scene| scene.kind() == SceneKind::End)
-        };
-        self.wait_socket_event(
-            0,
-            deadline::LOAD * 2,
-            Direction::ToClient,
-            "activate_scene",
-            "the end of the experiment",
-            is_end,
-        )
-        .await?;
-        Ok(())
     }
 
     async fn open(&self) -> Result<(), PlayerError> {

@@ -326,9 +326,11 @@ impl Scenario {
     /// Presses Start, as long as there is a game before the end of the experiment.
     async fn press_start(&self, name: PlayerName) -> Result<(), PlayerError> {
         let player = self.player(name);
+        let is_end = |event: &Event| player.is_mine(event) && activates_end(event);
+        let end = "the end of the experiment";
         tokio::select! {
             pressed = player.press_start() => pressed,
-            Ok(()) = player.came_to_end() => Err(PlayerError::Missed(format!(
+            Ok(_) = self.recorder.wait(0, deadline::LOAD * 2, end, is_end) => Err(PlayerError::Missed(format!(
                 "the {name} came to the end of the experiment, and waits for a Start in vain"
             ))),
         }
