@@ -441,6 +441,137 @@ mod equipment_stopped {
     }
 }
 
+mod a_watch_that_goes_on {
+    use super::*;
+    use gymcheck::verdict::nothing_could_act;
+
+    const CLOSED: &str = "{ connections-closed = { at = \"after-exit\" } }";
+    const STOPPED: &str = "{ equipment-stopped = { at = \"after-exit\" } }";
+
+    fn is_barrier_of(event: &Event, moment: &str) -> bool {
+        matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == moment)
+    }
+
+    /// The good log as a run records it in which `after-exit` is watched together with `after-death`.
+    fn together() -> Log {
+        changed(&good(), |event| {
+            if let Fact::Barrier(barrier) = &mut event.fact
+                && barrier.label == "after-exit/later"
+            {
+                barrier.watched_with = Some("after-death".into());
+            }
+            true
+        })
+    }
+
+    #[test]
+    fn sees_what_the_page_still_sends() {
+        let log = together();
+        passes(CLOSED, &log);
+        passes(STOPPED, &log);
+        // Between the two watches' ends: a watch of its own did not see it.
+        let end = position(&log, |event| is_barrier_of(event, "after-death/later"));
+        let report = good().events()[places(&good(), "p2p_health_report")[0]].clone();
+        let reports = inserted(&log, end, [report.clone()]);
+        let says = "the page still sent `p2p_health_report`";
+        fails(CLOSED, "traffic", says, &reports);
+        fails(STOPPED, "wire", says, &reports);
+        passes(CLOSED, &inserted(&good(), end, [report]));
+        let messages = with_page(&log, "survivor", "after-death/later", |page| {
+            page.state.channels[0].sent += 3;
+        });
+        fails(CLOSED, "traffic", "3 more messages", &messages);
+    }
+
+    #[test]
+    fn is_none_where_it_did_not_come_to_its_end() {
+        let cut = without(&together(), |event| {
+            is_barrier_of(event, "after-death/later")
+        });
+        for (ask, oracle) in [(CLOSED, "traffic"), (STOPPED, "wire")] {
+            let result = asked(ask, &cut);
+            let absent = result.oracles.iter().find(|one| one.oracle == oracle);
+            let account = &absent.expect("the oracle").account;
+            assert!(account.contains("was not watched"), "{account}");
+        }
+    }
+
+    #[test]
+    fn is_had_only_where_nothing_could_act() {
+        let good = good();
+        assert!(nothing_could_act(&good, "after-exit"));
+        assert!(!nothing_could_act(&good, "in-game"));
+        assert!(!nothing_could_act(&good, "never-observed"));
+        let page = |change: fn(&mut PageState)| {
+            with_page(&good, "survivor", "after-exit", |page| {
+                change(&mut page.state)
+            })
+        };
+        let timer = |period: f64| TimerState {
+            id: 9_999,
+            created: 20_000.0,
+            period,
+            stack: "at later (http://h/game.js:1:1)".into(),
+        };
+        let left = [
+            page(|now| now.connections[0].connection = "connected".into()),
+            page(|now| now.channels[0].state = "open".into()),
+            page(|now| now.workers[0].terminated = None),
+            with_page(&good, "survivor", "after-exit", |page| {
+                page.state.intervals.push(timer(2_000.0));
+            }),
+            with_page(&good, "survivor", "after-exit", |page| {
+                page.state.timeouts.push(timer(500.0));
+            }),
+            // Another page knows nothing of what the first one made.
+            with_page(&good, "survivor", "after-exit", |page| page.page += 1),
+            // A socket is open, or nobody can say whether one is.
+            with_sockets_of_the_game(&good),
+            without(
+                &good,
+                |event| matches!(&event.fact, Fact::Kernel(kernel) if kernel.label == "after-exit"),
+            ),
+        ];
+        for (number, log) in left.iter().enumerate() {
+            assert!(!nothing_could_act(log, "after-exit"), "case {number}");
+        }
+    }
+
+    /// The log in which the survivor's browser still has the game's sockets after it.
+    fn with_sockets_of_the_game(log: &Log) -> Log {
+        let (_, in_game) = log.kernel("survivor", "in-game").expect("taken");
+        let held = in_game.udp.clone();
+        changed(log, |event| {
+            if is_of(event, "survivor")
+                && let Fact::Kernel(kernel) = &mut event.fact
+                && kernel.label == "after-exit"
+            {
+                kernel.udp.clone_from(&held);
+            }
+            true
+        })
+    }
+
+    #[test]
+    fn is_for_moments_on_one_scene() {
+        let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+        let next = |spec: &str, moment: &str| {
+            let spec = catalogue.spec(spec).expect("a spec");
+            spec.body.next_on_the_scene(moment).map(str::to_owned)
+        };
+        let after_death = Some("after-death".to_owned());
+        assert_eq!(next(HEADLINE, "after-exit"), after_death);
+        assert_eq!(next("reuse/two-games", "after-exit"), after_death);
+        assert_eq!(next("reuse/two-games", "late-in-second-game"), None);
+        assert_eq!(next("race/late-end", "arrived"), Some("after-all".into()));
+        // The page is hidden, or brought to the front, in between.
+        assert_eq!(next("race/away-at-the-exit", "arrived"), None);
+        // The next game comes in between.
+        assert_eq!(next("long/eight-games", "after-game-1"), None);
+        assert_eq!(next(HEADLINE, "after-death"), None);
+    }
+}
+
 mod data_whole {
     use super::*;
 

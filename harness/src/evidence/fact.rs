@@ -983,6 +983,9 @@ pub struct BarrierFact {
     pub label: String,
     /// What it rests on, in words.
     pub rests_on: Vec<String>,
+    /// The moment in whose watch that of this moment goes on, if it has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched_with: Option<String>,
 }
 
 /// A screenshot was taken.

@@ -27,6 +27,17 @@ struct Turned {
     websockets: Vec<WebsocketState>,
 }
 
+/// What was watched before a barrier.
+pub(super) enum Watched {
+    /// Nothing: it is about order alone.
+    Nothing,
+    /// The page, in words.
+    Page(String),
+    /// Nothing yet: nothing is left that could act by itself, and the watch of this later moment, on the same
+    /// scene, is this one's too.
+    With(String),
+}
+
 /// A barrier of a player, at a moment of the run. It is about order and takes no time but that of the
 /// way; who wants to see what goes on needs to watch besides.
 pub(super) struct Barrier<'a> {
@@ -47,7 +58,7 @@ impl Barrier<'_> {
     ///
     /// Pages in the background answer as well. Behind what a rule holds or delays it waits; what is
     /// set aside or dropped has caused nothing.
-    pub(super) async fn reach(&self, watched: Option<String>) -> Result<u64, PlayerError> {
+    pub(super) async fn reach(&self, watched: Watched) -> Result<u64, PlayerError> {
         let (name, label) = (self.player, self.label);
         let mut handled = None;
         for trip in 1..=ROUND_TRIPS {
@@ -56,7 +67,12 @@ impl Barrier<'_> {
             handled = self.handled_all().await?;
         }
         let (received, sent) = self.all_arrived().await?;
-        let mut rests_on: Vec<String> = watched.into_iter().collect();
+        let (page, watched_with) = match watched {
+            Watched::Nothing => (None, None),
+            Watched::Page(page) => (Some(page), None),
+            Watched::With(moment) => (None, Some(moment)),
+        };
+        let mut rests_on: Vec<String> = page.into_iter().collect();
         rests_on.push(format!(
             "{ROUND_TRIPS} round trips of a ping of the harness's own over its socket"
         ));
@@ -75,6 +91,7 @@ impl Barrier<'_> {
             Fact::Barrier(BarrierFact {
                 label: label.to_owned(),
                 rests_on,
+                watched_with,
             }),
         );
         Ok(barrier.seq)

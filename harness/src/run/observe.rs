@@ -6,13 +6,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::barrier::{Barrier, ask_probe};
+use super::barrier::{Barrier, Watched, ask_probe};
 use super::pixels::{Rectangle, Screen};
 use super::scenario::Scenario;
 use crate::evidence::{BrokenFact, Control, Fact, HitTest, PageState, Snapshot};
 use crate::player::PlayerError;
 use crate::spec::{Observe, PlayerName};
 use crate::stage::deadline;
+use crate::verdict::nothing_could_act;
 
 /// What changes by itself on every page, and is no finding: the display of the round-trip time.
 const MASKED: &str = "#latencyContainer";
@@ -57,6 +58,10 @@ impl Scenario {
     /// For the ledgers order is enough: what a page makes and closes, it does while it handles what
     /// was sent to it. What can be seen and reached is taken down after the watch: a page may take its
     /// time to show it.
+    ///
+    /// Two moments on one scene share the watch of the later one, where at the earlier one nothing was left
+    /// that could act by itself, as the page's ledgers and the kernel say: what nobody sees there may still
+    /// act, and does so while it is watched, later.
     pub(super) async fn observe(&mut self, observe: &Observe) -> Result<(), PlayerError> {
         let survivor = PlayerName::Survivor;
         let label = observe.label.as_str();
@@ -64,12 +69,21 @@ impl Scenario {
             self.ledgers(label).await?;
             return self.view(survivor, label).await;
         }
-        let began = self.barrier(survivor, label, None).await?;
+        let began = self.barrier(survivor, label, Watched::Nothing).await?;
         self.ledgers(label).await?;
-        let watched = self.watch(survivor, began, label).await?;
+        let watched = match self.watched_with.get(label) {
+            Some(next)
+                if !self.hidden.contains_key(&survivor)
+                    && nothing_could_act(&self.recorder.log(), label) =>
+            {
+                self.stand_still(survivor).await?;
+                Watched::With(next.clone())
+            }
+            Some(_) | None => Watched::Page(self.watch(survivor, began, label).await?),
+        };
         self.view(survivor, label).await?;
         let later = format!("{label}/later");
-        self.barrier(survivor, &later, Some(watched)).await?;
+        self.barrier(survivor, &later, watched).await?;
         self.ledgers(&later).await
     }
 
@@ -141,13 +155,27 @@ impl Scenario {
         ))
     }
 
+    /// Waits until a player's page looks the same twice in a row, for as long as a watch takes at most: it may
+    /// still paint the scene that it came to.
+    async fn stand_still(&self, name: PlayerName) -> Result<(), PlayerError> {
+        let end = Instant::now() + WATCH;
+        let mut seen = self.player(name).screenshot().await?;
+        loop {
+            let sees = self.player(name).screenshot().await?;
+            if sees == seen || Instant::now() > end {
+                return Ok(());
+            }
+            seen = sees;
+        }
+    }
+
     /// Waits until nothing that was already caused is still on its way to a player's page, see
     /// [`Barrier`]. Gives the position of the barrier in the evidence.
     pub(super) async fn barrier(
         &self,
         name: PlayerName,
         label: &str,
-        watched: Option<String>,
+        watched: Watched,
     ) -> Result<u64, PlayerError> {
         let barrier = Barrier {
             gateway: &self.stage.gateway,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::barrier::Watched;
 use super::data;
 use super::forge::Draft;
 use super::last_words::last_words;
@@ -49,6 +50,8 @@ pub(super) struct Scenario {
     pub(super) experiment: Experiment,
     /// The moments that the spec observes by itself.
     pub(super) observed: BTreeSet<String>,
+    /// Of these, those that may do without a watch of their own, and in whose watch that goes on.
+    pub(super) watched_with: BTreeMap<String, String>,
     turn: Turn,
 }
 
@@ -78,6 +81,16 @@ impl Scenario {
             screens: Screens::default(),
             asked: spec.body.experiment.clone(),
             experiment: spec.body.experiment.clone(),
+            watched_with: spec
+                .body
+                .steps
+                .iter()
+                .filter_map(observed)
+                .filter_map(|moment| {
+                    let next = spec.body.next_on_the_scene(&moment)?.to_owned();
+                    Some((moment, next))
+                })
+                .collect(),
             observed: spec.body.steps.iter().filter_map(observed).collect(),
             turn,
         }
@@ -289,7 +302,7 @@ impl Scenario {
         what: &str,
     ) -> Result<(), PlayerError> {
         if self.recorder.log().lacks(Source::Handlers).is_some() {
-            return self.barrier(name, what, None).await.map(drop);
+            return self.barrier(name, what, Watched::Nothing).await.map(drop);
         }
         self.wait_handled(name, from, deadline::REACTION, event_name, what)
             .await
@@ -330,7 +343,8 @@ impl Scenario {
         let player = self.player(name);
         let event = provoke.event.name();
         // The target has finished with the departure: what it sends is on its way already.
-        self.barrier(name, &format!("before {event}"), None).await?;
+        self.barrier(name, &format!("before {event}"), Watched::Nothing)
+            .await?;
         let departure = self.departure();
         let natural = self.recorder.find(departure, |found| {
             player.is_mine(found) && socket_event(found, Direction::ToClient, event).is_some()
@@ -462,7 +476,7 @@ impl Scenario {
     async fn last_look(&self, name: PlayerName) -> Result<(), PlayerError> {
         let label = "after the form";
         let looked = async {
-            self.barrier(name, label, None).await?;
+            self.barrier(name, label, Watched::Nothing).await?;
             self.snapshots(label).await
         };
         looked.await.map_err(|error| match error {

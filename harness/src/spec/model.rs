@@ -75,6 +75,24 @@ impl SpecBody {
             .any(|step| matches!(step, Step::Leave(leave) if leave.how == WayToLeave::CutNetwork))
     }
 
+    /// The next moment that is observed behind a barrier where the survivor stands at this one, if nothing
+    /// between them leads the survivor on or hides its page: the watch after that moment sees what the game
+    /// of this one still sends, too.
+    #[must_use]
+    pub fn next_on_the_scene(&self, moment: &str) -> Option<&str> {
+        let is_it = |step: &Step| matches!(step, Step::Observe(observe) if observe.label == moment);
+        let place = self.steps.iter().position(is_it)?;
+        for step in &self.steps[place + 1..] {
+            match step {
+                Step::Observe(next) if next.barrier => return Some(&next.label),
+                Step::Leave(leave) if leave.player == PlayerName::Partner => {}
+                Step::Observe(_) | Step::Provoke(_) | Step::Inject(_) | Step::Release(_) => {}
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// The check that asks by injection what this one asks of the target's own news alone: the same
     /// question, whoever brings the news.
     #[must_use]

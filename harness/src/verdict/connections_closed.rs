@@ -4,7 +4,7 @@ use super::departure::anybody_left;
 use super::facts::{
     PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, new_sockets, seq, started, still_held,
 };
-use super::games::sent_after;
+use super::games::{sent_after, watch_end};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
     ChannelState, ConnectionState, Direction, Event, Fact, Log, PageFact, PageState, Snapshot,
@@ -182,7 +182,7 @@ fn first_line(stack: &str) -> String {
 /// either page sees them.
 fn traffic(at: &str, log: &Log, exit: Option<&Event>, snapshot: &Snapshot) -> OracleFinding {
     let later = format!("{at}/later");
-    let (Some(exit), Some((end, after))) = (exit, log.snapshot(SURVIVOR, &later)) else {
+    let (Some(exit), Some((end, after))) = (exit, watch_end(log, at)) else {
         return OracleFinding::absent("traffic", "the time after the exit was not watched");
     };
     let mut evidence = vec![end.seq];

@@ -3,7 +3,7 @@
 use super::equipment::{Running, new_since, running, tally, timeouts};
 use super::excuses::kept_listener;
 use super::facts::{SURVIVOR, is_game, seq};
-use super::games::{Game, games_of, lag, sent_after};
+use super::games::{Game, games_of, lag, sent_after, watch_end};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Log, Snapshot};
 use crate::spec::Equipment;
@@ -47,7 +47,7 @@ pub(super) fn ask(moments: &Equipment, log: &Log) -> Findings {
         oracles: vec![
             ledger(before, during, after, &Exit::of(log, exit, after.1)),
             listeners(before, after),
-            wire(log, exit, until_next_game(log, exit).min(after.0.seq)),
+            wire(log, exit, &moments.at),
         ],
     }
 }
@@ -273,8 +273,9 @@ fn listeners((first, before): Seen<'_>, (last, after): Seen<'_>) -> OracleFindin
 }
 
 /// The wire: the page sends nothing of a game any more.
-fn wire(log: &Log, exit: &Event, end: u64) -> OracleFinding {
-    let Some(sent) = sent_after(log, exit, end) else {
+fn wire(log: &Log, exit: &Event, at: &str) -> OracleFinding {
+    let end = watch_end(log, at).map(|(end, _)| until_next_game(log, exit).min(end.seq));
+    let Some(sent) = end.and_then(|end| sent_after(log, exit, end)) else {
         return OracleFinding::absent("wire", "the time after the exit was not watched");
     };
     let violations = tally(sent.iter().map(|(_, name)| *name))

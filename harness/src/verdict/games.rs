@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::facts::SURVIVOR;
-use crate::evidence::{Direction, Event, Fact, GameScene, Log, Packet, PageFact, Snapshot};
+use crate::evidence::{
+    BarrierFact, Direction, Event, Fact, GameScene, Log, Packet, PageFact, Snapshot,
+};
 
 /// One game of a player: it has an id of the target's own.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +88,25 @@ pub(super) fn text<'a>(args: &'a [Value], field: &str) -> Option<&'a str> {
 /// Events that only a running game, or an open connection, sends.
 fn is_of_a_game(name: &str) -> bool {
     name == "webrtc_signal" || name == "pyodide_player_action" || name.starts_with("p2p_")
+}
+
+/// The survivor's page at the end of the watch after a moment: where that went on in the watch of a later
+/// moment on the same scene, at the end of that one.
+pub(super) fn watch_end<'a>(log: &'a Log, moment: &str) -> Option<(&'a Event, &'a Snapshot)> {
+    let mut moment = moment;
+    // A moment that is watched with itself would have no end.
+    for _ in 0..log.events().len() {
+        let later = format!("{moment}/later");
+        let barrier = log.barrier(SURVIVOR, &later)?;
+        match &barrier.fact {
+            Fact::Barrier(BarrierFact {
+                watched_with: Some(next),
+                ..
+            }) => moment = next,
+            _ => return log.snapshot(SURVIVOR, &later),
+        }
+    }
+    None
 }
 
 /// Events of a game that the survivor's page sent between `exit` and `end`, after it had certainly

@@ -40,6 +40,7 @@ use std::fmt;
 pub use counts_steady::Counts;
 pub use expectations::expect;
 pub use explain::{EXPLANATIONS, Explanation, explain};
+pub use nothing_left::nothing_could_act;
 pub(crate) use steadiness::percent;
 pub use steadiness::{Steadiness, Tally, upper_bound};
 

@@ -6,7 +6,7 @@ use super::equipment::{Creator, new_since, timeouts};
 use super::excuses::draws;
 use super::facts::{PARTNER, SURVIVOR, new_sockets, seq, still_held};
 use super::games::lag;
-use super::{Findings, OracleFinding, Stimulus};
+use super::{Findings, OracleFinding, Says, Stimulus};
 use crate::evidence::{Direction, Event, Log, SceneKind, Snapshot, Source};
 use crate::spec::{AtRest, GameNumber};
 
@@ -44,6 +44,22 @@ pub(super) fn ask(asked: &AtRest, log: &Log) -> Findings {
             kernel(log, &later),
         ],
     }
+}
+
+/// Whether nothing is left of a game at a moment that could act by itself: no connection, worker, interval or
+/// time-out, as the survivor's page knows them, and no socket, as the kernel does. False also where one of the
+/// two could not be asked.
+#[must_use]
+pub fn nothing_could_act(log: &Log, moment: &str) -> bool {
+    let (Some(before), Some(now)) = (first_look(log), log.snapshot(SURVIVOR, moment)) else {
+        return false;
+    };
+    let asked = [
+        ledger(now),
+        equipment(log, before, now),
+        kernel(log, moment),
+    ];
+    before.1.page == now.1.page && asked.iter().all(|oracle| oracle.says == Says::Holds)
 }
 
 /// The survivor's page before its first game.
@@ -150,13 +166,13 @@ fn waits_since(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
 }
 
 /// The kernel: no UDP socket is left that the browser did not have before the first game.
-fn kernel(log: &Log, later: &str) -> OracleFinding {
+fn kernel(log: &Log, moment: &str) -> OracleFinding {
     if let Some(why) = log.lacks(Source::Kernel) {
         return OracleFinding::absent("kernel", why);
     }
     let (Some((before, had)), Some((now, left))) = (
         log.kernel(SURVIVOR, &GameNumber::FIRST.before()),
-        log.kernel(SURVIVOR, later),
+        log.kernel(SURVIVOR, moment),
     ) else {
         return OracleFinding::absent("kernel", "the socket table was not taken down");
     };

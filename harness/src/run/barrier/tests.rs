@@ -214,7 +214,7 @@ async fn a_barrier_waits_for_what_the_page_has_sent() {
         bench.page.send(Message::text(SLOW)).await.expect("written");
     };
     let answers = answer(&mut bench.target, ROUND_TRIPS);
-    let all = async { tokio::join!(barrier.reach(None), sends, answers) };
+    let all = async { tokio::join!(barrier.reach(Watched::Nothing), sends, answers) };
     let (reached, (), heard) = timeout(PATIENCE, all).await.expect("in time");
     let seq = reached.expect("it is reached");
     assert_eq!(heard[..2], [SLOW, OWN_PING]);
@@ -244,7 +244,7 @@ async fn a_barrier_waits_until_the_page_has_received_all() {
         bench.received.store(1, Ordering::SeqCst);
     };
     let answers = answer(&mut bench.target, ROUND_TRIPS);
-    let all = async { tokio::join!(barrier.reach(None), receives, answers) };
+    let all = async { tokio::join!(barrier.reach(Watched::Nothing), receives, answers) };
     let (reached, (), _) = timeout(PATIENCE, all).await.expect("in time");
     reached.expect("it is reached");
 }
@@ -270,7 +270,7 @@ async fn a_barrier_waits_until_the_target_has_finished() {
         handled(&bench.recorder, "slow");
         answer(target, ROUND_TRIPS - 1).await;
     };
-    let all = async { tokio::join!(barrier.reach(None), finishes) };
+    let all = async { tokio::join!(barrier.reach(Watched::Nothing), finishes) };
     let (reached, ()) = timeout(PATIENCE, all).await.expect("in time");
     let seq = reached.expect("it is reached");
     let log = bench.recorder.log();
@@ -298,7 +298,7 @@ async fn a_barrier_is_no_part_of_what_the_page_does() {
         label: "here",
     };
     let answers = answer(&mut bench.target, ROUND_TRIPS);
-    let all = async { tokio::join!(barrier.reach(Some("a watch".into())), answers) };
+    let all = async { tokio::join!(barrier.reach(Watched::Page("a watch".into())), answers) };
     timeout(PATIENCE, all)
         .await
         .expect("in time")
@@ -334,7 +334,7 @@ async fn a_barrier_of_a_run_that_broke_is_broken() {
             worth_a_retry: true,
         }));
     };
-    let all = async { tokio::join!(barrier.reach(None), breaks).0 };
+    let all = async { tokio::join!(barrier.reach(Watched::Nothing), breaks).0 };
     let reached = timeout(PATIENCE, all).await.expect("at once");
     assert!(
         matches!(&reached, Err(PlayerError::Broken(broken)) if broken.reason == "it died"),
