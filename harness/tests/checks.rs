@@ -726,7 +726,47 @@ mod data_whole {
         let one = longer(&good(), "survivor");
         assert!(frames(&one).account.contains("60 in the partner's"));
         let both = longer(&one, "partner");
-        assert_eq!(frames(&both).account, "61 frames, each once and in order");
+        let says = |survivor: u32, partner: u32| {
+            let told = ends_at(&ends_at(&both, "survivor", survivor), "partner", partner);
+            frames(&told).account
+        };
+        // The earlier of the two counts.
+        assert_eq!(says(61, 61), "61 frames, each once and in order");
+        assert_eq!(says(65, 61), "61 frames, each once and in order");
+        // Those that both played since are lost, although no step is missing.
+        let lost = "61 frames in the file, the pages agree that it ended at frame 63";
+        assert!(says(63, 65).contains(lost));
+        assert!(says(60, 61).contains("ended at frame 60"));
+        // Other pages tell of no end.
+        let silent = without(&both, |event| ended_at(event).is_some());
+        assert_eq!(frames(&silent).account, "61 frames, each once and in order");
+    }
+
+    const END: &str = "EPISODE END: frame=";
+
+    /// The frame at which a page says that it has found the end of its episode.
+    fn ended_at(event: &Event) -> Option<&str> {
+        match &event.fact {
+            Fact::Page(PageEvent {
+                what: PageFact::Console { text, .. },
+                ..
+            }) => text.split_once(END)?.1.split(' ').next(),
+            _ => None,
+        }
+    }
+
+    /// The log in which a player's page finds the end of its episode at another frame.
+    fn ends_at(log: &Log, player: &str, frame: u32) -> Log {
+        changed(log, |event| {
+            if is_of(event, player)
+                && let Some(found) = ended_at(event).map(str::to_owned)
+                && let Fact::Page(page) = &mut event.fact
+                && let PageFact::Console { text, .. } = &mut page.what
+            {
+                *text = text.replace(&format!("{END}{found}"), &format!("{END}{frame}"));
+            }
+            true
+        })
     }
 
     fn truncate(value: &mut serde_json::Value, to: usize) {

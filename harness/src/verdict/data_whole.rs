@@ -5,9 +5,11 @@ mod duet;
 use serde_json::Value;
 
 use super::facts::{PARTNER, SURVIVOR, same};
-use super::games::{Game, game, text};
+use super::games::{Game, game, games_of, text};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{DataFile, Direction, Event, Fact, Log, Packet, Source, WireFact};
+use crate::evidence::{
+    DataFile, Direction, Event, Fact, Log, Packet, PageEvent, PageFact, Source, WireFact,
+};
 use crate::spec::Spec;
 
 /// How columns of actions begin; the rest of the name is the agent.
@@ -15,6 +17,9 @@ const ACTIONS: &str = "actions.";
 
 /// The column that counts the frames.
 const CLOCK: &str = "t";
+
+/// What a page says where it finds the end of an episode, before the number of the frame.
+const FOUND_THE_END: &str = "EPISODE END: frame=";
 
 /// One episode: what the page sent, what the target answered, what it stored.
 struct Episode<'a> {
@@ -321,8 +326,9 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// The frames of each episode: each once and in order, none of its steps missing, and as many as the
-/// partner's record has. A page that lags finds the end late, and both then play some frames more.
+/// The frames of each episode: each once and in order, none of its steps missing, as many as the partner's
+/// record has, and all until the end, as the pages tell of it. A page that lags finds the end late; where both
+/// do, both play some frames more, and these belong to the record.
 fn frames_played(
     spec: &Spec,
     log: &Log,
@@ -333,14 +339,18 @@ fn frames_played(
     let mut violations = Vec::new();
     let mut evidence = Vec::new();
     let mut counts = Vec::new();
-    for episode in episodes {
+    let ends = agreed_ends(log, game, episodes.len());
+    for (index, episode) in episodes.iter().enumerate() {
         let Some((event, file)) = episode.file else {
             continue;
         };
+        let end = ends.get(index);
+        evidence.extend(end.iter().flat_map(|end| end.told));
         let partner = stored(PARTNER, log, game, None, episode.number);
         evidence.push(event.seq);
         evidence.extend(partner.map(|(event, _)| event.seq));
-        let Some(wrong) = frames_of(file, partner.map(|(_, file)| file), least) else {
+        let end = end.map(|end| end.frame);
+        let Some(wrong) = frames_of(file, partner.map(|(_, file)| file), least, end) else {
             return OracleFinding::absent("frames", "the record does not count its frames");
         };
         counts.push(frames(file).count().to_string());
@@ -351,7 +361,7 @@ fn frames_played(
                 .map(|what| format!("episode {number} has {what}")),
         );
     }
-    if evidence.is_empty() {
+    if counts.is_empty() {
         return OracleFinding::absent("frames", "no episode was stored");
     }
     OracleFinding::from_violations(
@@ -362,13 +372,69 @@ fn frames_played(
     )
 }
 
+/// Where both pages agree that an episode has ended: at the earlier of the frames at which each found its end.
+struct End {
+    frame: usize,
+    /// Where each of them told of it.
+    told: [u64; 2],
+}
+
+/// The ends of a game's episodes, in order; none, unless both pages told of each.
+fn agreed_ends(log: &Log, game: &Game<'_>, episodes: usize) -> Vec<End> {
+    let told = |player: &'static str| -> Vec<(u64, usize)> {
+        let mut games = games_of(player, log).into_iter();
+        let Some(own) = games.find(|own| own.id == game.id) else {
+            return Vec::new();
+        };
+        let until = own.exit.map_or(u64::MAX, |exit| exit.seq);
+        log.of(player)
+            .filter(|event| event.seq > own.assigned.seq && event.seq < until)
+            .filter_map(|event| Some((event.seq, found_the_end(event)?)))
+            .collect()
+    };
+    let (survivor, partner) = (told(SURVIVOR), told(PARTNER));
+    if survivor.len() != episodes || partner.len() != episodes {
+        return Vec::new();
+    }
+    let both = survivor.into_iter().zip(partner);
+    both.map(|((one, found), (other, theirs))| End {
+        frame: found.min(theirs),
+        told: [one, other],
+    })
+    .collect()
+}
+
+/// The frame at which a page says that it has found the end of an episode.
+fn found_the_end(event: &Event) -> Option<usize> {
+    match &event.fact {
+        Fact::Page(PageEvent {
+            what: PageFact::Console { text, .. },
+            ..
+        }) => {
+            let (_, frame) = text.split_once(FOUND_THE_END)?;
+            frame.split_whitespace().next()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
 /// What is wrong with the frames of one episode; `None` if the record does not count them.
-fn frames_of(file: &DataFile, partner: Option<&DataFile>, least: usize) -> Option<Vec<String>> {
+fn frames_of(
+    file: &DataFile,
+    partner: Option<&DataFile>,
+    least: usize,
+    end: Option<usize>,
+) -> Option<Vec<String>> {
     let clock = file.columns.iter().position(|column| column == CLOCK)?;
     let count = frames(file).count();
     let mut wrong = Vec::new();
     if count < least {
         wrong.push(format!("{count} frames in the file, it has {least} steps"));
+    }
+    if let Some(end) = end.filter(|end| *end != count) {
+        wrong.push(format!(
+            "{count} frames in the file, the pages agree that it ended at frame {end}"
+        ));
     }
     let out_of_order = frames(file)
         .enumerate()

@@ -119,7 +119,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
         oracles: &[
             "wire and file: what the page sent against what the target stored",
             "frames: each once and in order, none of the episode's steps missing, as many as the \
-             partner's record has",
+             partner's record has, and all until the end that the pages tell of",
             "recomputation: the recorded actions, played again from the game's seed, earn the \
              recorded rewards (experiment `duet` only)",
         ],
