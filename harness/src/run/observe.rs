@@ -71,13 +71,13 @@ impl Scenario {
         }
         let began = self.barrier(survivor, label, Watched::Nothing).await?;
         self.ledgers(label).await?;
-        let watched = match self.watched_with.get(label) {
+        let watched = match self.spec.next_on_the_scene(label) {
             Some(next)
                 if !self.hidden.contains_key(&survivor)
                     && nothing_could_act(&self.recorder.log(), label) =>
             {
                 self.stand_still(survivor).await?;
-                Watched::With(next.clone())
+                Watched::With(next.to_owned())
             }
             Some(_) | None => Watched::Page(self.watch(survivor, began, label).await?),
         };

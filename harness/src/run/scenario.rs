@@ -16,7 +16,8 @@ use crate::evidence::{
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
-    ExitPath, Experiment, GameEvent, PlayUntil, PlayerName, Provoke, Spec, Step, WatchUntil,
+    ExitPath, Experiment, GameEvent, PlayUntil, PlayerName, Provoke, Spec, SpecBody, Step,
+    WatchUntil,
 };
 use crate::stage::{Stage, deadline};
 
@@ -44,14 +45,10 @@ pub(super) struct Scenario {
     pub(super) hidden: BTreeMap<PlayerName, Hidden>,
     pub(super) artefacts: PathBuf,
     pub(super) screens: Screens,
-    /// The experiment that the spec asks for.
-    asked: Experiment,
     /// The one that is played: what was asked for, or what was found, once it was.
     pub(super) experiment: Experiment,
-    /// The moments that the spec observes by itself.
-    pub(super) observed: BTreeSet<String>,
-    /// Of these, those that may do without a watch of their own, and in whose watch that goes on.
-    pub(super) watched_with: BTreeMap<String, String>,
+    /// What the spec asks for.
+    pub(super) spec: SpecBody,
     turn: Turn,
 }
 
@@ -79,19 +76,8 @@ impl Scenario {
             hidden: BTreeMap::new(),
             artefacts: artefacts.to_owned(),
             screens: Screens::default(),
-            asked: spec.body.experiment.clone(),
             experiment: spec.body.experiment.clone(),
-            watched_with: spec
-                .body
-                .steps
-                .iter()
-                .filter_map(observed)
-                .filter_map(|moment| {
-                    let next = spec.body.next_on_the_scene(&moment)?.to_owned();
-                    Some((moment, next))
-                })
-                .collect(),
-            observed: spec.body.steps.iter().filter_map(observed).collect(),
+            spec: spec.body.clone(),
             turn,
         }
     }
@@ -174,10 +160,10 @@ impl Scenario {
 
     /// Takes note of what the experiment is, where it is not the spec's own, by its first game for two.
     fn find_out(&mut self) -> Result<(), PlayerError> {
-        let Some(found) = self.recorder.log().experiment_found(&self.asked) else {
+        let Some(found) = self.recorder.log().experiment_found(&self.spec.experiment) else {
             return Ok(());
         };
-        if let Some(unmet) = self.asked.not_met_by(&found) {
+        if let Some(unmet) = self.spec.experiment.not_met_by(&found) {
             return Err(PlayerError::NotOffered(unmet));
         }
         self.experiment = found;
@@ -518,13 +504,5 @@ impl Scenario {
             true => last_words(&self.recorder.log()),
             false => Vec::new(),
         }
-    }
-}
-
-/// The moment that a step observes.
-fn observed(step: &Step) -> Option<String> {
-    match step {
-        Step::Observe(observe) => Some(observe.label.clone()),
-        _ => None,
     }
 }

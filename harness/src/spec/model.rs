@@ -80,8 +80,7 @@ impl SpecBody {
     /// of this one still sends, too.
     #[must_use]
     pub fn next_on_the_scene(&self, moment: &str) -> Option<&str> {
-        let is_it = |step: &Step| matches!(step, Step::Observe(observe) if observe.label == moment);
-        let place = self.steps.iter().position(is_it)?;
+        let place = self.steps.iter().position(|step| step.observes(moment))?;
         for step in &self.steps[place + 1..] {
             match step {
                 Step::Observe(next) if next.barrier => return Some(&next.label),
@@ -965,6 +964,12 @@ impl fmt::Display for SceneRole {
 }
 
 impl Step {
+    /// Whether it takes down this moment.
+    #[must_use]
+    pub fn observes(&self, moment: &str) -> bool {
+        matches!(self, Step::Observe(observe) if observe.label == moment)
+    }
+
     /// The name of the rule that it sets, if it sets one.
     #[must_use]
     pub fn rule(&self) -> Option<&Named> {

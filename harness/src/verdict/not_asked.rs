@@ -21,9 +21,7 @@ fn not_offered(check: &CheckSpec, spec: &Spec, log: &Log) -> Option<String> {
     let played = spec.body.steps.iter().take(step.index);
     let never_played = !played.clone().any(|step| matches!(step, Step::Play(_)));
     let later = |moment: &str| {
-        let observed =
-            |step: &Step| matches!(step, Step::Observe(observe) if observe.label == moment);
-        rest.iter().any(observed) || log.snapshot("survivor", moment).is_none()
+        rest.iter().any(|step| step.observes(moment)) || log.snapshot("survivor", moment).is_none()
     };
     let games = log.games("survivor").len();
     let affected = never_played
