@@ -5,12 +5,13 @@
 //! So does the guide for people who write specs (`guide/…`: what it shows is played), and the second
 //! experiment (`volley/…`), which the specs for any experiment are asked of.
 //!
-//! Of the mutants, one for each requirement is tried each time. `cargo test --test conformance --
-//! --include-ignored` tries them all, as `gymcheck run --mutant all` does, also on the other specs that must
-//! find them (`mutants/late-end-not-guarded/reuse/two-games/chrome+chrome`), and all that can be asked of the
-//! second experiment; on two cores that takes more than half an hour.
+//! Of the mutants, one for each requirement is tried each time: one that takes no more runs than needed, where
+//! there is a choice. `cargo test --test conformance -- --include-ignored` tries them all, as `gymcheck run
+//! --mutant all` does, also on the other specs that must find them
+//! (`mutants/late-end-not-guarded/reuse/two-games/chrome+chrome`), and all that can be asked of the second
+//! experiment; on two cores that takes more than half an hour.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -271,9 +272,9 @@ fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
         return Err("there are no mutants in fixtures/mutants, or none in the guide".into());
     }
     let mut trials = specs(&checkout, &[])?;
-    trials.extend(mutants(&checkout));
+    trials.extend(mutants(&checkout)?);
     trials.extend(specs(&guide, &[])?);
-    trials.extend(mutants(&guide));
+    trials.extend(mutants(&guide)?);
     trials.extend(specs(&volley, &["walk/to-the-end"])?);
     Ok(trials)
 }
@@ -295,18 +296,18 @@ fn specs(suite: &Arc<Suite>, always: &[&str]) -> Result<Vec<Trial>, SpecError> {
     Ok(trials.collect())
 }
 
-/// A trial for each mutant; those after the first of a requirement only when asked for.
-fn mutants(suite: &Arc<Suite>) -> Vec<Trial> {
-    let mut requirements = HashSet::new();
+/// A trial for each mutant; those that are not tried each time only when asked for.
+fn mutants(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
+    let tried = tried_each_time(suite)?;
     let mut names = HashSet::new();
     let trials = suite.mutants().into_iter().map(|mutant| {
-        let rest = !requirements.insert(mutant.requirement.as_str());
+        let pair = pair_of(&suite.catalogue, mutant);
         let elsewhere = !names.insert(mutant.name.as_str());
-        let pair = suite.catalogue.specs[&mutant.spec].body.pairs[0];
         let place = match elsewhere {
             true => format!("{}/", mutant.spec),
             false => String::new(),
         };
+        let rest = elsewhere || !tried.contains(mutant.name.as_str());
         let name = format!("{}mutants/{}/{place}{pair}", suite.prefix, mutant.name);
         let (of, mutant) = (Arc::clone(suite), mutant.clone());
         Trial::test(name, move || {
@@ -316,7 +317,40 @@ fn mutants(suite: &Arc<Suite>) -> Vec<Trial> {
         })
         .with_ignored_flag(rest)
     });
-    trials.collect()
+    Ok(trials.collect())
+}
+
+/// Of each requirement's mutants the first one whose run without it is carried out anyway, for a spec or for
+/// another mutant that is tried; else the first one.
+fn tried_each_time(suite: &Suite) -> Result<HashSet<&str>, SpecError> {
+    let planned = suite.planned()?.into_iter();
+    let played = planned.map(|run| Ok(suite.item(&run.spec.name, run.pair)?.title()));
+    let mut played = played.collect::<Result<HashSet<String>, SpecError>>()?;
+    let mut of_requirement: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
+    let mut names = HashSet::new();
+    for mutant in suite.mutants() {
+        if names.insert(mutant.name.as_str()) {
+            let pair = pair_of(&suite.catalogue, mutant);
+            let (base, _) = pair_of_runs(&suite.catalogue, mutant, pair, 1)?;
+            let mutants = of_requirement.entry(&mutant.requirement).or_default();
+            mutants.push((&mutant.name, base.title()));
+        }
+    }
+    let mut tried = HashSet::new();
+    for mutants in of_requirement.into_values() {
+        let shares = mutants.iter().position(|(_, base)| played.contains(base));
+        let mut mutants = mutants.into_iter();
+        if let Some((name, base)) = mutants.nth(shares.unwrap_or_default()) {
+            played.insert(base);
+            tried.insert(name);
+        }
+    }
+    Ok(tried)
+}
+
+/// The pair that a mutant is tried on.
+fn pair_of(catalogue: &Catalogue, mutant: &Mutant) -> Pair {
+    catalogue.specs[&mutant.spec].body.pairs[0]
 }
 
 /// Undecided is not a pass, and not ignored.
