@@ -16,6 +16,8 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
 
 say "the README's test command"
+# Tests that call gymcheck mostly wait; those of them that keep a machine busy take turns.
+export RUST_TEST_THREADS=$((2 * $(nproc)))
 # Taken from the README itself, so that what is promised there is what is tested here.
 command=$(grep -m 1 -x '.*&& cargo test' README.md)
 echo "$command"

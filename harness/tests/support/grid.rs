@@ -333,6 +333,8 @@ impl Ground<'_> {
         let role = if node.is_some() { "node" } else { "hub" };
         let mut command = Command::new(&self.server.java);
         command
+            // It lives for a minute: to compile it well takes longer than it saves.
+            .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
             .arg("-jar")
             .arg(&self.server.jar)
             .args([role, "--config"])

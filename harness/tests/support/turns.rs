@@ -18,11 +18,11 @@ pub(crate) struct Turn {
 }
 
 impl Turns {
-    /// For calls of gymcheck, each with two browsers and Python in each of them: while one waits, another one
+    /// For calls of gymcheck, each with two browsers and Python in each of them: while some wait, another one
     /// works. More would only wait for one another.
     pub(crate) const fn of_calls() -> Turns {
         Turns {
-            most: 2,
+            most: 3,
             taken: Mutex::new(0),
             given_back: Condvar::new(),
         }
