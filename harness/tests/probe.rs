@@ -63,9 +63,16 @@ async function play() {
   a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
   b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
   const channel = a.createDataChannel("game");
+  channel.binaryType = "arraybuffer";
   channel.onopen = () => ["grüße", "grüße", "grüße"].forEach((text) => channel.send(text));
   b.ondatachannel = ({ channel }) => {
-    channel.onmessage = () => channel.send(new Uint8Array(5));
+    // Inputs begin with a 1: a view into more bytes, a buffer, and one that is none.
+    const messages = [
+      new Uint8Array([9, 1, 0, 1, 0, 1, 9]).subarray(1, 6),
+      new Uint8Array([1, 0, 0, 0, 0]).buffer,
+      new Uint8Array([0, 1, 1, 1, 1]),
+    ];
+    channel.onmessage = () => channel.send(messages.pop());
   };
   await a.setLocalDescription(await a.createOffer());
   await b.setRemoteDescription(a.localDescription);
@@ -82,14 +89,21 @@ play();
 async fn two_peers_and_their_channel(kind: Kind) {
     let (page, browser) = open(kind, PEERS).await;
     for channel in [1, 2] {
-        let (told, sizes) = if channel == 1 {
-            ((3, 3), (21, 15))
-        } else {
-            ((3, 3), (15, 21))
+        let (sizes, inputs) = match channel {
+            1 => ((21, 15), (Some(0), Some(2))),
+            _ => ((15, 21), (Some(2), Some(0))),
         };
         page.event("all messages of a channel", |fact| {
-            matches!(*fact, PageFact::ChannelTraffic { id, sent, sent_bytes, received, received_bytes }
-                if id == channel && (sent, received) == told && (sent_bytes, received_bytes) == sizes)
+            let wanted = PageFact::ChannelTraffic {
+                id: channel,
+                sent: 3,
+                sent_bytes: sizes.0,
+                sent_inputs: inputs.0,
+                received: 3,
+                received_bytes: sizes.1,
+                received_inputs: inputs.1,
+            };
+            *fact == wanted
         })
         .await;
     }

@@ -621,10 +621,16 @@ pub enum PageFact {
         sent: u64,
         /// Bytes sent.
         sent_bytes: u64,
+        /// Of the messages sent, those that are a player's inputs. Older logs do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_inputs: Option<u64>,
         /// Messages received.
         received: u64,
         /// Bytes received.
         received_bytes: u64,
+        /// Of the messages received, those that are a player's inputs. Older logs do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        received_inputs: Option<u64>,
     },
     /// A Worker was made.
     WorkerCreated {
@@ -809,10 +815,16 @@ pub struct ChannelState {
     pub sent: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// Of the messages sent, those that are a player's inputs. Older logs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_inputs: Option<u64>,
     /// Messages received.
     pub received: u64,
     /// Bytes received.
     pub received_bytes: u64,
+    /// Of the messages received, those that are a player's inputs. Older logs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_inputs: Option<u64>,
 }
 
 /// One Worker of the ledger.
@@ -1015,8 +1027,9 @@ pub struct PixelsFact {
     pub file: Option<String>,
 }
 
-/// A data file that the target stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A data file that the target stored. One that is another at the end of the run is there once more; if it is
+/// gone by then, without columns and rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataFile {
     /// What it is: `episode` or `answers`.
     pub what: String,

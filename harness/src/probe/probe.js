@@ -24,6 +24,7 @@
     MessageChannel: NativeMessageChannel,
     MutationObserver: NativeMutationObserver,
     Proxy: NativeProxy,
+    Uint8Array: NativeUint8Array,
     WebSocket: NativeWebSocket,
   } = window;
   const now = performance.now.bind(performance);
@@ -408,8 +409,10 @@
       state: "connecting",
       sent: 0,
       sentBytes: 0,
+      sentInputs: 0,
       received: 0,
       receivedBytes: 0,
+      receivedInputs: 0,
       untold: false,
       timer: false,
       toldAt: 0,
@@ -425,6 +428,7 @@
     on(channel, "message", (event) => {
       record.received += 1;
       record.receivedBytes += sizeOf(event.data);
+      record.receivedInputs += isInput(event.data) ? 1 : 0;
       noteTraffic(record, record.received === 1);
     });
   }
@@ -453,16 +457,32 @@
   function sendOnChannel(self, args, proceed) {
     // Before the call: the page may give its buffer away afterwards.
     const size = attempt("send", () => sizeOf(args[0]));
+    const inputs = attempt("send", () => isInput(args[0])) ? 1 : 0;
     const result = proceed();
     const record = channelOf.get(self);
     if (record) {
       attempt("send", () => {
         record.sent += 1;
         record.sentBytes += size;
+        record.sentInputs += inputs;
         noteTraffic(record, record.sent === 1);
       });
     }
     return result;
+  }
+
+  // Whether a message is a player's inputs: the client's messages are binary, and their first byte says what
+  // they are.
+  const INPUT = 1;
+
+  function isInput(data) {
+    if (!data?.byteLength) {
+      return false;
+    }
+    const bytes = data.buffer
+      ? new NativeUint8Array(data.buffer, data.byteOffset, 1)
+      : new NativeUint8Array(data, 0, 1);
+    return bytes[0] === INPUT;
   }
 
   // The size in bytes of a message: a string, a Blob, an ArrayBuffer or a view of one.
@@ -534,8 +554,10 @@
   const totals = (record) => ({
     sent: record.sent,
     sent_bytes: record.sentBytes,
+    sent_inputs: record.sentInputs,
     received: record.received,
     received_bytes: record.receivedBytes,
+    received_inputs: record.receivedInputs,
   });
 
   // ---- Workers ---------------------------------------------------------------------------------

@@ -152,6 +152,7 @@ async fn set_and_play(
         break_run(recorder, full);
     }
     scenario.pictures(&PlayerName::BOTH, "the end").await;
+    scenario.look_at_data_again();
     let log = recorder.log();
     if let Some(broken) = missing_candidates(&log).or_else(|| shaken_network(&log)) {
         break_run(recorder, broken);

@@ -44,6 +44,17 @@ pub(super) fn answers(table: Table) -> DataFile {
     table.into_fact("answers")
 }
 
+/// A file that was taken before, as it is now; without columns and rows, if it is gone or cannot be read.
+pub(super) fn again(below: &Path, before: &DataFile) -> DataFile {
+    let now = read(below, &below.join(&before.path));
+    let gone = || Table {
+        path: PathBuf::from(&before.path),
+        columns: Vec::new(),
+        rows: Vec::new(),
+    };
+    now.unwrap_or_else(gone).into_fact(&before.what)
+}
+
 /// The CSV files below a folder whose names are `wanted`, by path. A file that cannot be read is
 /// not there: the checks miss it.
 pub(super) fn tables(below: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Table> {

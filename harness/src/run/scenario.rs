@@ -11,8 +11,8 @@ use super::last_words::last_words;
 use super::pixels::Screens;
 use super::slots::Turn;
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
-    comes_after,
+    ActionFact, Awaited, BrokenFact, DataFile, Direction, Event, Fact, Recorder, SceneKind, Source,
+    begins, comes_after,
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
@@ -276,6 +276,29 @@ impl Scenario {
                 .record_for(name.as_str(), Fact::DataFile(data::episode(file)));
         }
         Ok(())
+    }
+
+    /// Looks once more at what the target has stored of each player, at the end of the run: what is another than
+    /// before is taken again, and what is gone has no rows.
+    pub(super) fn look_at_data_again(&self) {
+        let Some(below) = self.stage.data_folder() else {
+            return;
+        };
+        let log = self.recorder.log();
+        for name in PlayerName::BOTH {
+            let mut taken: BTreeMap<&str, &DataFile> = BTreeMap::new();
+            for event in log.of(name.as_str()) {
+                if let Fact::DataFile(file) = &event.fact {
+                    taken.insert(&file.path, file);
+                }
+            }
+            for before in taken.into_values() {
+                let now = data::again(below, before);
+                if now != *before {
+                    self.recorder.record_for(name.as_str(), Fact::DataFile(now));
+                }
+            }
+        }
     }
 
     /// Waits until the target has stored what came with an event of a player: until it has finished handling

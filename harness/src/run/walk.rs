@@ -610,8 +610,10 @@ mod tests {
             id,
             sent: 0,
             sent_bytes: 0,
+            sent_inputs: None,
             received,
             received_bytes: 0,
+            received_inputs: None,
         };
         let page = PageEvent {
             page: 1,

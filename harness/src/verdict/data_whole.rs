@@ -4,7 +4,7 @@ mod duet;
 
 use serde_json::Value;
 
-use super::facts::{PARTNER, SURVIVOR, same};
+use super::facts::{PARTNER, SURVIVOR, data_files, same};
 use super::games::{Game, game, games_of, text};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{
@@ -148,16 +148,15 @@ fn stored<'a>(
     number: u64,
 ) -> Option<(&'a Event, &'a DataFile)> {
     let ending = format!("_ep{number}.csv");
-    log.of(player).find_map(|event| match &event.fact {
-        Fact::DataFile(file) if file.what == "episode" => {
-            let (folder, name) = file.path.rsplit_once('/')?;
-            let owner = name.strip_suffix(&ending)?;
-            (folder.rsplit('/').next() == Some(game.scene)
-                && subject.is_none_or(|subject| subject == owner))
-            .then_some((event, file))
-        }
-        _ => None,
-    })
+    let is_it = |path: &str| {
+        let (folder, name) = path.rsplit_once('/')?;
+        let owner = name.strip_suffix(&ending)?;
+        let is_here = folder.rsplit('/').next() == Some(game.scene);
+        Some(is_here && subject.is_none_or(|subject| subject == owner))
+    };
+    let files = data_files(log, player, "episode").into_iter();
+    let mut files = files.filter(|(path, _)| is_it(path) == Some(true));
+    files.next().map(|(_, file)| file)
 }
 
 /// The rows of a file that are frames: what the client pads has no clock.
@@ -272,10 +271,11 @@ fn is_same(given: Option<&Value>, stored: Option<&str>) -> bool {
     let stored = stored.unwrap_or_default();
     match given {
         None | Some(Value::Null) => stored.is_empty(),
-        // What cannot be read back is only known to be there.
-        Some(value @ (Value::Array(_) | Value::Object(_))) => {
-            read_back(stored).map_or(!stored.is_empty(), |stored| is_equal(value, &stored))
+        Some(value @ (Value::Array(_) | Value::Object(_))) if is_plain(value) => {
+            read_back(stored).is_some_and(|stored| is_equal(value, &stored))
         }
+        // What cannot be read back is only known to be there.
+        Some(Value::Array(_) | Value::Object(_)) => !stored.is_empty(),
         Some(value) => same(&written(value), stored),
     }
 }
@@ -287,6 +287,23 @@ fn written(value: &Value) -> String {
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
         _ => value.to_string(),
+    }
+}
+
+/// Whether Python writes a list or an object into a cell in such a way that it can be read back: none of its
+/// texts needs escaping, and none of its values are bytes.
+fn is_plain(value: &Value) -> bool {
+    let needs_none = |text: &str| {
+        let escaped = |one: char| matches!(one, '\'' | '"' | '\\') || one.is_control();
+        !text.contains(escaped)
+    };
+    match value {
+        Value::String(text) => needs_none(text),
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Object(fields) => fields
+            .iter()
+            .all(|(name, inner)| needs_none(name) && !name.starts_with('$') && is_plain(inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -302,7 +319,8 @@ fn read_back(cell: &str) -> Option<Value> {
             0 => part
                 .replace("True", "true")
                 .replace("False", "false")
-                .replace("None", "null"),
+                .replace("None", "null")
+                .replace("nan", "null"),
             _ => part.to_owned(),
         })
         .collect();

@@ -1,12 +1,12 @@
 //! Questions to the evidence that more than one check asks.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
 use crate::evidence::{
-    Control, Direction, Event, Fact, GameScene, HitTest, KernelFact, Log, Overlay, PageFact,
-    PixelsFact, UdpSocket, WireFact,
+    Control, DataFile, Direction, Event, Fact, GameScene, HitTest, KernelFact, Log, Overlay,
+    PageFact, PixelsFact, SceneKind, UdpSocket, WireFact,
 };
 use crate::spec::GameNumber;
 
@@ -100,6 +100,21 @@ pub(super) fn describe(overlay: &Overlay) -> String {
     )
 }
 
+/// The files of a kind (`episode` or `answers`) that the target stored of a player, by path: each as it was
+/// found last.
+pub(super) fn data_files<'a>(
+    log: &'a Log,
+    player: &'a str,
+    what: &str,
+) -> BTreeMap<&'a str, (&'a Event, &'a DataFile)> {
+    log.of(player)
+        .filter_map(|event| match &event.fact {
+            Fact::DataFile(file) if file.what == what => Some((file.path.as_str(), (event, file))),
+            _ => None,
+        })
+        .collect()
+}
+
 /// The survivor's hit test at a moment.
 pub(super) fn hit_test<'a>(log: &'a Log, label: &str) -> Option<(&'a Event, &'a HitTest)> {
     log.of(SURVIVOR).find_map(|event| match &event.fact {
@@ -127,6 +142,17 @@ pub(super) fn covered(test: &HitTest) -> Vec<String> {
 pub(super) fn shown(test: &HitTest) -> usize {
     let controls = test.controls.iter();
     controls.filter(|control| control.rendered).count()
+}
+
+/// Why a scene cannot be hit-tested that needs nothing of the participant any more.
+pub(super) const NO_CONTROL: &str = "the experiment's end shows no control";
+
+/// Whether the survivor stood at the experiment's end at a position: such a scene may have no control.
+pub(super) fn stands_at_the_end(log: &Log, by: u64) -> bool {
+    let mut scenes = log.scenes(SURVIVOR).filter(|(event, _)| event.seq < by);
+    scenes
+        .next_back()
+        .is_some_and(|(_, scene)| scene.kind() == SceneKind::End)
 }
 
 /// The UDP sockets of a browser that it did not have before; multicast DNS is none.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::departure::partner_left;
-use super::facts::{SURVIVOR, same};
+use super::facts::{SURVIVOR, data_files, same};
 use super::{Findings, OracleFinding, Says};
 use crate::evidence::{ActionFact, DataFile, Direction, Event, Fact, Log, Source};
 
@@ -56,13 +56,11 @@ fn stored(log: &Log, answered: &Event, answers: &Value) -> OracleFinding {
     if let Some(why) = log.lacks(Source::Data) {
         return OracleFinding::absent("data file", why);
     }
-    let file = log.of(SURVIVOR).find_map(|event| match &event.fact {
-        Fact::DataFile(file) if file.what == "answers" && event.seq > answered.seq => {
-            Some((event, file))
-        }
-        _ => None,
-    });
-    let Some((event, file)) = file else {
+    let files = data_files(log, SURVIVOR, "answers").into_values();
+    let files: Vec<_> = files
+        .filter(|(event, _)| event.seq > answered.seq)
+        .collect();
+    let Some((event, file)) = files.first() else {
         return OracleFinding {
             oracle: "data file".to_owned(),
             says: Says::Violated,
@@ -70,7 +68,7 @@ fn stored(log: &Log, answered: &Event, answers: &Value) -> OracleFinding {
             evidence: vec![answered.seq],
         };
     };
-    let violations = answers
+    let mut violations: Vec<String> = answers
         .as_object()
         .into_iter()
         .flatten()
@@ -83,6 +81,16 @@ fn stored(log: &Log, answered: &Event, answers: &Value) -> OracleFinding {
             }
         })
         .collect();
+    if file.rows.len() != 1 {
+        violations.push(format!(
+            "{} has {} rows, not one",
+            file.path,
+            file.rows.len()
+        ));
+    }
+    if files.len() != 1 {
+        violations.push(format!("{} files hold answers, not one", files.len()));
+    }
     OracleFinding::from_violations(
         "data file",
         violations,

@@ -46,7 +46,10 @@ pub(super) fn ask(which: &GameAtMoment, log: &Log) -> Findings {
         format!("the survivor had played {LEAST_FRAMES} frames of it by then"),
         seq(played.map(|seen| seen.event)),
     ));
-    let relay = survivor.as_ref().map(|seen| relay(log, &seen.game));
+    let both = [&survivor, &partner].into_iter().flatten();
+    let over = both.filter_map(|seen| seen.game.complete.or(seen.game.exit));
+    let over = over.map(|event| event.seq).min().unwrap_or(u64::MAX);
+    let relay = survivor.as_ref().map(|seen| relay(log, &seen.game, over));
     Findings {
         stimuli,
         oracles: [
@@ -103,30 +106,39 @@ fn connection(log: &Log, seen: &Seen<'_>) -> OracleFinding {
     }
     let started = seen.started;
     let seconds = ((seen.event.t - started.t) / 1000.0).max(0.0);
-    let least = frames as f64 / 2.0 + PINGS_PER_SECOND * seconds;
     let new = carried(log, seen, started, true);
     let old = carried(log, seen, started, false);
+    let what = if new.inputs { "inputs" } else { "messages" };
+    let pings = if new.inputs { 0.0 } else { PINGS_PER_SECOND };
+    let least = frames as f64 / 2.0 + pings * seconds;
     let mut violations = Vec::new();
     if new.connections == 0 {
         violations.push(format!(
-            "no connection was made for the game and is connected; older ones carried {} messages",
+            "no connection was made for the game and is connected; older ones carried {} {what}",
             old.sent + old.received
         ));
     } else {
         for (way, count) in [("sent", new.sent), ("received", new.received)] {
             if (count as f64) <= least {
                 violations.push(format!(
-                    "its channel {way} {count} messages in {frames} frames and {seconds:.0} s: \
+                    "its channel {way} {count} {what} in {frames} frames and {seconds:.0} s: \
                      the inputs are not among them"
                 ));
             }
+        }
+    }
+    for (way, count) in [("sent", old.sent), ("received", old.received)] {
+        if old.connections > 0 && count as f64 > least {
+            violations.push(format!(
+                "a channel that was made before the game {way} {count} {what} in it"
+            ));
         }
     }
     OracleFinding::from_violations(
         &oracle,
         violations,
         format!(
-            "a connection made for the game; its channel sent {} and received {} messages in \
+            "a connection made for the game; its channel sent {} and received {} {what} in \
              {frames} frames",
             new.sent, new.received
         ),
@@ -138,6 +150,8 @@ fn connection(log: &Log, seen: &Seen<'_>) -> OracleFinding {
 #[derive(Default)]
 struct Carried {
     connections: usize,
+    /// Whether inputs were counted, or all messages: older logs do not tell them apart.
+    inputs: bool,
     sent: u64,
     received: u64,
 }
@@ -145,7 +159,10 @@ struct Carried {
 /// What the connections made for the game carried since it began, or those made before it.
 fn carried(log: &Log, seen: &Seen<'_>, started: &Event, new: bool) -> Carried {
     let state = &seen.snapshot.state;
-    let mut carried = Carried::default();
+    let mut carried = Carried {
+        inputs: state.channels.iter().any(|one| one.sent_inputs.is_some()),
+        ..Carried::default()
+    };
     for connection in &state.connections {
         let is_new = connection_made(seen.player, log, seen.snapshot.page, connection.id)
             .is_some_and(|made| made.seq > seen.game.assigned.seq);
@@ -159,22 +176,32 @@ fn carried(log: &Log, seen: &Seen<'_>, started: &Event, new: bool) -> Carried {
             .filter(|channel| channel.connection == connection.id)
         {
             let (sent, received) = before(log, seen, channel.id, started.seq);
-            carried.sent += channel.sent.saturating_sub(sent);
-            carried.received += channel.received.saturating_sub(received);
+            let inputs = channel.sent_inputs.zip(channel.received_inputs);
+            let (has_sent, has_received) = inputs.unwrap_or((channel.sent, channel.received));
+            carried.sent += has_sent.saturating_sub(sent);
+            carried.received += has_received.saturating_sub(received);
         }
     }
     carried
 }
 
-/// What a channel had carried at a position, as far as it had been told.
+/// What a channel had carried at a position, as far as it had been told: inputs, where they were counted.
 fn before(log: &Log, seen: &Seen<'_>, channel: u32, by: u64) -> (u64, u64) {
     log.of(seen.player)
         .filter(|event| event.seq < by)
         .filter_map(|event| match &event.fact {
             Fact::Page(page) if page.page == seen.snapshot.page => match &page.what {
                 PageFact::ChannelTraffic {
-                    id, sent, received, ..
-                } if *id == channel => Some((*sent, *received)),
+                    id,
+                    sent,
+                    sent_inputs,
+                    received,
+                    received_inputs,
+                    ..
+                } if *id == channel => {
+                    let inputs = sent_inputs.zip(*received_inputs);
+                    Some(inputs.unwrap_or((*sent, *received)))
+                }
                 _ => None,
             },
             _ => None,
@@ -183,9 +210,9 @@ fn before(log: &Log, seen: &Seen<'_>, channel: u32, by: u64) -> (u64, u64) {
         .unwrap_or((0, 0))
 }
 
-/// The wire: no input took the server's relay since the game was made.
-fn relay(log: &Log, game: &Game<'_>) -> OracleFinding {
-    let end = game.exit.map_or(u64::MAX, |exit| exit.seq);
+/// The wire: no input took the server's relay since the game was made, until it was over for one of them: who
+/// goes on stepping then, and waits for the other's word, may find no channel.
+fn relay(log: &Log, game: &Game<'_>, end: u64) -> OracleFinding {
     let relayed: Vec<u64> = [SURVIVOR, PARTNER]
         .into_iter()
         .flat_map(|player| {

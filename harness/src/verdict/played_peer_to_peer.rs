@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::departure::anybody_left;
-use super::facts::{PARTNER, SURVIVOR, game_of, is_measuring, same};
+use super::facts::{PARTNER, SURVIVOR, data_files, game_of, is_measuring, same};
 use super::{Findings, OracleFinding, Says, Stimulus};
 use crate::evidence::{DataFile, Direction, Event, Fact, GameScene, Log, Packet, PageFact, Source};
 use crate::spec::{GameNumber, Spec};
@@ -90,7 +90,7 @@ struct Connections {
     made: BTreeSet<(u32, u32)>,
     connected: BTreeSet<(u32, u32)>,
     channels: BTreeSet<(u32, u32)>,
-    /// Messages that a channel sent and received, and the event that says so.
+    /// Inputs that a channel sent and received, and the event that says so; messages, in older logs.
     traffic: BTreeMap<(u32, u32), (u64, u64, u64)>,
     evidence: Vec<u64>,
 }
@@ -124,26 +124,38 @@ impl Connections {
                 self.channels.insert((page, *id));
             }
             PageFact::ChannelTraffic {
-                id, sent, received, ..
+                id,
+                sent,
+                sent_inputs,
+                received,
+                received_inputs,
+                ..
             } if self.channels.contains(&(page, *id)) => {
-                self.traffic.insert((page, *id), (*sent, *received, seq));
+                let inputs = sent_inputs.zip(*received_inputs);
+                let (sent, received) = inputs.unwrap_or((*sent, *received));
+                self.traffic.insert((page, *id), (sent, received, seq));
             }
             _ => {}
         }
     }
 }
 
-/// A player's page: one connection, and a channel on it that carried messages both ways.
+/// A player's page: one connection, and a channel on it that carried the inputs of the game both ways, one for
+/// every other frame at least.
 fn connection(part: &Part<'_>) -> OracleFinding {
     let oracle = format!("the {}'s page", part.player);
     if !part.began() {
         return OracleFinding::absent(&oracle, "no game began");
     }
     let found = Connections::of(part);
+    let played = episodes(part)
+        .into_iter()
+        .map(|(_, file)| frames(file).len());
+    let least = (played.sum::<usize>() as u64 / 2).max(1);
     let both_ways = found
         .traffic
         .values()
-        .find(|(sent, received, _)| *sent > 0 && *received > 0);
+        .find(|(sent, received, _)| *sent >= least && *received >= least);
     let mut violations = Vec::new();
     if found.connected.len() != 1 {
         violations.push(format!(
@@ -152,7 +164,9 @@ fn connection(part: &Part<'_>) -> OracleFinding {
         ));
     }
     if both_ways.is_none() {
-        violations.push("no data channel carried messages both ways".to_owned());
+        violations.push(format!(
+            "no data channel carried {least} inputs both ways: one for every other frame of the record"
+        ));
     }
     let (sent, received) = both_ways.map_or((0, 0), |(sent, received, _)| (*sent, *received));
     let mut evidence = found.evidence;
@@ -160,7 +174,7 @@ fn connection(part: &Part<'_>) -> OracleFinding {
     OracleFinding::from_violations(
         &oracle,
         violations,
-        format!("one connection; its channel sent {sent} and received {received} messages"),
+        format!("one connection; its channel sent {sent} and received {received} inputs"),
         evidence,
     )
 }
@@ -218,14 +232,9 @@ fn episodes<'a>(part: &Part<'a>) -> Vec<(&'a Event, &'a DataFile)> {
         let (folder, _) = episode_of(file);
         scene.is_some_and(|scene| folder.rsplit('/').next() == Some(scene))
     };
-    let mut files: Vec<_> = part
-        .log
-        .of(part.player)
-        .filter_map(|event| match &event.fact {
-            Fact::DataFile(file) if file.what == "episode" && is_here(file) => Some((event, file)),
-            _ => None,
-        })
-        .collect();
+    let files = data_files(part.log, part.player, "episode");
+    let mut files: Vec<_> = files.into_values().collect();
+    files.retain(|(_, file)| is_here(file));
     files.sort_by_key(|(_, file)| episode_of(file));
     files
 }
