@@ -439,6 +439,40 @@ mod equipment_stopped {
         });
         fails(ASK, "listeners", "`p2p_pause`", &again);
     }
+
+    #[test]
+    fn what_the_next_scene_makes_for_itself_is_none_of_the_games() {
+        let good = good();
+        let later = good.events()[exit(&good)].t + 50.0;
+        let made_by = |script: &str| {
+            left_alive(|now, _| {
+                let game = now.intervals.len() as u32 + 900;
+                now.intervals.push(TimerState {
+                    id: game,
+                    created: later,
+                    period: 250.0,
+                    stack: format!("at tick (http://h/static/js/{script}:12:3)"),
+                });
+            })
+        };
+        passes(ASK, &made_by("survey.js"));
+        let of_game = interval("_startP2PHealthReporting");
+        let place = of_game.stack.lines().next().expect("a place");
+        let script = place.rsplit('/').next().expect("a file");
+        let script = script.split([':', '?']).next().expect("a script");
+        fails(ASK, "ledger", "is alive", &made_by(script));
+    }
+
+    #[test]
+    fn listeners_that_can_no_longer_be_counted_say_nothing() {
+        let log = left_alive(|now, _| now.listeners.clear());
+        let result = asked(ASK, &log);
+        assert!(
+            result.account.contains("absent: listeners"),
+            "{}",
+            result.account
+        );
+    }
 }
 
 mod a_watch_that_goes_on {
@@ -815,6 +849,189 @@ mod data_whole {
         let result = judge(&spec, &good()).checks.remove(0);
         assert_eq!(result.verdict, Verdict::Pass);
         assert!(result.account.contains("absent: recomputation"));
+    }
+
+    #[test]
+    fn a_list_that_is_stored_as_something_else_fails() {
+        for lost in ["<object at 0x7f>", "\"lost\"", "[1, 2"] {
+            let log = with_file(|rows, columns| {
+                let column = column(columns, "rollbackEvents");
+                let listed = rows
+                    .iter_mut()
+                    .find(|row| row[column].starts_with(['[', '{']));
+                listed.expect("a list")[column] = lost.into();
+            });
+            fails(ASK, "wire and file", "rollbackEvents", &log);
+        }
+    }
+
+    #[test]
+    fn rows_that_are_lost_before_the_run_ends_fail() {
+        let good = good();
+        let taken = position(&good, |event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::DataFile(file) if file.what == "episode")
+        });
+        let end = position(&good, |event| matches!(event.fact, Fact::Finished {}));
+        for left in [7, 0] {
+            let mut later = good.events()[taken].clone();
+            if let Fact::DataFile(file) = &mut later.fact {
+                file.rows.truncate(left);
+            }
+            let log = inserted(&good, end, [later]);
+            fails(ASK, "wire and file", "the file has no such row", &log);
+        }
+    }
+}
+
+mod form_answered {
+    use super::*;
+
+    const ASK: &str = "{ form-answered = {} }";
+
+    /// The headline run with a later look at the survivor's answers, as they are after a change.
+    fn changed_to(change: impl Fn(&mut gymcheck::evidence::DataFile)) -> Log {
+        let good = good();
+        let taken = position(
+            &good,
+            |event| matches!(&event.fact, Fact::DataFile(file) if file.what == "answers"),
+        );
+        let end = position(&good, |event| matches!(event.fact, Fact::Finished {}));
+        let mut later = good.events()[taken].clone();
+        if let Fact::DataFile(file) = &mut later.fact {
+            change(file);
+        }
+        inserted(&good, end, [later])
+    }
+
+    #[test]
+    fn answers_that_are_stored_once_and_stay_pass() {
+        passes(ASK, &good());
+        passes(ASK, &changed_to(|_| {}));
+    }
+
+    #[test]
+    fn answers_that_are_lost_or_stored_twice_fail() {
+        let gone = changed_to(|file| {
+            file.columns.clear();
+            file.rows.clear();
+        });
+        fails(ASK, "data file", "has 0 rows, not one", &gone);
+        let twice = changed_to(|file| file.rows.extend(file.rows.clone()));
+        fails(ASK, "data file", "has 2 rows, not one", &twice);
+        let elsewhere = changed_to(|file| file.path.push_str(".csv"));
+        fails(
+            ASK,
+            "data file",
+            "2 files hold answers, not one",
+            &elsewhere,
+        );
+    }
+}
+
+mod connections_closed {
+    use super::*;
+
+    const ASK: &str = "{ connections-closed = { at = \"after-exit\" } }";
+    const ALONE: &str = "nothing but the survivor's own exit";
+
+    fn page_event(like: &Event, player: &str, what: PageFact) -> Event {
+        Event {
+            player: Some(player.into()),
+            fact: Fact::Page(PageEvent {
+                page: 1,
+                page_t: like.t,
+                what,
+            }),
+            ..like.clone()
+        }
+    }
+
+    fn closed_by(log: &Log, player: &str, place: usize) -> Log {
+        let closed = PageFact::ConnectionClosed {
+            id: 1,
+            stack: String::new(),
+        };
+        let event = page_event(&log.events()[place], player, closed);
+        inserted(log, place, [event])
+    }
+
+    #[track_caller]
+    fn proves_nothing(log: &Log) {
+        let result = asked(ASK, log);
+        assert_eq!(result.verdict, Verdict::Vacuous, "{result:#?}");
+        assert!(result.account.contains(ALONE), "{}", result.account);
+    }
+
+    /// Where the survivor asks for the scene after its game.
+    fn advance(log: &Log) -> usize {
+        let came = exit(log);
+        let advances = places(log, "advance_scene").into_iter();
+        advances.filter(|place| *place < came).last().expect("one")
+    }
+
+    #[test]
+    fn an_exit_that_closes_what_was_open_passes() {
+        passes(ASK, &good());
+        // The partner's own exit, on the way at the same time.
+        let log = good();
+        passes(ASK, &closed_by(&log, "partner", advance(&log) + 1));
+    }
+
+    #[test]
+    fn what_was_lost_or_closed_before_the_exit_proves_nothing() {
+        let log = good();
+        proves_nothing(&closed_by(&log, "partner", advance(&log)));
+        let mid_game = places(&log, "start_game")[0] + 20;
+        proves_nothing(&closed_by(&log, "survivor", mid_game));
+        let lost = changed(&log, |event| {
+            if is_of(event, "survivor")
+                && let Fact::Page(page) = &mut event.fact
+                && let PageFact::ConnectionState { connection, .. } = &mut page.what
+                && connection == "connected"
+            {
+                *connection = "failed".into();
+            }
+            true
+        });
+        proves_nothing(&lost);
+    }
+}
+
+mod played_peer_to_peer {
+    use super::*;
+
+    const ASK: &str = "{ played-peer-to-peer = {} }";
+
+    /// The headline run with so many inputs counted on each channel.
+    fn with_inputs(count: u64) -> Log {
+        changed(&good(), |event| {
+            if let Fact::Page(page) = &mut event.fact
+                && let PageFact::ChannelTraffic {
+                    sent_inputs,
+                    received_inputs,
+                    ..
+                } = &mut page.what
+            {
+                (*sent_inputs, *received_inputs) = (Some(count), Some(count));
+            }
+            true
+        })
+    }
+
+    #[test]
+    fn a_channel_that_carries_no_inputs_fails() {
+        passes(ASK, &good());
+        passes(ASK, &with_inputs(60));
+        for few in [0, 10] {
+            let log = with_inputs(few);
+            fails(
+                ASK,
+                "the survivor's page",
+                "one for every other frame",
+                &log,
+            );
+        }
     }
 }
 
@@ -1226,6 +1443,112 @@ mod told_or_carried_on {
         });
         fails(ON_SURVEY, "wire", "neither told nor moved on", &forgotten);
     }
+
+    fn with_overlays(log: &Log, change: impl Fn(&mut gymcheck::evidence::Overlay)) -> Log {
+        changed(log, |event| {
+            match &mut event.fact {
+                Fact::Snapshot(snapshot) => snapshot.state.overlays.iter_mut().for_each(&change),
+                Fact::Page(page) => {
+                    if let PageFact::Overlay(overlay) = &mut page.what {
+                        change(overlay);
+                    }
+                }
+                _ => {}
+            }
+            true
+        })
+    }
+
+    #[test]
+    fn told_and_something_else_shown_fails() {
+        let log = recorded("in-game");
+        let other = with_overlays(&log, |one| one.text = "Please stay on this page".into());
+        fails(
+            IN_GAME,
+            "DOM history",
+            "nothing covers the page that says",
+            &other,
+        );
+        let small = with_overlays(&log, |one| one.coverage = 0.03);
+        fails(
+            IN_GAME,
+            "DOM history",
+            "nothing covers the page that says",
+            &small,
+        );
+    }
+
+    #[test]
+    fn told_and_the_notice_gone_before_the_watch_ends_fails() {
+        let log = with_page(
+            &recorded("in-game"),
+            "survivor",
+            "after-death/later",
+            |page| {
+                page.state.overlays.clear();
+            },
+        );
+        fails(IN_GAME, "DOM history", "did not stay", &log);
+    }
+
+    #[test]
+    fn whoever_moves_on_while_it_is_watched_fails() {
+        let log = recorded("in-game");
+        let up = log.events()[places(&log, "join_game")[0]].clone();
+        let barrier = position(
+            &log,
+            |event| matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == "after-death"),
+        );
+        let moves = socket_event(&up, "advance_scene", serde_json::json!({}));
+        let log = inserted(&log, barrier + 1, [moves]);
+        fails(IN_GAME, "wire", "moved on all the same", &log);
+    }
+
+    #[test]
+    fn an_overlay_that_comes_and_goes_while_it_is_watched_fails() {
+        let log = told_by_itself();
+        let barrier = position(&log, |event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::Barrier(barrier) if barrier.label == "after-death")
+        });
+        let covered = inserted(&log, barrier + 1, [overlay()]);
+        fails(ON_SURVEY, "DOM history", "after the game's end", &covered);
+    }
+
+    #[test]
+    fn a_page_that_knows_before_the_target_says_it_passes() {
+        let log = recorded("in-game");
+        let told = places(&log, "p2p_game_ended")[0];
+        let mut said = log.events()[told].clone();
+        let shown = log.events().iter().rposition(|event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::Page(page)
+                    if matches!(&page.what, PageFact::Overlay(one) if one.visible))
+        });
+        let shown = shown.expect("the notice");
+        said.t = log.events()[shown].t;
+        let log = inserted(&log, shown + 1, [said]);
+        passes(IN_GAME, &without(&log, |event| event.seq == told as u64));
+    }
+
+    #[test]
+    fn the_experiments_end_may_show_no_control() {
+        let empty = changed(&told_by_itself(), |event| {
+            if let Fact::HitTest(test) = &mut event.fact {
+                test.controls.clear();
+            }
+            true
+        });
+        fails(ON_SURVEY, "hit-testing", "no control of the scene", &empty);
+        let place = exit(&empty) as u64;
+        let at_the_end = changed(&empty, |event| {
+            if event.seq == place {
+                args(event)[0]["scene_type"] = "EndScene".into();
+            }
+            event.seq <= place || !is_socket_event(event, "survivor", "activate_scene")
+        });
+        passes(ON_SURVEY, &at_the_end);
+    }
 }
 
 /// The log in which a player's page at a moment has played so many frames.
@@ -1355,6 +1678,36 @@ mod fresh_connection {
             &log,
         );
     }
+
+    #[test]
+    fn inputs_on_the_first_games_channel_fail() {
+        let log = with_page(&two_games(), "survivor", "in-game-2", |page| {
+            let state = &mut page.state;
+            state.connections[0].connection = "connected".into();
+            state.channels[0].sent += 1000;
+        });
+        fails(
+            ASK,
+            "the survivor's page",
+            "a channel that was made before the game sent",
+            &log,
+        );
+    }
+
+    #[test]
+    fn a_channel_that_carries_anything_but_inputs_fails() {
+        let log = with_page(&two_games(), "survivor", "in-game-2", |page| {
+            for channel in &mut page.state.channels {
+                (channel.sent_inputs, channel.received_inputs) = (Some(0), Some(30));
+            }
+        });
+        fails(
+            ASK,
+            "the survivor's page",
+            "its channel sent 0 inputs",
+            &log,
+        );
+    }
 }
 
 mod same_equipment {
@@ -1447,6 +1800,22 @@ mod same_equipment {
         let page = with_page(&log, "survivor", "in-game-2", |page| page.page = 2);
         fails(ASK, "runtime", "another page", &page);
     }
+
+    #[test]
+    fn a_look_after_the_game_is_over_says_nothing() {
+        let log = played(2);
+        let complete = *places(&log, "multiplayer_game_complete")
+            .last()
+            .expect("the second game is played to its end");
+        let look = position(&log, |event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::Snapshot(snapshot) if snapshot.label == "in-game-2")
+        });
+        let over = log.events()[complete].clone();
+        let log = inserted(&log, look, [over]);
+        let log = without(&log, |event| event.seq == complete as u64 + 1);
+        is_vacuous(ASK, "a look in the game", &log);
+    }
 }
 
 mod nobody_told {
@@ -1523,6 +1892,15 @@ mod nobody_told {
             "Notifying 1 remaining players",
             &inserted(&good, place, [again]),
         );
+    }
+
+    #[test]
+    fn news_under_another_name_fails_while_the_survivor_stands_still() {
+        let told = with_news(
+            "partner_disconnected",
+            serde_json::json!({ "message": "gone" }),
+        );
+        fails(ASK, "wire", "`partner_disconnected`", &told);
     }
 }
 
@@ -1642,6 +2020,18 @@ mod counts_steady {
             "connections",
             "open connections: 0, 1, 2, 3",
             &connections,
+        );
+        let websockets = growing(|state, time| {
+            let one = state.websockets[0].clone();
+            state
+                .websockets
+                .extend(std::iter::repeat_n(one, time as usize));
+        });
+        fails(
+            ASK,
+            "connections",
+            "open WebSockets: 1, 2, 3, 4",
+            &websockets,
         );
         for (oracle, event) in [
             ("document listeners", "document visibilitychange"),
@@ -1996,6 +2386,22 @@ mod server_forgets {
                 fails(ASK, name, says, &holding(PLAYED, PLAYED, &held));
             }
         }
+    }
+
+    #[test]
+    fn a_game_that_is_held_on_fails_whatever_else_was_not_seen() {
+        // Another game was over before anybody looked.
+        let held = holding(PLAYED, PLAYED, PLAYED);
+        let never = changed(&held, |event| {
+            if let Fact::ServerHolds(holds) = &mut event.fact
+                && let Some(games) = holds.games.get_mut("manager")
+            {
+                games.clear();
+                games.insert("another".into(), 2);
+            }
+            true
+        });
+        fails(ASK, "game managers", "still holds 1 game (another)", &never);
     }
 }
 

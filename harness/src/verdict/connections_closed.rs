@@ -64,7 +64,10 @@ fn stimuli(
         Stimulus::new("a barrier after that", seq(barrier)),
         Stimulus::new(
             "nothing but the survivor's own exit could have closed it by then",
-            when(!closed_from_outside(log, game, taken.seq)),
+            when(
+                !closed_from_outside(log, game, taken.seq)
+                    && !lost_before(log, game, snapshot, exit, taken.seq),
+            ),
         ),
         Stimulus::new(
             "the kernel showed UDP sockets of the game, where it could be asked",
@@ -124,6 +127,62 @@ fn closed_from_outside(log: &Log, game: GameNumber, by: u64) -> bool {
         .socket_events(SURVIVOR, Direction::ToClient, "p2p_game_ended")
         .any(|(event, _, _)| event.seq > survivor_began && event.seq < by);
     left || severed || partner_gone || partner_advanced || told
+}
+
+/// Whether a connection of the game was lost before the survivor's exit began and its page had closed one, or the
+/// partner's page closed its own by then, or the page closed it in mid-game: what the survivor's client did with
+/// what was left at the exit proves nothing.
+fn lost_before(
+    log: &Log,
+    game: GameNumber,
+    page: &Snapshot,
+    exit: Option<&Event>,
+    by: u64,
+) -> bool {
+    let made_since = before_the_game(log, game, page.page);
+    let connections = page.state.connections.iter();
+    let of_game: Vec<u32> = connections
+        .filter(|one| one.id > made_since && !is_measuring(&one.stack))
+        .map(|one| one.id)
+        .collect();
+    let told = |player: &'static str| {
+        log.of(player).filter_map(move |event| match &event.fact {
+            Fact::Page(page) if event.seq < by => Some((event.seq, page.page, &page.what)),
+            _ => None,
+        })
+    };
+    let own = |(seq, of, what): (u64, u32, &PageFact)| match what {
+        PageFact::ConnectionClosed { id, .. } if of == page.page && of_game.contains(id) => {
+            Some(seq)
+        }
+        _ => None,
+    };
+    let closed = told(SURVIVOR).find_map(own).unwrap_or(by);
+    let began = exit.and_then(|exit| {
+        let advances = log.socket_events(SURVIVOR, Direction::ToServer, "advance_scene");
+        let advances = advances.map(|(event, _, _)| event.seq);
+        advances.filter(|advance| *advance < exit.seq).last()
+    });
+    let closed = closed.min(began.or(exit.map(|exit| exit.seq)).unwrap_or(by));
+    let began = started(log, PARTNER, game).map_or(0, |event| event.seq);
+    let by_partner = told(PARTNER).any(|(seq, _, what)| {
+        let closes = matches!(
+            what,
+            PageFact::ConnectionClosed { .. } | PageFact::ChannelClosed { .. }
+        );
+        closes && seq > began && seq < closed
+    });
+    let is_lost = |state: &str| matches!(state, "disconnected" | "failed" | "closed");
+    let lost = told(SURVIVOR).any(|(seq, of, what)| {
+        let is_it = matches!(what, PageFact::ConnectionState { id, connection, .. }
+            if of_game.contains(id) && is_lost(connection));
+        is_it && of == page.page && seq < closed
+    });
+    let completed = log.socket_events(SURVIVOR, Direction::ToServer, "multiplayer_game_complete");
+    let starts = started(log, SURVIVOR, game).map_or(0, |event| event.seq);
+    let over = completed.map(|(event, _, _)| event.seq);
+    let over = over.into_iter().find(|seq| *seq > starts);
+    by_partner || lost || over.is_some_and(|over| closed < over)
 }
 
 /// The probe's ledger: every connection and every channel that the page ever made.

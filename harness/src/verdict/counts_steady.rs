@@ -168,6 +168,7 @@ fn connections(page: &Seen<'_>) -> BTreeMap<String, usize> {
     let state = &page.snapshot.state;
     let connections = state.connections.iter();
     let channels = state.channels.iter();
+    let websockets = state.websockets.iter();
     BTreeMap::from([
         (
             "open connections".to_owned(),
@@ -176,6 +177,10 @@ fn connections(page: &Seen<'_>) -> BTreeMap<String, usize> {
         (
             "open channels".to_owned(),
             channels.filter(|one| one.state != "closed").count(),
+        ),
+        (
+            "open WebSockets".to_owned(),
+            websockets.filter(|one| one.state != "closed").count(),
         ),
     ])
 }

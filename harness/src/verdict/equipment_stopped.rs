@@ -172,9 +172,20 @@ fn ledger(
     (last, after): Seen<'_>,
     exit: &Exit,
 ) -> OracleFinding {
+    let in_game = during
+        .map(|(_, during)| new_since(before, during))
+        .unwrap_or_default();
+    // What is made after the exit is the game's if a script made it that made something in it.
+    let is_of_game = |one: &Running| {
+        let scripts = in_game.iter().map(|made| made.creator.script());
+        one.created < exit.t
+            || scripts
+                .into_iter()
+                .any(|script| script == one.creator.script())
+    };
     let mut violations: Vec<String> = new_since(before, after)
         .iter()
-        .filter(|one| exit.concerns(one.created))
+        .filter(|one| exit.concerns(one.created) && is_of_game(one))
         .map(|one| format!("{one} is alive, {}", made_when(one.created, exit)))
         .collect();
     violations.extend(pending(
@@ -183,9 +194,7 @@ fn ledger(
         after,
         exit,
     ));
-    let ended: Vec<String> = during
-        .map(|(_, during)| names(&new_since(before, during)))
-        .unwrap_or_default();
+    let ended = names(&in_game);
     OracleFinding::from_violations(
         "ledger",
         violations,
@@ -251,7 +260,7 @@ fn pending(
 
 /// The client's socket: no event has more listeners than before the game.
 fn listeners((first, before): Seen<'_>, (last, after): Seen<'_>) -> OracleFinding {
-    if before.state.listeners.is_empty() && after.state.listeners.is_empty() {
+    if before.state.listeners.is_empty() || after.state.listeners.is_empty() {
         return OracleFinding::absent("listeners", "the client's listeners cannot be counted");
     }
     let more = more_listeners(before, after);

@@ -42,7 +42,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "the target stored each episode of both",
         ],
         oracles: &[
-            "the survivor's page: its ledger of connections and channels",
+            "the survivor's page: one connection, whose channel carried an input for every other frame at \
+             least, both ways",
             "the partner's page: the same",
             "wire: no input took the relay",
             "records: both files, value by value",
@@ -65,8 +66,9 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "traffic: the wire, and the channels of both pages",
             "kernel: UDP sockets that were not there before the game",
         ],
-        vacuous: "no connection was ever up, or somebody else may have closed it: a death, a \
-                  partner who advanced first.",
+        vacuous: "no connection was ever up, or something else may have closed it: a death, a \
+                  partner who advanced or closed its own first, a connection that broke or was closed \
+                  in mid-game.",
     },
     Explanation {
         check: "equipment-stopped",
@@ -117,7 +119,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "keys of both are in the record",
         ],
         oracles: &[
-            "wire and file: what the page sent against what the target stored",
+            "wire and file: what the page sent against what the target stored, and still holds when \
+             the run ends",
             "frames: each once and in order, none of the episode's steps missing, as many as the \
              partner's record has, and all until the end that the pages tell of",
             "recomputation: the recorded actions, played again from the game's seed, earn the \
@@ -177,7 +180,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "a barrier after that",
         ],
         oracles: &[
-            "DOM history: an overlay that comes and stays, or none",
+            "DOM history: what covers the page and has the configured message comes, and stays until the \
+             watch ends; or nothing does",
             "wire: no advance, or an advance and the next scene",
             "hit-testing: nothing in reach, or everything",
         ],
@@ -196,7 +200,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "a barrier after that, where the survivor had come to rest",
         ],
         oracles: &[
-            "DOM history: an overlay that comes and stays, or none",
+            "DOM history: what covers the page and has the configured message comes, and stays until the \
+             watch ends; or nothing does",
             "wire: no advance; or the next scene, the waiting room, the end",
             "hit-testing: nothing in reach, or whatever the scene shows",
         ],
@@ -228,7 +233,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
         stimuli: &[DEPARTURE, "the survivor answered after that"],
         oracles: &[
             "page: the form took mouse and keys",
-            "data file: what the page held",
+            "data file: what the page held, once, and still there when the run ends",
             "wire: the next scene",
         ],
         vacuous: "nobody went, or the answer came before.",
@@ -260,7 +265,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "at least 20 frames were played",
         ],
         oracles: &[
-            "the survivor's page: a connection made for the game, with messages for its frames",
+            "the survivor's page: a connection made for the game, with inputs for its frames, and none \
+             on an older one",
             "the partner's page: the same",
             "wire: no input of the game took the relay",
         ],
@@ -295,7 +301,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "a barrier after that",
         ],
         oracles: &[
-            "wire: no event of the game, and no news of a partner, of the target's own",
+            "wire: no event of the game, and no news of a partner, of the target's own; once the partner \
+             has gone, nothing that the survivor was never sent before",
             "target's log: it notifies nobody in that game",
         ],
         vacuous: "the partner had left the game's scene before it went.",
@@ -313,7 +320,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
         oracles: &[
             "listeners: on the client's socket, by event",
             "equipment: workers, and intervals by who made them",
-            "connections: open connections and channels",
+            "connections: open connections, channels and WebSockets",
             "document listeners: on the document, by event",
             "window listeners: on the window, by event",
         ],

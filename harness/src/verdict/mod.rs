@@ -350,10 +350,10 @@ fn decide(check: &CheckSpec, spec: &Spec, log: &Log, missed: Option<&str>) -> Ch
         Question::EquipmentStopped(moments) => equipment_stopped::ask(moments, log),
         Question::DataWhole(which) => data_whole::ask(spec, which.game.get(), log),
         Question::NoErrors(taken) => no_errors::ask(&taken.paths, &spec.body.experiment, log),
-        Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(moments, log),
+        Question::ToldOrCarriedOn(moments) => told_or_carried_on::ask(spec, moments, log),
         Question::SoundAfterDeparture(rest) => {
             let missed = missed_step(spec, log, |step| matches!(step, Step::Walk(_)));
-            sound_after_departure::ask(rest, log, missed)
+            sound_after_departure::ask(spec, rest, log, missed)
         }
         Question::NothingLeft(rest) => nothing_left::ask(rest, log),
         Question::FreshConnection(which) => fresh_connection::ask(which, log),

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::away::away;
 use super::departure::{departure, disconnect_handled, partner_left};
 use super::facts::{
-    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, is_game, left_the_game, overlays,
-    pixels, reachable, seq, told_of_the_end,
+    NO_CONTROL, PARTNER, SURVIVOR, describe, difference, game_of, hit_test, is_game, left_the_game,
+    overlays, pixels, reachable, seq, shown, stands_at_the_end, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot, Source};
@@ -42,7 +42,7 @@ pub(super) fn ask(spec: &Spec, calm: &Calm, log: &Log) -> Findings {
     let oracles = match (exit, barrier) {
         (Some(exit), Some(barrier)) if barrier.seq < until => vec![
             dom(log, exit, until),
-            hits(log, before, after),
+            hits(log, before, after, barrier.seq),
             picture(log, before, after),
         ],
         // Even a run that ended early, or that the gateway took over, may have shown an overlay.
@@ -221,7 +221,7 @@ fn snapshots(log: &Log, from: u64, to: u64) -> impl Iterator<Item = (&Event, &Sn
 }
 
 /// Hit-testing: whatever a click could reach before, it can reach still.
-fn hits(log: &Log, before: &str, after: &str) -> OracleFinding {
+fn hits(log: &Log, before: &str, after: &str, by: u64) -> OracleFinding {
     let (Some((first, had)), Some((second, has))) = (hit_test(log, before), hit_test(log, after))
     else {
         return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
@@ -233,6 +233,9 @@ fn hits(log: &Log, before: &str, after: &str) -> OracleFinding {
         .filter(|control| control.rendered && !control.on_top)
         .map(|control| covered(&control.element, control.covered_by.as_deref()))
         .collect();
+    if shown(had) == 0 && stands_at_the_end(log, by) {
+        return OracleFinding::absent("hit-testing", NO_CONTROL);
+    }
     if expected.is_empty() {
         violations.push("no control of the scene could be reached, even before".to_owned());
     }

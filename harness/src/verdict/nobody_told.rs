@@ -2,7 +2,7 @@
 
 use super::departure::{departure, partner_left};
 use super::facts::{PARTNER, SURVIVOR, is_game, seq};
-use super::games::{Game, advance_handled, games_of, text};
+use super::games::{Game, advance_handled, games_of, text, watch_end};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, Packet, Source};
 
@@ -50,7 +50,14 @@ pub(super) fn ask(after: &str, log: &Log) -> Findings {
     let oracles = match left {
         Some((game, exit)) => {
             let end = next_game(log, exit);
-            vec![wire(log, &game, exit, end), server(log, &game, exit, end)]
+            let stands = gone.zip(barrier).map(|(gone, barrier)| {
+                let until = watch_end(log, after).map_or(barrier.seq, |(event, _)| event.seq);
+                (gone.seq, until)
+            });
+            vec![
+                wire(log, &game, exit, end, stands),
+                server(log, &game, exit, end),
+            ]
         }
         None => Vec::new(),
     };
@@ -71,10 +78,22 @@ fn next_game(log: &Log, exit: &Event) -> u64 {
         .map_or(u64::MAX, |(event, _, _)| event.seq)
 }
 
-/// The wire: the target sends the survivor nothing of the game by itself.
-fn wire(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
+/// The wire: the target sends the survivor nothing of the game by itself. Between the positions in `stands` the
+/// partner has gone and the survivor does nothing: what it is sent then under a name that it was never sent
+/// before is news as well.
+fn wire(
+    log: &Log,
+    game: &Game<'_>,
+    exit: &Event,
+    end: u64,
+    stands: Option<(u64, u64)>,
+) -> OracleFinding {
     let mut evidence = vec![exit.seq];
     let mut violations = Vec::new();
+    let sent_before = |name: &str, by: u64| {
+        let mut sent = log.socket_events(SURVIVOR, Direction::ToClient, name);
+        sent.any(|(event, _, _)| event.seq < by)
+    };
     for event in log
         .of(SURVIVOR)
         .filter(|event| event.seq > exit.seq && event.seq < end)
@@ -85,8 +104,12 @@ fn wire(log: &Log, game: &Game<'_>, exit: &Event, end: u64) -> OracleFinding {
         let Packet::Event { name, args, .. } = &wire.packet else {
             continue;
         };
-        let is_news =
-            NEWS_OF_A_PARTNER.contains(&name.as_str()) || text(args, "game_id") == Some(game.id);
+        let is_new = stands.is_some_and(|(gone, until)| {
+            event.seq > gone && event.seq < until && !sent_before(name, gone)
+        });
+        let is_news = is_new
+            || NEWS_OF_A_PARTNER.contains(&name.as_str())
+            || text(args, "game_id") == Some(game.id);
         if wire.direction == Direction::ToClient && wire.origin == Origin::Natural && is_news {
             evidence.push(event.seq);
             violations.push(format!(

@@ -69,8 +69,10 @@ fn seen<'a>(log: &'a Log, label: &str) -> Option<Seen<'a>> {
         .into_iter()
         .filter_map(|game| Some((game, game.started?)))
         .rfind(|(_, started)| started.seq < event.seq)?;
-    let left = game.exit.is_some_and(|exit| exit.seq < event.seq);
-    (!left).then_some(Seen {
+    // What a game needs while it is played it may end as soon as that is over, before its scene is left.
+    let over = game.complete.or(game.exit);
+    let over = over.is_some_and(|over| over.seq < event.seq);
+    (!over).then_some(Seen {
         game,
         started,
         event,

@@ -7,7 +7,7 @@ use super::games::{Game, games_of};
 use super::told_or_carried_on::{self as told_or, Story};
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Log, Scene, SceneKind};
-use crate::spec::{AtRest, BetweenMoments, GameNumber};
+use crate::spec::{AtRest, BetweenMoments, GameNumber, Spec};
 
 /// Where the survivor stood when it was told of the departure, or when the partner went.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ enum Place<'a> {
 }
 
 /// Asks about the time until the survivor has come to rest; `stuck` is where its walk there ended in vain.
-pub(super) fn ask(asked: &AtRest, log: &Log, stuck: Option<(u64, &str)>) -> Findings {
+pub(super) fn ask(spec: &Spec, asked: &AtRest, log: &Log, stuck: Option<(u64, &str)>) -> Findings {
     let died = departure(log, PARTNER).map(|left| left.began);
     let place = died.and_then(|died| place(log, died));
     let left = partner_left(log);
@@ -42,6 +42,7 @@ pub(super) fn ask(asked: &AtRest, log: &Log, stuck: Option<(u64, &str)>) -> Find
     let oracles = match (place, died, end) {
         (Some((place, _)), Some(died), Some(end)) => {
             let seen = Seen {
+                spec,
                 asked,
                 log,
                 died,
@@ -91,6 +92,7 @@ fn in_gym_scene<'a>(log: &'a Log, came: &'a Event, scene: &Scene<'_>, at: u64) -
 
 /// What was seen of a departure.
 struct Seen<'a> {
+    spec: &'a Spec,
     asked: &'a AtRest,
     log: &'a Log,
     died: &'a Event,
@@ -104,7 +106,7 @@ impl Seen<'_> {
             Place::Game(game) => {
                 let story = self.story(&game);
                 let moments = self.moments();
-                told_or::rows(&story, &moments, self.log, || {
+                told_or::rows(self.spec, &story, &moments, self.log, &game, || {
                     vec![
                         told_or::no_overlay(&story, self.log),
                         self.went_on(told_or::next_scene(&story, self.log, &game)),
@@ -115,7 +117,9 @@ impl Seen<'_> {
             Place::Countdown(game) => {
                 let story = self.story(&game);
                 match story.told {
-                    Some(told) => told_or::stayed(told, &story, &self.moments(), self.log),
+                    Some(told) => {
+                        told_or::stayed(self.spec, told, &story, &self.moments(), self.log)
+                    }
                     None => self.at_ease(game.assigned),
                 }
             }
@@ -129,8 +133,14 @@ impl Seen<'_> {
             told,
             since: told.unwrap_or(self.died),
             ended: game.complete.filter(|ended| ended.seq < self.end.seq),
+            left: self.died,
             end: self.end,
+            watched: self.watched(),
         }
+    }
+
+    fn watched(&self) -> u64 {
+        told_or::watched(self.log, &self.asked.at, self.end)
     }
 
     fn moments(&self) -> BetweenMoments {
@@ -147,7 +157,9 @@ impl Seen<'_> {
             told: None,
             since: self.died,
             ended: None,
+            left: self.died,
             end: self.end,
+            watched: self.watched(),
         };
         vec![
             told_or::no_overlay(&story, self.log),

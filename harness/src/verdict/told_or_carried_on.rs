@@ -3,15 +3,19 @@
 
 use super::departure::{departure, partner_left};
 use super::facts::{
-    PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, seq, shown,
+    NO_CONTROL, PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, seq,
+    shown, stands_at_the_end,
 };
-use super::games::{Game, games_of, text};
+use super::games::{Game, games_of, text, watch_end};
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{Direction, Event, Fact, Log, Origin, Snapshot};
-use crate::spec::BetweenMoments;
+use crate::evidence::{Control, Direction, Event, Fact, HitTest, Log, Origin, Overlay, Snapshot};
+use crate::spec::{BetweenMoments, Spec};
 
 /// A round trip, where the page has measured none, in milliseconds.
 const ROUND_TRIP_MS: f64 = 100.0;
+
+/// The least share of the view that is covered where the survivor is told of the end of its game.
+const COVERED: f64 = 0.4;
 
 /// What the survivor has been through.
 #[derive(Clone, Copy)]
@@ -23,8 +27,12 @@ pub(super) struct Story<'a> {
     pub(super) since: &'a Event,
     /// Its page said that the last episode had ended.
     pub(super) ended: Option<&'a Event>,
-    /// The end of the time that is looked at.
+    /// The partner began to leave. A page may notice that before the target does.
+    pub(super) left: &'a Event,
+    /// By then the survivor has come to where it was led.
     pub(super) end: &'a Event,
+    /// The end of the watch that follows: until then it stays so.
+    pub(super) watched: u64,
 }
 
 impl Story<'_> {
@@ -39,11 +47,10 @@ impl Story<'_> {
 }
 
 /// Asks about the time until the moment `after`; `before` is a moment in the game.
-pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
+pub(super) fn ask(spec: &Spec, moments: &BetweenMoments, log: &Log) -> Findings {
     let game = game_of_the_death(log);
     let told = game.and_then(|game| told(log, &game));
     let died = departure(log, PARTNER).map(|left| left.began);
-    let since = told.or(died);
     let end = log.barrier(SURVIVOR, &moments.after);
     let left = partner_left(log);
     // What the target has to say of the death, it has said by then.
@@ -59,21 +66,28 @@ pub(super) fn ask(moments: &BetweenMoments, log: &Log) -> Findings {
         Stimulus::new("a barrier after the partner's departure", seq(at_rest)),
     ];
     stimuli.extend(left);
-    let oracles = match (game, since, end) {
-        (Some(game), Some(since), Some(end)) => {
+    let oracles = match (game, died, end) {
+        (Some(game), Some(left), Some(end)) => {
             let ended = game.complete.filter(|ended| ended.seq < end.seq);
             let story = Story {
                 told,
-                since,
+                since: told.unwrap_or(left),
                 ended,
+                left,
                 end,
+                watched: watched(log, &moments.after, end),
             };
             let carried_on = || carried_on(&story, moments, log, &game);
-            rows(&story, moments, log, carried_on)
+            rows(spec, &story, moments, log, &game, carried_on)
         }
         _ => Vec::new(),
     };
     Findings { stimuli, oracles }
+}
+
+/// Where the watch after a moment ended; that moment's barrier, if the run did not come so far.
+pub(super) fn watched(log: &Log, moment: &str, barrier: &Event) -> u64 {
+    watch_end(log, moment).map_or(barrier.seq, |(event, _)| event.seq)
 }
 
 /// The survivor's last game that began before the partner died.
@@ -98,19 +112,21 @@ pub(super) fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
 /// Which of the two it must be, by what came first: who is not told must be moved on. Where both were
 /// on their way at once, either will do, if it is whole.
 pub(super) fn rows(
+    spec: &Spec,
     story: &Story<'_>,
     moments: &BetweenMoments,
     log: &Log,
+    game: &Game<'_>,
     carried_on: impl Fn() -> Vec<OracleFinding>,
 ) -> Vec<OracleFinding> {
     let Some(told) = story.told else {
         return carried_on();
     };
-    let stayed = || stayed(told, story, moments, log);
+    let stayed = || stayed(spec, told, story, moments, log);
     let Some(ended) = story.ended else {
         return stayed();
     };
-    if (ended.t - told.t).abs() < round_trip(log) {
+    if (ended.t - told.t).abs() < round_trip(log, game) {
         let whole = carried_on();
         let alternative = stayed();
         let is_whole = |row: &[OracleFinding]| row.iter().all(|one| one.says != Says::Violated);
@@ -128,70 +144,97 @@ pub(super) fn rows(
 }
 
 /// The longest round trip that the survivor's page has measured while it was in the game.
-fn round_trip(log: &Log) -> f64 {
-    let started = log
-        .socket_events(SURVIVOR, Direction::ToClient, "start_game")
-        .next()
-        .map_or(0, |(event, _, _)| event.seq);
+fn round_trip(log: &Log, game: &Game<'_>) -> f64 {
+    let from = game.started.map_or(0, |started| started.seq);
+    let to = game.exit.map_or(u64::MAX, |exit| exit.seq);
     log.socket_events(SURVIVOR, Direction::ToServer, "ping")
-        .filter(|(event, _, _)| event.seq > started)
+        .filter(|(event, _, _)| event.seq > from && event.seq < to)
         .filter_map(|(_, _, args)| args.first()?.get("ping_ms")?.as_f64())
         .fold(ROUND_TRIP_MS, f64::max)
 }
 
 /// Told in the game: an overlay comes and stays, and the survivor stays with it.
 pub(super) fn stayed(
+    spec: &Spec,
     told: &Event,
     story: &Story<'_>,
     moments: &BetweenMoments,
     log: &Log,
 ) -> Vec<OracleFinding> {
     vec![
-        overlay_stays(told, moments, log),
-        nobody_moves(told, story.end, log),
+        overlay_stays(spec, story, moments, log),
+        nobody_moves(told, story, log),
         nothing_in_reach(moments, log),
     ]
 }
 
-fn overlay_stays(told: &Event, moments: &BetweenMoments, log: &Log) -> OracleFinding {
+/// What came since the partner left, covers the page, says what the experiment has it say, and is there still
+/// when the watch ends.
+fn overlay_stays(
+    spec: &Spec,
+    story: &Story<'_>,
+    moments: &BetweenMoments,
+    log: &Log,
+) -> OracleFinding {
     let Some((event, snapshot)) = log.snapshot(SURVIVOR, &moments.after) else {
         return OracleFinding::absent("DOM history", "the page was not looked at");
     };
     let mut evidence = vec![event.seq];
-    let came: Vec<u32> = overlays(log, told.seq, event.seq)
+    let came: Vec<u32> = overlays(log, story.left.seq, event.seq)
         .filter(|(_, overlay)| overlay.visible)
         .map(|(event, overlay)| {
             evidence.push(event.seq);
             overlay.id
         })
         .collect();
-    let stays = snapshot
-        .state
-        .overlays
-        .iter()
-        .find(|overlay| overlay.visible && came.contains(&overlay.id));
-    let violations = match (came.is_empty(), stays) {
-        (true, _) => vec!["told in the game, and no overlay came".to_owned()],
-        (false, None) => vec!["told in the game, and the overlay did not stay".to_owned()],
-        (false, Some(_)) => Vec::new(),
+    let message = spec.body.experiment.disconnect_message.as_str();
+    let tells = |overlay: &Overlay| overlay.text.contains(message) && overlay.coverage >= COVERED;
+    let there = |snapshot: &'_ Snapshot| -> Vec<Overlay> {
+        let overlays = snapshot.state.overlays.iter();
+        let there = overlays.filter(|overlay| overlay.visible && came.contains(&overlay.id));
+        there.cloned().collect()
+    };
+    let at_rest = there(snapshot);
+    let told = at_rest.iter().find(|overlay| tells(overlay));
+    let end = watch_end(log, &moments.after);
+    evidence.extend(end.map(|(event, _)| event.seq));
+    let goes = told.is_some_and(|told| {
+        end.is_some_and(|(_, last)| {
+            !there(last)
+                .iter()
+                .any(|one| one.id == told.id && tells(one))
+        })
+    });
+    let violations = match (told, at_rest.first()) {
+        _ if came.is_empty() => vec!["told in the game, and no overlay came".to_owned()],
+        (None, None) => vec!["told in the game, and the overlay did not stay".to_owned()],
+        (None, Some(other)) => vec![format!(
+            "told in the game, and nothing covers the page that says \"{message}\", only {}",
+            describe(other)
+        )],
+        (Some(told), _) if goes => vec![format!(
+            "told in the game, and what told it did not stay: {}",
+            describe(told)
+        )],
+        (Some(_), _) => Vec::new(),
     };
     OracleFinding::from_violations(
         "DOM history",
         violations,
         format!(
             "told in the game: {}",
-            stays.map(describe).unwrap_or_default()
+            told.map(describe).unwrap_or_default()
         ),
         evidence,
     )
 }
 
-fn nobody_moves(told: &Event, end: &Event, log: &Log) -> OracleFinding {
+fn nobody_moves(told: &Event, story: &Story<'_>, log: &Log) -> OracleFinding {
     let moves: Vec<&Event> = log
         .socket_events(SURVIVOR, Direction::ToServer, "advance_scene")
         .chain(log.socket_events(SURVIVOR, Direction::ToClient, "activate_scene"))
         .map(|(event, _, _)| event)
-        .filter(|event| event.seq > told.seq && event.seq < end.seq)
+        .filter(|event| event.seq > told.seq && event.seq < story.watched)
         .collect();
     let violations = moves
         .first()
@@ -215,15 +258,19 @@ fn nobody_moves(told: &Event, end: &Event, log: &Log) -> OracleFinding {
     )
 }
 
+/// What a scene shows is covered, or it shows nothing any more that could be reached before.
 fn nothing_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
-    let (Some((first, had)), Some((second, has))) = (
-        hit_test(log, &moments.before),
-        hit_test(log, &moments.after),
-    ) else {
+    let Some((second, has)) = hit_test(log, &moments.after) else {
         return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
     };
-    if !had.controls.iter().any(reachable) {
-        return OracleFinding::absent("hit-testing", "no control could be reached in the game");
+    let first = hit_test(log, &moments.before);
+    let any = |test: &HitTest, is: fn(&Control) -> bool| test.controls.iter().any(is);
+    let could = first.is_some_and(|(_, had)| any(had, reachable));
+    if !could && !any(has, |control| control.rendered) {
+        return OracleFinding::absent(
+            "hit-testing",
+            "the scene shows no control, and nobody saw one in reach in the game",
+        );
     }
     let violations = has
         .controls
@@ -240,7 +287,11 @@ fn nothing_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
         "hit-testing",
         violations,
         "no control can be reached any more",
-        vec![first.seq, second.seq],
+        first
+            .map(|(event, _)| event.seq)
+            .into_iter()
+            .chain([second.seq])
+            .collect(),
     )
 }
 
@@ -260,7 +311,7 @@ fn carried_on(
 
 pub(super) fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
     let from = story.out_of_the_game();
-    let end = story.end.seq;
+    let end = story.watched;
     let mut evidence = Vec::new();
     let mut violations: Vec<String> = Vec::new();
     let mut note = |seq: u64, what: String| {
@@ -339,6 +390,9 @@ fn all_in_reach(moments: &BetweenMoments, log: &Log) -> OracleFinding {
     let Some((event, test)) = hit_test(log, &moments.after) else {
         return OracleFinding::absent("hit-testing", "the controls were not hit-tested");
     };
+    if shown(test) == 0 && stands_at_the_end(log, event.seq) {
+        return OracleFinding::absent("hit-testing", NO_CONTROL);
+    }
     let mut violations = covered(test);
     if shown(test) == 0 {
         violations.push("no control of the scene can be reached".to_owned());
