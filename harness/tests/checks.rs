@@ -1787,6 +1787,36 @@ mod same_equipment {
         let place = *places(&log, "join_game").last().expect("two");
         let again = inserted(&log, place, [loading]);
         fails(ASK, "runtime", "loaded Python 2 times", &again);
+        // Out of the browser's cache, and without a word of the client's.
+        let load = |log: &Log, place: usize, file: &str| {
+            let mut event = log.events()[place].clone();
+            event.player = Some("survivor".into());
+            event.fact = Fact::Page(PageEvent {
+                page: 1,
+                page_t: event.t,
+                what: PageFact::RuntimeLoaded {
+                    url: format!("http://cdn/{file}"),
+                },
+            });
+            inserted(log, place, [event])
+        };
+        let first = places(&log, "join_game")[0];
+        let place = place + 2;
+        let once = load(&load(&log, first, "a.wasm"), first, "b.whl");
+        passes(ASK, &once);
+        passes(ASK, &load(&once, place, "c.wasm"));
+        fails(
+            ASK,
+            "runtime",
+            "loaded Python 2 times",
+            &load(&once, place, "a.wasm"),
+        );
+        fails(
+            ASK,
+            "runtime",
+            "of the runtime again",
+            &load(&once, place, "b.whl"),
+        );
         // A new game object listens anew beside the old one.
         let object = in_second_game(|state| {
             state.listeners.insert("p2p_pause".into(), 2);

@@ -633,6 +633,15 @@ async fn timers_and_workers(kind: Kind) {
         state.workers[0].stack
     );
 
+    // From wherever it comes, and whatever is asked for in its address.
+    browser
+        .run("fetch('/lib/runtime.wasm?v=2'); fetch('/lib/other.txt')")
+        .await;
+    page.event(
+        "a file of the runtime",
+        |fact| matches!(fact, PageFact::RuntimeLoaded { url } if url.ends_with("/lib/runtime.wasm")),
+    )
+    .await;
     browser
         .run("clearInterval(String(ticking)); worker.terminate()")
         .await;

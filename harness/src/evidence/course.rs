@@ -527,6 +527,7 @@ fn of_page(what: &PageFact) -> Option<(&'static str, String)> {
         | PageFact::ChannelTraffic { .. }
         | PageFact::WorkerCreated { .. }
         | PageFact::WorkerTerminated { .. }
+        | PageFact::RuntimeLoaded { .. }
         | PageFact::IntervalCreated { .. }
         | PageFact::IntervalCleared { .. }
         | PageFact::WebsocketState { .. }

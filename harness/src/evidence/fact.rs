@@ -644,6 +644,12 @@ pub enum PageFact {
         /// Number in the page's ledger.
         id: u32,
     },
+    /// The page loaded a file of the Python runtime, from wherever it came: the browser's cache as well. Older
+    /// logs have none.
+    RuntimeLoaded {
+        /// Its address, without a query.
+        url: String,
+    },
     /// `setInterval` was called.
     IntervalCreated {
         /// The page's handle of it.

@@ -23,6 +23,7 @@
     Error: NativeError,
     MessageChannel: NativeMessageChannel,
     MutationObserver: NativeMutationObserver,
+    PerformanceObserver: NativePerformanceObserver,
     Proxy: NativeProxy,
     Uint8Array: NativeUint8Array,
     WebSocket: NativeWebSocket,
@@ -586,6 +587,26 @@
       }
       return result;
     });
+  }
+
+  // ---- The Python runtime ------------------------------------------------------------------------
+
+  // What of it the page loads, also from the browser's cache, where no request tells of it.
+  const OF_THE_RUNTIME = /\.(wasm|whl)$|\/(pyodide\.m?js|python_stdlib\.zip)$/;
+
+  function watchRuntime() {
+    const loaded = (list) => {
+      for (const { name } of list.getEntries()) {
+        const url = name.split(/[?#]/, 1)[0];
+        if (OF_THE_RUNTIME.test(url)) {
+          tell("runtime_loaded", { url });
+        }
+      }
+    };
+    const observer = new NativePerformanceObserver((list) =>
+      attempt("runtime", () => loaded(list)),
+    );
+    observer.observe({ type: "resource", buffered: true });
   }
 
   // ---- Timers ----------------------------------------------------------------------------------
@@ -1434,6 +1455,7 @@
   });
   attempt("connections", watchConnections);
   attempt("workers", watchWorkers);
+  attempt("runtime", watchRuntime);
   attempt("timers", watchTimers);
   attempt("sockets", watchSockets);
   attempt("listeners", watchListeners);
