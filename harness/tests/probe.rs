@@ -246,12 +246,14 @@ const SCENE: &str = r#"
 <style>
   .sheet { display: none; position: fixed; inset: 0; background: #fffc; }
   .sheet.shown { display: block; }
+  [data-state="gone"] #told { display: block; }
   .faded { position: fixed; inset: 0; opacity: 0; pointer-events: none; transition: opacity 30ms; }
   .faded.in { opacity: 1; }
 </style>
 <div id="main"><h1 id="sceneHeader"> A   survey </h1><button id="advanceButton">Continue</button></div>
 <div id="latency" style="position: fixed; top: 10px; right: 10px">ping: <span id="ping">1</span> ms</div>
 <div id="sheet" class="sheet">Sheet</div>
+<div id="told" class="sheet">Told</div>
 <div id="faded" class="faded">Faded</div>
 <dialog id="dialog">Small but modal</dialog>
 <div id="popover" popover style="width: 90vw; height: 90vh">Popover</div>
@@ -326,6 +328,11 @@ async fn overlays_come_and_go(kind: Kind) {
             r#"faded.classList.add("in")"#,
             r#"faded.classList.remove("in")"#,
             "div#faded",
+        ),
+        (
+            r#"document.documentElement.dataset.state = "gone""#,
+            r#"delete document.documentElement.dataset.state"#,
+            "div#told",
         ),
         ("closedShadow()", "", "div#inner"),
         ("dialog.showModal()", "dialog.close()", "dialog#dialog"),

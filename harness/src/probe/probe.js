@@ -873,15 +873,11 @@
   const OVERLAY_TEXT = 300;
   // Children of body that show nothing by themselves.
   const UNSEEN = new Set(["script", "style", "link", "template", "noscript", "meta"]);
-  // Ids and classes may show any descendant, the others the element alone (and what is
-  // positioned inside of it, which is known by then).
-  const DEEP_ATTRIBUTES = new Set(["class", "id"]);
-  const OBSERVED = {
-    subtree: true,
-    childList: true,
-    attributes: true,
-    attributeFilter: ["style", "class", "id", "hidden", "open", "popover"],
-  };
+  // Ids, classes and what a page calls its own states may show any descendant, these others the element
+  // alone (and what is positioned inside of it, which is known by then).
+  const DEEP_ATTRIBUTES = /^(class|id|data-.*|aria-.*)$/;
+  const SHALLOW_ATTRIBUTES = new Set(["style", "hidden", "open", "popover"]);
+  const OBSERVED = { subtree: true, childList: true, attributes: true };
   const CHANGING = [
     "toggle",
     "transitionrun",
@@ -1025,7 +1021,10 @@
   }
 
   function noteAttribute({ target, attributeName }, touched) {
-    if (!DEEP_ATTRIBUTES.has(attributeName)) {
+    if (!DEEP_ATTRIBUTES.test(attributeName)) {
+      if (!SHALLOW_ATTRIBUTES.has(attributeName)) {
+        return false;
+      }
       if (!KNOWN_OVERLAYS.has(idOf(target)) && isInGame(target)) {
         return false;
       }
