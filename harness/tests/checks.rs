@@ -1125,7 +1125,10 @@ mod no_errors {
         let mut spec = spec(&format!("{{ no-errors = {{ paths = {paths} }} }}"), log);
         spec.body.experiment.focus_loss_timeout_ms = 100;
         spec.body.experiment.reconnection_timeout_ms = 100;
-        judge(&spec, log).checks.remove(0).verdict
+        judge(&spec, &with_settings_of(&spec, log))
+            .checks
+            .remove(0)
+            .verdict
     }
 
     #[test]
@@ -1239,7 +1242,7 @@ mod turned_away {
     fn asked(ask: &str, log: &Log) -> CheckResult {
         let mut spec = spec(ask, log);
         spec.body.experiment.focus_loss_timeout_ms = 2000;
-        judge(&spec, log).checks.remove(0)
+        judge(&spec, &with_settings_of(&spec, log)).checks.remove(0)
     }
 
     #[track_caller]

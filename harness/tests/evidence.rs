@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use gymcheck::evidence::{
     Direction, End, Event, Fact, FrozenFact, FrozenProcess, InstantFact, KeptFact, KeptMessages,
-    LinkEnd, LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, STOPPED,
+    LinkEnd, LinkFact, Log, Overlay, Packet, PageEvent, PageFact, ProcessPhase, RunFacts, STOPPED,
     SessionEndedFact, SessionFact, Spent, StalledFact, StepPhase,
 };
 use gymcheck::report::judge_again;
 use gymcheck::run::{RunRecord, find_root, record};
-use gymcheck::spec::{Catalogue, GameEvent, Spec, WayToLeave};
+use gymcheck::spec::{Catalogue, GameEvent, Spec, Step, WayToLeave};
 use gymcheck::verdict::{CheckResult, Judgement, Verdict, judge};
 
 const HEADLINE: &str = "scene-exit/partner-dies-on-survey";
@@ -770,6 +770,12 @@ fn the_positive_control_fails_without_its_overlay() {
     let another_message = {
         let mut spec = spec.clone();
         spec.body.experiment.disconnect_message = "Something else".into();
+        let in_game = changed(&in_game, |event| {
+            if let Fact::Run(run) = &mut event.fact {
+                run.experiment["disconnect_message"] = "Something else".into();
+            }
+            true
+        });
         judge(&spec, &in_game)
     };
     assert_eq!(verdict(&another_message, "overlay-shown"), Verdict::Fail);
@@ -1000,6 +1006,114 @@ fn that_missed(index: usize) -> Log {
     events.push(missed);
     events.extend(good.events().last().cloned());
     Log::new(events)
+}
+
+/// Why the recorded good run is broken for a spec, if it is.
+fn refused(change: impl FnOnce(&mut Spec), log: &Log) -> Option<String> {
+    let mut spec = spec(HEADLINE);
+    change(&mut spec);
+    let run = record(&spec, log, &[], PathBuf::new());
+    let is_broken = run.verdict == Verdict::Broken;
+    let broken = run.broken.map(|broken| broken.reason);
+    assert_eq!(is_broken, broken.is_some(), "{broken:?}");
+    broken
+}
+
+fn freezes(spec: &mut Spec) {
+    for step in &mut spec.body.steps {
+        if let Step::Leave(leave) = step {
+            leave.how = WayToLeave::Freeze;
+        }
+    }
+}
+
+#[test]
+fn evidence_of_other_steps_is_broken() {
+    let good = log("good");
+    assert_eq!(refused(|_| {}, &good), None);
+    assert_eq!(
+        refused(freezes, &good).as_deref(),
+        Some(
+            "this evidence was played by other steps: step 6 was `partner leaves (kill)`, and the spec says \
+             `partner leaves (freeze)`"
+        )
+    );
+    let one_more = |spec: &mut Spec| {
+        let answer = spec.body.steps.last().cloned();
+        spec.body.steps.extend(answer);
+    };
+    assert_eq!(
+        refused(one_more, &good).as_deref(),
+        Some(
+            "this evidence was played by other steps: step 10 was not played, and the spec says `survivor \
+             answers and continues`"
+        )
+    );
+    let one_less = |spec: &mut Spec| spec.body.steps.truncate(8);
+    assert_eq!(
+        refused(one_less, &good).as_deref(),
+        Some(
+            "this evidence was played by other steps: step 9 was `survivor answers and continues`, and the \
+             spec has none there"
+        )
+    );
+    // That the machine was busy as well is no better reason.
+    let mut is_late = false;
+    let late = changed(&good, |event| {
+        if let Fact::Page(page) = &mut event.fact
+            && let PageFact::Console { text, .. } = &mut page.what
+            && !is_late
+        {
+            *text = "after throttled countdown".into();
+            is_late = true;
+        }
+        true
+    });
+    assert!(is_late);
+    assert_eq!(refused(freezes, &late), refused(freezes, &good));
+    let other_order = |spec: &mut Spec| spec.body.steps.swap(4, 5);
+    let said = refused(other_order, &good).expect("broken");
+    assert!(said.contains("step 5 was `observe `after-exit``"), "{said}");
+}
+
+/// What comes after the step that was missed was never played; what was played is compared all the same.
+#[test]
+fn of_a_run_that_ended_early_the_steps_until_then_are_compared() {
+    let missed = that_missed(3);
+    assert_eq!(refused(freezes, &missed), None);
+    assert_eq!(refused(|spec| spec.body.steps.truncate(5), &missed), None);
+    let other = refused(|spec| spec.body.steps.swap(1, 2), &missed);
+    assert!(other.expect("broken").contains("step 2 was `hold the"));
+}
+
+#[test]
+fn evidence_of_other_settings_is_broken_unless_another_experiment_was_served() {
+    let good = log("good");
+    let slower = |spec: &mut Spec| spec.body.experiment.frame_rate = 10;
+    assert_eq!(
+        refused(slower, &good).as_deref(),
+        Some(
+            "this evidence was played by other steps: the experiment's setting `frame_rate` was 30, and the \
+             spec says 10"
+        )
+    );
+    let with_run = |change: fn(&mut RunFacts)| {
+        changed(&good, |event| {
+            if let Fact::Run(run) = &mut event.fact {
+                change(run);
+            }
+            true
+        })
+    };
+    let served = with_run(|run| run.served = Some("mine".into()));
+    assert_eq!(refused(slower, &served), None);
+    // What an earlier gymcheck did not write down was as it is where nobody says it.
+    let earlier = with_run(|run| {
+        run.experiment = serde_json::json!({"steps": 60, "reconnection_timeout_ms": 30000});
+    });
+    assert_eq!(refused(|_| {}, &earlier), None);
+    let said = refused(slower, &earlier).expect("broken");
+    assert!(said.contains("`frame_rate` was 30"), "{said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod logs;
 
-use gymcheck::evidence::{Fact, Log, Source, StepPhase};
+use gymcheck::evidence::{Fact, Log, Source, StepFact, StepPhase};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Spec};
 use gymcheck::verdict::{CheckResult, Judgement, Verdict, expect, judge};
@@ -179,8 +179,19 @@ fn a_rule_of_a_step_that_was_not_reached_is_not_missed() {
     spec.body.steps.push(toml::from_str(later).expect("a step"));
     let played = |log: &Log| judge(&spec, log).checks[1].verdict;
     assert_eq!(played(&cut), Verdict::Pass);
+    let end = log.events().len() - 1;
+    let mut set = log.events()[end - 1].clone();
+    set.player = None;
+    set.fact = Fact::Step(StepFact {
+        index: spec.body.steps.len() - 1,
+        step: spec.body.steps[spec.body.steps.len() - 1].to_string(),
+        phase: StepPhase::Begun,
+        detail: None,
+        not_offered: false,
+        last_words: Vec::new(),
+    });
     assert_eq!(
-        played(&log),
+        played(&inserted(&log, end, [set])),
         Verdict::Vacuous,
         "it was set, and never fired"
     );

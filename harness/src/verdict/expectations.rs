@@ -40,6 +40,10 @@ pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &
             check.known = Some(known.reason.clone());
         }
     }
+    // A run that is broken already has a better reason than a busy machine.
+    if judgement.broken.is_some() {
+        return;
+    }
     let asked = &spec.body.checks;
     let results = &judgement.checks;
     let is_any = |is_so: &dyn Fn(&CheckResult, &Question) -> bool| {

@@ -25,6 +25,7 @@ mod not_asked;
 mod nothing_left;
 mod overlay_shown;
 mod pace;
+mod played;
 mod played_peer_to_peer;
 mod rules;
 mod same_equipment;
@@ -236,7 +237,8 @@ pub fn judge(spec: &Spec, log: &Log) -> Judgement {
         .map(damaged)
         .or(broken)
         .or_else(|| unfinished.then(cut_off))
-        .or_else(|| trouble_of_probe(log));
+        .or_else(|| trouble_of_probe(log))
+        .or_else(|| played::by_other_steps(spec, log));
     let asked = &spec.body.checks;
     let checks = match &broken {
         Some(broken) => undecided(asked, broken),

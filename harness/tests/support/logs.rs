@@ -7,6 +7,8 @@ use gymcheck::evidence::{
     Event, Fact, Log, Origin, Packet, PageEvent, PageFact, PageState, SERVER, Snapshot, log_of,
 };
 use gymcheck::run::find_root;
+use gymcheck::spec::Spec;
+use gymcheck::target::settings_of;
 use serde_json::Value;
 
 /// A log of `fixtures/evidence/`.
@@ -27,6 +29,16 @@ pub fn changed(log: &Log, change: impl FnMut(&mut Event) -> bool) -> Log {
 /// The log without some of its events.
 pub fn without(log: &Log, left_out: impl Fn(&Event) -> bool) -> Log {
     changed(log, |event| !left_out(event))
+}
+
+/// The log, as if its experiment had been served with the settings of a spec.
+pub fn with_settings_of(spec: &Spec, log: &Log) -> Log {
+    changed(log, |event| {
+        if let Fact::Run(run) = &mut event.fact {
+            run.experiment = settings_of(&spec.body.experiment);
+        }
+        true
+    })
 }
 
 /// Numbers the events anew, in the order in which they stand.
