@@ -365,7 +365,7 @@ fn killed(mutant: &Mutant, base: &[RunRecord], mutated: &[RunRecord]) -> Result<
     let decided = fate_of(mutant, base, mutated);
     match decided.fate {
         Fate::Killed => Ok(()),
-        Fate::Survived | Fate::Undecided => {
+        Fate::Survived | Fate::Undecided | Fate::NotApplicable => {
             let accounts: Vec<String> = mutated.iter().map(account).collect();
             let (fate, why) = (decided.fate, decided.account);
             Err(format!("{fate:?}: {why}\n{}", accounts.join("\n")).into())

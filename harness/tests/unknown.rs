@@ -240,6 +240,70 @@ fn what_an_experiment_has_not_is_expected_only_of_one_that_is_not_the_specs_own(
     assert_eq!(expected(&missing), Verdict::Pass);
 }
 
+/// The log, as if its browsers had been a grid's, whose kernels nobody asks.
+fn on_a_grid(log: &Log) -> Log {
+    changed(log, |event| {
+        if let Fact::Run(run) = &mut event.fact {
+            run.grid = Some("http://grid.example:4444".to_owned());
+            run.lacks = [(Source::Kernel, "kernels are not asked".to_owned())].into();
+        }
+        true
+    })
+}
+
+/// The log of a run whose step of this index takes the browsers' own machine: nothing is played.
+fn refused_at(log: &Log, index: usize) -> Log {
+    let refused = not_offered_at(log, index);
+    without(
+        &refused,
+        |event| matches!(&event.fact, Fact::Step(step) if step.phase != StepPhase::Missed),
+    )
+}
+
+/// On a grid the target and the experiment are the same as elsewhere: what these do not give is no less of
+/// a surprise there.
+#[test]
+fn on_a_grid_only_what_the_grid_cannot_do_is_expected_not_to_be_applicable() {
+    let good = recorded("good");
+    let expected = |ask: &str, log: &Log| {
+        let mut spec = headline();
+        let check = toml::from_str(&format!("requirement = \"X\"\nask = {ask}"));
+        spec.body.checks = vec![check.expect("a check")];
+        let mut judgement = judge(&spec, log);
+        expect(&mut judgement, &spec, log, &[]);
+        let check = &judgement.checks[0];
+        assert_eq!(check.verdict, Verdict::NotApplicable, "{check:#?}");
+        (check.expected, check.known.clone())
+    };
+    let calm = "{ no-overlay = { before = \"after-exit\", after = \"after-death\" } }";
+    let leave = index_of("leaves");
+    let cannot = "the experiment has no such thing".to_owned();
+    assert_eq!(
+        expected(calm, &on_a_grid(&refused_at(&good, leave))),
+        (Verdict::NotApplicable, Some(cannot))
+    );
+    // A step that was begun was none that the grid cannot do.
+    let answer = not_offered_at(&good, index_of("answers"));
+    assert_eq!(
+        expected("{ form-answered = {} }", &on_a_grid(&answer)),
+        (Verdict::Pass, None)
+    );
+    // What the target does not do it does not do on this machine either.
+    let natural = "{ no-overlay = { before = \"after-exit\", after = \"after-death\", told = \"by-target\" } }";
+    assert_eq!(expected(natural, &on_a_grid(&good)), (Verdict::Pass, None));
+    // What cannot be had of a grid's browsers.
+    let no_file = changed(&on_a_grid(&good), |event| {
+        if let Fact::Run(run) = &mut event.fact {
+            run.lacks.insert(Source::Data, "not from there".to_owned());
+        }
+        true
+    });
+    assert_eq!(
+        expected("{ data-whole = {} }", &no_file),
+        (Verdict::NotApplicable, Some("not from there".to_owned()))
+    );
+}
+
 /// The target tells how long an episode is at most, and it may be over before: what counts is what both
 /// records say.
 #[test]

@@ -320,6 +320,7 @@ fn mutants(results: &Results) -> TestSuite {
             Fate::Killed => TestCaseStatus::success(),
             Fate::Survived => non_success(NonSuccessKind::Failure, "survived", &one.account, ""),
             Fate::Undecided => non_success(NonSuccessKind::Error, "undecided", &one.account, ""),
+            Fate::NotApplicable => skipped(&format!("not applicable: {}", one.account)),
         };
         let (mutant, check, spec) = (&one.mutant, &one.check, &one.spec);
         let name = format!("{mutant} by {check} of {spec} on {}", one.pair);

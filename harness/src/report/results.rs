@@ -187,7 +187,8 @@ impl Results {
         }
         for mutant in &self.mutants {
             match mutant.fate {
-                Fate::Killed => {}
+                // Whether that is as expected says the run without it.
+                Fate::Killed | Fate::NotApplicable => {}
                 Fate::Survived => unexpected = true,
                 Fate::Undecided => broken = true,
             }

@@ -154,10 +154,20 @@ fn mutants(results: &Results) -> String {
     if all == 0 {
         return String::new();
     }
-    let killed = results.mutants.iter();
-    let killed = killed.filter(|one| one.fate == Fate::Killed).count();
+    let of = |fate: Fate| {
+        results
+            .mutants
+            .iter()
+            .filter(|one| one.fate == fate)
+            .count()
+    };
+    let killed = of(Fate::Killed);
+    let not_applicable = match of(Fate::NotApplicable) {
+        0 => String::new(),
+        some => format!(", {some} not applicable"),
+    };
     let alive = list(&of_mutants(results));
-    format!("### Mutants: {killed} of {all} killed\n{alive}")
+    format!("### Mutants: {killed} of {all} killed{not_applicable}\n{alive}")
 }
 
 /// The known defects, folded: they are no surprise, and no less wrong.

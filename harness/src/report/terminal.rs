@@ -246,7 +246,7 @@ fn mutant_line(mutant: &MutantRecord, width: usize) -> String {
     let colour = match fate {
         Fate::Killed => GREEN,
         Fate::Survived => RED,
-        Fate::Undecided => YELLOW,
+        Fate::Undecided | Fate::NotApplicable => YELLOW,
     };
     format!(
         "{colour}{fate:<width$}{RESET}  mutant {} by {} {} on {}",

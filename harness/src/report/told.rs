@@ -124,10 +124,13 @@ pub(super) fn of_repeated(results: &Results) -> Vec<Told> {
     told.collect()
 }
 
-/// The mutants that are not killed.
+/// The mutants that are not killed, although their check can be asked.
 pub(super) fn of_mutants(results: &Results) -> Vec<Told> {
     let all = results.mutants.iter();
-    let alive = all.filter(|one| one.fate != Fate::Killed);
+    let alive = all.filter(|one| match one.fate {
+        Fate::Survived | Fate::Undecided => true,
+        Fate::Killed | Fate::NotApplicable => false,
+    });
     let told = alive.map(|one| Told {
         title: format!("mutant {} {}", one.mutant, one.fate),
         account: one.account.clone(),
@@ -172,7 +175,11 @@ mod tests {
         let as_expected = results.exit_status() == ExitStatus::AsExpected;
         assert_eq!(told.is_empty(), as_expected, "{told:?} {:?}", results.runs);
         let sentence = sentence(results);
-        let good = ["Every verdict is as expected", "All 1 mutants killed"];
+        let good = [
+            "Every verdict is as expected",
+            "All 1 mutants killed",
+            "0 of 1 mutants killed, 1 not applicable",
+        ];
         let is_good = good.contains(&sentence.as_str());
         assert_eq!(is_good, as_expected, "{sentence} {:?}", results.runs);
     }
@@ -262,7 +269,7 @@ mod tests {
         assert_agrees(&results);
         assert_eq!(told(&results)[0].account, "the run ended early at step 3");
         results.runs = vec![run("mug@1", Verdict::Pass, Verdict::Pass)];
-        for fate in ["killed", "survived", "undecided"] {
+        for fate in ["killed", "survived", "undecided", "not-applicable"] {
             let row = json!({
                 "mutant": "m", "requirement": "P2P-01", "spec": "a/b", "pair": "chrome+chrome",
                 "check": "c", "fate": fate, "account": "why", "changed": {},

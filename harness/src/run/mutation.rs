@@ -20,6 +20,8 @@ pub enum Fate {
     Survived,
     /// The run with it, or the one without it, could not be carried out.
     Undecided,
+    /// Its named check cannot be asked without it: there is nothing that it could make fail.
+    NotApplicable,
 }
 
 impl fmt::Display for Fate {
@@ -28,6 +30,7 @@ impl fmt::Display for Fate {
             Fate::Killed => "killed",
             Fate::Survived => "survived",
             Fate::Undecided => "undecided",
+            Fate::NotApplicable => "not applicable",
         })
     }
 }
@@ -172,6 +175,10 @@ fn decide(
             Fate::Undecided,
             format!("the run without it is broken: {account}"),
         ),
+        (Some((Verdict::NotApplicable, account)), _) => (
+            Fate::NotApplicable,
+            format!("{named} cannot be asked without it: {account}"),
+        ),
         (Some((Verdict::Pass, _)), Some((Verdict::Broken, account))) => (
             Fate::Undecided,
             format!("the run with it is broken: {account}"),
@@ -267,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_mutant_is_killed_only_by_its_own_check_on_a_green_base() {
-        use Verdict::{Broken, Fail, Pass, Vacuous};
+        use Verdict::{Broken, Fail, NotApplicable, Pass, Vacuous};
         let mutant: Mutant = toml::from_str(
             r#"
 breaks = "x"
@@ -320,6 +327,16 @@ edits = [{ file = "f", find = "a", replace = "b" }]
                 [("own", Broken), ("other", Broken), ("excused", Broken)],
                 [("own", Fail), ("other", Pass), ("excused", Pass)],
                 Fate::Undecided,
+            ),
+            (
+                [("own", NotApplicable), ("other", Pass), ("excused", Pass)],
+                [("own", NotApplicable), ("other", Pass), ("excused", Pass)],
+                Fate::NotApplicable,
+            ),
+            (
+                green,
+                [("own", NotApplicable), ("other", Pass), ("excused", Pass)],
+                Fate::Survived,
             ),
         ];
         for (base, mutated, fate) in cases {

@@ -1,7 +1,7 @@
 //! What is known of a target: the verdicts that are expected of it and are not `pass`.
 
 use super::{CheckResult, Judgement, Verdict, as_found, pace, undecided};
-use crate::evidence::Log;
+use crate::evidence::{Event, Fact, Log, RunFacts, StepPhase};
 use crate::spec::{Expectation, KnownVerdict, Question, Spec};
 
 impl From<KnownVerdict> for Verdict {
@@ -26,8 +26,8 @@ pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &
     for check in &mut judgement.checks {
         // What an experiment that is not the spec's own has not, nobody expects of it; nor of the browsers of a
         // grid what takes their own machine.
-        let lacks_some = run.served.is_some() || run.grid.is_some();
-        if lacks_some && check.verdict == Verdict::NotApplicable {
+        let is_lacking = run.served.is_some() || is_of_the_grid(check, run, log);
+        if check.verdict == Verdict::NotApplicable && is_lacking {
             check.expected = Verdict::NotApplicable;
             check.known = Some(check.account.clone());
             continue;
@@ -61,4 +61,26 @@ pub fn expect(judgement: &mut Judgement, spec: &Spec, log: &Log, expectations: &
         judgement.checks = undecided(asked, &busy);
         judgement.broken = Some(busy);
     }
+}
+
+/// Whether a check cannot be asked because the browsers are a grid's: a step takes their own machine, and nothing
+/// was played; or the run says that what the check needs cannot be had of them.
+fn is_of_the_grid(check: &CheckResult, run: &RunFacts, log: &Log) -> bool {
+    if run.grid.is_none() {
+        return false;
+    }
+    let is_begun =
+        |event: &Event| matches!(&event.fact, Fact::Step(step) if step.phase == StepPhase::Begun);
+    if log.not_offered().is_some() && !log.events().iter().any(is_begun) {
+        return true;
+    }
+    let stimuli = check.stimuli.iter();
+    let mut reasons: Vec<&str> = stimuli
+        .filter_map(|stimulus| stimulus.not_given.as_deref())
+        .collect();
+    if reasons.is_empty() {
+        reasons.push(&check.account);
+    }
+    let is_lacking = |reason: &&str| run.lacks.values().any(|why| reason.ends_with(why.as_str()));
+    reasons.iter().all(is_lacking)
 }

@@ -90,9 +90,14 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
     if results.unfinished {
         return "Broken off before all runs were carried out".to_owned();
     }
+    let not_applicable = of_mutants(Fate::NotApplicable);
     match (results.runs.is_empty(), results.mutants.len()) {
         (true, _) => "Nothing was run".to_owned(),
         (false, 0) => "Every verdict is as expected".to_owned(),
+        (false, mutants) if not_applicable > 0 => format!(
+            "{} of {mutants} mutants killed, {not_applicable} not applicable",
+            mutants - not_applicable
+        ),
         (false, mutants) => format!("All {mutants} mutants killed"),
     }
 }
@@ -349,6 +354,7 @@ fn fate(fate: Fate) -> Markup {
         Fate::Killed => "pass",
         Fate::Survived => "fail",
         Fate::Undecided => "broken",
+        Fate::NotApplicable => "not-applicable",
     };
     html! { span class={ "badge " (class) } { (fate) } }
 }
