@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use gymcheck::run::{Invocation, Wanted, find_root, pair_of_runs};
-use gymcheck::spec::{Catalogue, Repair};
+use gymcheck::run::{Invocation, Selection, Wanted, find_root, pair_of_runs};
+use gymcheck::spec::{Catalogue, Pair, Repair};
 use gymcheck::target::{PINNED_RELEASE, TargetName};
 
 fn catalogue() -> Catalogue {
@@ -69,4 +69,57 @@ fn every_requirement_has_a_check_and_a_mutant() {
             lacks.join(", no ")
         );
     }
+}
+
+/// The runs of a call, each in one line, with how many specs judge it.
+fn runs(specs: &[&str], pairs: &[&str], mutants: &[&str]) -> Result<Vec<String>, String> {
+    let catalogue = catalogue();
+    let owned = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+    let pairs: Vec<Pair> = pairs
+        .iter()
+        .map(|pair| pair.parse().expect("a pair"))
+        .collect();
+    let selection = Selection {
+        specs: &owned(specs),
+        pairs: (!pairs.is_empty()).then_some(&pairs[..]),
+        repairs: &[],
+        mutants: &owned(mutants),
+        repeat: 1,
+        against: false,
+        pinned: [true, false],
+    };
+    let items = selection.items(&catalogue);
+    let items = items.map_err(|error| error.to_string())?;
+    let said = items
+        .iter()
+        .map(|item| format!("{}: {}", item.title(), item.specs.len()));
+    Ok(said.collect())
+}
+
+#[test]
+fn a_mutant_that_is_named_is_tried_or_the_call_is_a_mistake() {
+    let own = "worker-left-alive";
+    let other = "old-manager-reused";
+    let spec = |name: &str| catalogue().mutant(name).expect("a mutant")[0].spec.clone();
+    let (of_own, of_other) = (spec(own), spec(other));
+    assert_ne!(of_own, of_other, "the test needs two specs");
+    let tried = runs(&[&of_own, &of_other], &[], &[own, other]).expect("both are tried");
+    assert_eq!(tried.len(), 4, "{tried:?}");
+    let error = runs(&[&of_own], &[], &[own, other]).expect_err("one would not be tried");
+    assert_eq!(
+        error,
+        format!(
+            "the mutant `{other}` would not be tried: it belongs to {of_other}, and this call names other specs; \
+             name one that it belongs to as well, or leave it out"
+        )
+    );
+    // It is enough that one of its specs is named.
+    let elsewhere = catalogue().mutant("second-close-throws").expect("a mutant")[1]
+        .spec
+        .clone();
+    let tried = runs(&[&elsewhere], &[], &["second-close-throws"]).expect("it is tried there");
+    assert_eq!(tried.len(), 2, "{tried:?}");
+    // Of all mutants those of the named specs are meant.
+    let tried = runs(&[&of_own], &[], &["all"]).expect("some are tried");
+    assert!(tried.len() > 1, "{tried:?}");
 }

@@ -94,8 +94,8 @@ pub(super) struct RunArguments {
     )]
     repair: Vec<String>,
     /// Try these mutants (`all` for all of them but those proven equivalent), each on the specs that
-    /// must find it (those that are among SPEC) and on the repairs that it names, against a run
-    /// without it
+    /// must find it (those that are among SPEC, of which there must be one) and on the repairs that it
+    /// names, against a run without it
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mutant: Vec<String>,
     /// Carry out this many runs at once, those of other calls included; by default two for each processor, if

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sha2::Digest;
 
-use super::{RunRecord, select_mutants};
+use super::{RunRecord, names_all, select_mutants};
 use crate::spec::{Catalogue, Mutant, Pair, Repair, Spec, SpecError, select};
 
 /// Which of a call's targets a run is on.
@@ -186,15 +186,18 @@ impl Selection<'_> {
             [] => None,
             named => Some(select(catalogue, named, self.pairs)?),
         };
-        let is_wanted = |spec: &Spec| {
+        let is_wanted = |mutant: &&Mutant| {
             let wanted = wanted.as_ref();
-            wanted.is_none_or(|runs| runs.iter().any(|run| run.spec.name == spec.name))
+            wanted.is_none_or(|runs| runs.iter().any(|run| run.spec.name == mutant.spec))
         };
-        for mutant in select_mutants(catalogue, self.mutants, self.specs)? {
+        let mutants = select_mutants(catalogue, self.mutants, self.specs)?;
+        let (mutants, left): (Vec<&Mutant>, Vec<&Mutant>) =
+            mutants.into_iter().partition(is_wanted);
+        if !names_all(self.mutants) {
+            each_is_tried(&mutants, &left)?;
+        }
+        for mutant in mutants {
             let spec = catalogue.spec(&mutant.spec)?;
-            if !is_wanted(spec) {
-                continue;
-            }
             let default = &spec.body.pairs[..1];
             for pair in self.pairs.unwrap_or(default) {
                 let (base, mutated) = pair_of_runs(catalogue, mutant, *pair, repetition)?;
@@ -206,6 +209,21 @@ impl Selection<'_> {
         }
         Ok(())
     }
+}
+
+/// Whoever names a mutant wants it tried on one of its specs at least: `left` are the trials on specs that the
+/// call does not name.
+fn each_is_tried(tried: &[&Mutant], left: &[&Mutant]) -> Result<(), SpecError> {
+    let is_tried = |one: &Mutant| tried.iter().any(|mutant| mutant.name == one.name);
+    let Some(idle) = left.iter().find(|mutant| !is_tried(mutant)) else {
+        return Ok(());
+    };
+    let specs = left.iter().filter(|mutant| mutant.name == idle.name);
+    let specs: Vec<&str> = specs.map(|mutant| mutant.spec.as_str()).collect();
+    Err(SpecError::NotTried {
+        name: idle.name.clone(),
+        specs: specs.join(", "),
+    })
 }
 
 /// The run without a mutant, and the one with it, both judged by every spec that can.

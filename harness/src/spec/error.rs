@@ -74,6 +74,17 @@ pub enum SpecError {
         /// The proof.
         proof: String,
     },
+    /// A mutant that a call names beside specs that are none of its own.
+    #[error(
+        "the mutant `{name}` would not be tried: it belongs to {specs}, and this call names other specs; name \
+         one that it belongs to as well, or leave it out"
+    )]
+    NotTried {
+        /// Its name.
+        name: String,
+        /// The specs that must find it.
+        specs: String,
+    },
     /// A folder that should hold something holds nothing.
     #[error("{} holds no {kind}: with nothing to run, nothing can pass", .path.display())]
     Nothing {
@@ -142,6 +153,7 @@ impl SpecError {
             | SpecError::NoFolder { .. }
             | SpecError::UnknownName { .. }
             | SpecError::Equivalent { .. }
+            | SpecError::NotTried { .. }
             | SpecError::Nothing { .. } => vec![self],
         }
     }
@@ -157,6 +169,7 @@ impl SpecError {
             | SpecError::Nothing { path, .. } => Some(path),
             SpecError::UnknownName { .. }
             | SpecError::Equivalent { .. }
+            | SpecError::NotTried { .. }
             | SpecError::Several { .. } => None,
         }
     }
