@@ -228,8 +228,11 @@ impl Reader {
         if let Some(message) = self.unknown_requirement(&repair.requirement) {
             return Err(source.wrong(&repair.requirement, message));
         }
-        not_empty(source, "repair", &repair.edits)?;
-        Ok(repair)
+        let mistakes = mistakes_of_edits(source, "repair", &repair.edits);
+        match mistakes.is_empty() {
+            true => Ok(repair),
+            false => Err(SpecError::of_all(mistakes)),
+        }
     }
 
     fn read_specs(&mut self, origins: &[Folders]) {
@@ -467,21 +470,36 @@ impl Reader {
             self.catalogue.equivalents.push(mutant);
             return;
         }
-        let specs = &self.catalogue.specs;
         let requirement_of = |spec: &str, check: &str| {
-            let mut checks = specs[spec].body.checks.iter();
-            let check = checks.find(|one| one.name() == check);
-            check.map(|one| one.requirement.clone()).unwrap_or_default()
+            let requirement = self.requirement_of(spec, check);
+            requirement.unwrap_or_default().to_owned()
         };
         let trials = mutant.on_each_spec(requirement_of);
         self.catalogue.mutants.extend(trials);
     }
 
+    /// The requirement that a check is tied to, if there is such a check.
+    fn requirement_of(&self, spec: &str, check: &str) -> Option<&str> {
+        let mut checks = self.catalogue.specs.get(spec)?.body.checks.iter();
+        let check = checks.find(|one| one.name() == check)?;
+        Some(&check.requirement)
+    }
+
     fn mistakes_of_mutant(&self, source: &Source, mutant: &Mutant) -> Vec<SpecError> {
         let mut mistakes = Vec::new();
-        if let Some(message) = self.unknown_requirement(&mutant.requirement) {
-            mistakes.push(source.wrong(&mutant.requirement, message));
+        let requirement = mutant.requirement.as_str();
+        let tied = self.requirement_of(&mutant.spec, &mutant.check);
+        if let Some(message) = self.unknown_requirement(requirement) {
+            mistakes.push(source.wrong(requirement, message));
+        } else if let Some(tied) = tied.filter(|tied| *tied != requirement) {
+            let message = format!(
+                "the check `{}` of {} is tied to {tied}, expected that requirement, or a check that is tied to \
+                 {requirement}",
+                mutant.check, mutant.spec
+            );
+            mistakes.push(source.wrong(requirement, message));
         }
+        mistakes.extend(check_proof(source, mutant).err());
         let own = (mutant.spec.as_str(), mutant.check.as_str());
         self.check_place(source, None, own, &mutant.also, &mut mistakes);
         for (index, place) in mutant.elsewhere.iter().enumerate() {
@@ -497,8 +515,7 @@ impl Reader {
                 mistakes.push(source.wrong(repair, message));
             }
         }
-        mistakes.extend(check_proof(source, mutant).err());
-        mistakes.extend(not_empty(source, "mutant", &mutant.edits).err());
+        mistakes.extend(mistakes_of_edits(source, "mutant", &mutant.edits));
         mistakes
     }
 
@@ -544,8 +561,15 @@ impl Reader {
         if let Some(message) = super::source::unknown("check", check, checks_of(own)) {
             mistakes.push(wrong(check, message));
         }
-        for also in also {
+        for (index, also) in also.iter().enumerate() {
             let name = also.spec.as_deref().unwrap_or(spec);
+            if (name, also.check.as_str()) == (spec, check) {
+                let message = format!(
+                    "`{check}` is the check that must say `fail`: expected another one under [[also]]"
+                );
+                let place = place.unwrap_or(Place::new("also", index));
+                mistakes.push(source.wrong_in(place, check, message));
+            }
             if self.specs_unread.contains(name) {
                 continue;
             }
@@ -693,12 +717,31 @@ fn checks_of(spec: &Spec) -> impl Iterator<Item = &str> {
     spec.body.checks.iter().map(CheckSpec::name)
 }
 
-fn not_empty(source: &Source, kind: &str, edits: &[Edit]) -> Result<(), SpecError> {
+/// What is wrong with the edits of a mutant or a repair: each of them changes something.
+fn mistakes_of_edits(source: &Source, kind: &str, edits: &[Edit]) -> Vec<SpecError> {
     if edits.is_empty() {
         let message = format!("a {kind} changes something: expected at least one table [[edits]]");
-        return Err(source.wrong_as_a_whole(message));
+        return vec![source.wrong_as_a_whole(message)];
     }
-    Ok(())
+    let mut mistakes = Vec::new();
+    for (index, edit) in edits.iter().enumerate() {
+        let mut wrong = |field: &str, message: &str| {
+            let place = Place::new("edits", index);
+            mistakes.push(source.wrong_in(place, field, message.to_owned()));
+        };
+        if edit.file.trim().is_empty() {
+            let expected = "expected the end of a file's path, as `static/js/index.js`";
+            wrong("file", expected);
+        }
+        if edit.find.trim().is_empty() {
+            let expected = "expected the text that the edit replaces, as it stands in the file";
+            wrong("find", expected);
+        } else if edit.find == edit.replace {
+            let expected = "the edit puts the same text there that it finds: expected another one";
+            wrong("replace", expected);
+        }
+    }
+    mistakes
 }
 
 /// Checks the steps of a spec. Gives the names of the rules that they set, and of the moments that
@@ -1132,6 +1175,14 @@ replace = "b"
             MUTANT.replace("[[edits]]", &elsewhere("concern/other", "connections-closed")),
             MUTANT.replace("[[edits]]", &elsewhere("concern/name", "connections-shut")),
             MUTANT.replace("[[edits]]", &elsewhere("concern/name", "connections-closed")),
+            MUTANT.replace("[[edits]]", &also("connections-closed")),
+            MUTANT.replace(
+                "[[edits]]",
+                &also("connections-closed").replace("check =", "spec = \"concern/name\"\ncheck ="),
+            ),
+            MUTANT.replace("find = \"a\"", "find = \" \""),
+            MUTANT.replace("replace = \"b\"", "replace = \"a\""),
+            MUTANT.replace("\"f.js\"", "\"\""),
         ];
         let mistakes = mistakes.map(|text| {
             let error = read_with(GOOD, &[("m", &text)]).expect_err("a mistake");
@@ -1145,7 +1196,42 @@ replace = "b"
         m.toml:7:9: unknown spec `concern/other`, expected one of: concern/name; did you mean `concern/name`?
         m.toml:8:10: unknown check `connections-shut`, expected one of: connections-closed; did you mean `connections-closed`?
         m.toml:7:9: `concern/name` judges a run on which the mutant is tried already: expected a spec whose steps are others
+        m.toml:7:10: `connections-closed` is the check that must say `fail`: expected another one under [[also]]
+        m.toml:8:10: `connections-closed` is the check that must say `fail`: expected another one under [[also]]
+        m.toml:8:1: expected the text that the edit replaces, as it stands in the file
+        m.toml:9:1: the edit puts the same text there that it finds: expected another one
+        m.toml:7:1: expected the end of a file's path, as `static/js/index.js`
         ");
+    }
+
+    #[test]
+    fn a_mutant_breaks_what_its_check_is_tied_to() {
+        let requirement = "[OWN-01]\nholds = \"x\"\nwhy = \"y\"\nsource = \"z\"\n";
+        let mutant = MUTANT.replace("P2P-01", "OWN-01");
+        let own = [
+            ("requirements.toml", requirement),
+            ("mutants/own.toml", mutant.as_str()),
+        ];
+        let text = read_own(&own)
+            .expect_err("it proves nothing of OWN-01")
+            .to_string();
+        let said = "own.toml:3:16: the check `connections-closed` of concern/name is tied to P2P-01, expected that \
+                    requirement, or a check that is tied to OWN-01";
+        assert!(text.ends_with(said), "{text}");
+    }
+
+    /// Another check that may fail with a mutant.
+    fn also(check: &str) -> String {
+        format!("[[also]]\ncheck = \"{check}\"\nreason = \"r\"\n[[edits]]")
+    }
+
+    #[test]
+    fn an_edit_of_a_repair_changes_something_too() {
+        let repair = "mends = \"It.\"\nrequirement = \"P2P-01\"\n\
+                      edits = [{ file = \"f\", find = \"a\", replace = \"a\" }]\n";
+        let error = read_own(&[("repairs/mend.toml", repair)]).expect_err("nothing is mended");
+        let text = error.to_string();
+        assert!(text.contains("mend.toml:3:36: the edit puts"), "{text}");
     }
 
     #[test]
