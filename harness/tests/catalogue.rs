@@ -123,3 +123,18 @@ fn a_mutant_that_is_named_is_tried_or_the_call_is_a_mistake() {
     let tried = runs(&[&of_own], &[], &["all"]).expect("some are tried");
     assert!(tried.len() > 1, "{tried:?}");
 }
+
+#[test]
+fn what_a_call_names_twice_is_carried_out_once() {
+    let spec = "scene-exit/partner-dies-on-survey";
+    let (one, other) = ("chrome+chrome", "chrome+firefox");
+    let twice = runs(&[spec], &[one, other, one], &[]).expect("runs");
+    assert_eq!(
+        twice,
+        [format!("{spec} {one}: 1"), format!("{spec} {other}: 1")]
+    );
+    let mutant = "worker-left-alive";
+    let once = runs(&[], &[], &[mutant]).expect("runs");
+    assert_eq!(runs(&[], &[], &[mutant, mutant]), Ok(once.clone()));
+    assert_eq!(runs(&[], &[one, one], &[mutant]), Ok(once));
+}

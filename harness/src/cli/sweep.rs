@@ -20,7 +20,7 @@ use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Side, Wanted, browsers_of, default_jobs,
     find_root, select_repairs,
 };
-use gymcheck::spec::{Catalogue, Pair, Repair, Spec, WayToLeave};
+use gymcheck::spec::{Catalogue, Pair, Repair, Spec, WayToLeave, each_once};
 use gymcheck::stage::on_signal;
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
@@ -243,10 +243,10 @@ fn earlier(out: &Path) -> Result<(Results, SweepRecord), Box<dyn std::error::Err
 
 fn new_record(arguments: &SweepArguments) -> SweepRecord {
     let mut tracks = Vec::new();
-    for pair in &arguments.pairs {
-        for how in &arguments.leave {
-            for role in &arguments.roles {
-                tracks.push(Track::new(*how, *role, *pair));
+    for pair in each_once(&arguments.pairs) {
+        for how in each_once(&arguments.leave) {
+            for role in each_once(&arguments.roles) {
+                tracks.push(Track::new(how, role, pair));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sha2::Digest;
 
 use super::{RunRecord, names_all, select_mutants};
-use crate::spec::{Catalogue, Mutant, Pair, Repair, Spec, SpecError, select};
+use crate::spec::{Catalogue, Mutant, Pair, Repair, Spec, SpecError, each_once, select};
 
 /// Which of a call's targets a run is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,8 +199,8 @@ impl Selection<'_> {
         for mutant in mutants {
             let spec = catalogue.spec(&mutant.spec)?;
             let default = &spec.body.pairs[..1];
-            for pair in self.pairs.unwrap_or(default) {
-                let (base, mutated) = pair_of_runs(catalogue, mutant, *pair, repetition)?;
+            for pair in each_once(self.pairs.unwrap_or(default)) {
+                let (base, mutated) = pair_of_runs(catalogue, mutant, pair, repetition)?;
                 if !items.iter().any(|known| known.is_base_of(&base)) {
                     items.push(base);
                 }

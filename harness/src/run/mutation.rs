@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RunRecord;
-use crate::spec::{Catalogue, Mutant, SpecError};
+use crate::spec::{Catalogue, Mutant, SpecError, each_once};
 use crate::verdict::Verdict;
 
 /// What is decided about a mutant.
@@ -220,6 +220,7 @@ pub fn select_mutants<'a>(
             Some(_) | None => mutants.collect(),
         });
     }
+    let names = each_once(names);
     let named = names.iter().map(|name| catalogue.mutant(name));
     let named = named.collect::<Result<Vec<_>, _>>()?;
     Ok(named.into_iter().flatten().collect())

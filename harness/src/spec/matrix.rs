@@ -49,8 +49,20 @@ pub fn select<'a>(
     Ok(specs
         .into_iter()
         .flat_map(|spec| {
-            let pairs = pairs.unwrap_or(&spec.body.pairs).to_vec();
+            let pairs = each_once(pairs.unwrap_or(&spec.body.pairs));
             pairs.into_iter().map(move |pair| PlannedRun { spec, pair })
         })
         .collect())
+}
+
+/// What a call names, each once, in its order: what is named twice is carried out once.
+#[must_use]
+pub fn each_once<T: Clone + PartialEq>(named: &[T]) -> Vec<T> {
+    let mut once: Vec<T> = Vec::new();
+    for one in named {
+        if !once.contains(one) {
+            once.push(one.clone());
+        }
+    }
+    once
 }

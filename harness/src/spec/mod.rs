@@ -38,7 +38,7 @@ pub use fault::*;
 pub use folders::{checkout_folders, files_below, own_folder_of};
 pub use game::GameNumber;
 pub use leave::{Background, Leave, WayToHide, WayToLeave};
-pub use matrix::{PlannedRun, select};
+pub use matrix::{PlannedRun, each_once, select};
 pub use model::*;
 pub use moment::{GameEvent, Moment};
 pub use mutant::{Edit, ExcusedCheck, Mutant};

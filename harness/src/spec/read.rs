@@ -378,6 +378,13 @@ impl Reader {
             let message = "expected at least one pair of browsers";
             mistakes.push(source.wrong("pairs", message.to_owned()));
         }
+        let mut pairs = body.pairs.iter().enumerate();
+        let twice = pairs.find(|(index, pair)| body.pairs[..*index].contains(pair));
+        if let Some((index, pair)) = twice {
+            let message = format!("the pair `{pair}` stands here twice, expected each one once");
+            let place = Place::new("pairs", index);
+            mistakes.push(source.wrong_in(place, &pair.to_string(), message));
+        }
         mistakes
     }
 
@@ -1232,6 +1239,21 @@ replace = "b"
         let error = read_own(&[("repairs/mend.toml", repair)]).expect_err("nothing is mended");
         let text = error.to_string();
         assert!(text.contains("mend.toml:3:36: the edit puts"), "{text}");
+    }
+
+    #[test]
+    fn a_spec_names_each_pair_once() {
+        let with = |pairs: &str| {
+            GOOD.replace(
+                "title = \"A spec\"",
+                &format!("title = \"A spec\"\npairs = [{pairs}]\n# pairs = [\"chrome+chrome\"]"),
+            )
+        };
+        read(&with("\"chrome+chrome\", \"chrome+firefox\"")).expect("two pairs");
+        insta::assert_snapshot!(
+            error(&with("\"chrome+chrome\", \"chrome+firefox\", \"chrome+chrome\"")),
+            @"name.toml:3:46: the pair `chrome+chrome` stands here twice, expected each one once"
+        );
     }
 
     #[test]
