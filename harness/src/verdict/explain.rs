@@ -83,7 +83,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "in the game the page listened to an event that it does not listen to for good",
         ],
         oracles: &[
-            "ledger: workers, intervals and time-outs, against the page before the game",
+            "ledger: workers, until `terminate()`, intervals and time-outs, against the page before the game",
             "listeners: on the client's socket, by event, against the page before the game",
             "wire: nothing of a game is sent after the exit",
         ],
