@@ -20,6 +20,11 @@ const RUNS: [&str; 3] = ["good", "in-game", "late-end-not-guarded"];
 
 const PAIRS: [&str; 3] = ["chrome+chrome", "firefox+firefox", "chrome+firefox"];
 
+/// What the run of a shard is called in the plan of the call.
+fn planned(number: usize) -> String {
+    format!("{} {}", RUNS[number - 1], PAIRS[number - 1])
+}
+
 /// The folders of shards, each with one recorded run.
 struct Call {
     folder: tempfile::TempDir,
@@ -50,7 +55,7 @@ impl Call {
     fn lay_down(&self, number: usize, change: impl Fn(&mut Results)) {
         let name = RUNS[number - 1];
         let out = self.path(&format!("shard-{number}"));
-        let folder = format!("runs/{name}");
+        let folder = format!("runs/{name}/{}", PAIRS[number - 1]);
         std::fs::create_dir_all(out.join(&folder)).expect("a folder");
         let recorded = find_root().join(format!("fixtures/evidence/{name}.jsonl"));
         let evidence = out.join(&folder).join("evidence.jsonl");
@@ -73,9 +78,7 @@ impl Call {
         results.runs.push(run);
         results.shard = Some(ShardRecord {
             number,
-            plan: RUNS
-                .map(|run| vec![format!("{run} chrome+chrome")])
-                .to_vec(),
+            plan: [1, 2, 3].map(|number| vec![planned(number)]).to_vec(),
         });
         results.defects = defects(&results.runs, &results.targets);
         results.explain(&catalogue);
@@ -151,7 +154,7 @@ fn a_missing_shard_is_told_everywhere_and_is_no_pass() {
     for shards in [&["shard-1", "shard-3"][..], &ALL] {
         let end = call.report(shards, &["--out", "all"]);
         assert_eq!(end.status, Some(3), "{}", end.said);
-        let missing = format!("{} chrome+chrome", RUNS[1]);
+        let missing = planned(2);
         assert!(end.said.contains("shard 2/3"), "{}", end.said);
         assert!(end.said.contains(&missing), "{}", end.said);
         for file in ["results.json", "report.html", "junit.xml", "summary.md"] {
@@ -170,6 +173,22 @@ fn a_missing_shard_is_told_everywhere_and_is_no_pass() {
     let alone = call.report(&["shard-1"], &["--out", "one"]);
     assert_eq!(alone.status, Some(3), "{}", alone.said);
     assert!(alone.said.contains("shard 3/3"), "{}", alone.said);
+}
+
+#[test]
+fn a_shard_that_lacks_a_run_of_its_plan_is_no_pass() {
+    let call = Call::new();
+    call.lay_down(2, |results| results.runs.clear());
+    let end = call.report(&ALL, &["--out", "all"]);
+    assert_eq!(end.status, Some(3), "{}", end.said);
+    assert!(end.said.contains("shard 2/3"), "{}", end.said);
+    for file in ["results.json", "report.html", "junit.xml", "summary.md"] {
+        let text = call.read(&format!("all/{file}"));
+        assert!(text.contains(&planned(2)), "{file}");
+    }
+    let results: Value = serde_json::from_str(&call.read("all/results.json")).expect("JSON");
+    let shards = json!([{ "number": 2, "of": 3, "runs": [planned(2)] }]);
+    assert_eq!(results["missing_shards"], shards);
 }
 
 #[test]

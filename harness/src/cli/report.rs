@@ -94,10 +94,10 @@ fn judged_again(out: &Path, own: &OwnSpecs) -> Result<Results, Box<dyn std::erro
         )
         .into());
     }
-    let catalogue = own.catalogue()?;
+    let catalogue = own.catalogue_for(out)?;
     let (results, troubles) = results_again(&catalogue, out)?;
     for trouble in troubles {
-        anstream::eprintln!("gymcheck: {trouble}; it is left out");
+        anstream::eprintln!("gymcheck: {trouble}; it is broken");
     }
     if results.runs.is_empty() {
         return Err(format!("{} holds no {EVIDENCE} that can be judged", out.display()).into());

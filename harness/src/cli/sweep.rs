@@ -20,7 +20,7 @@ use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Side, Wanted, browsers_of, default_jobs,
     find_root, select_repairs,
 };
-use gymcheck::spec::{Catalogue, Pair, Repair, Spec, WayToLeave, each_once};
+use gymcheck::spec::{Catalogue, Pair, Repair, Spec, SpecError, WayToLeave, each_once};
 use gymcheck::stage::on_signal;
 use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
 use gymcheck::verdict::Verdict;
@@ -284,6 +284,25 @@ fn written(
     let path = concern.join(format!("{name}.toml"));
     write(&path, text)?;
     Ok(catalogue.read_one(&format!("{CONCERN}/{name}"), &path)?)
+}
+
+/// Adds the specs of a sweep's instants and of what it found, which are below the folder of its results.
+pub(super) fn add_specs(catalogue: &mut Catalogue, out: &Path) -> Result<(), SpecError> {
+    for folder in [SPECS, FOUND].map(|folder| out.join(folder).join(CONCERN)) {
+        // Where nothing was found there is none.
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for path in files.map(|entry| entry.path()) {
+            let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let name = format!("{CONCERN}/{name}");
+            if !catalogue.specs.contains_key(&name) {
+                let spec = catalogue.read_one(&name, &path)?;
+                catalogue.specs.insert(name, spec);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file, or says which one could not be written.

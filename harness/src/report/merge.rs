@@ -1,6 +1,6 @@
 //! One report of the shards of a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::defects::defects;
-use super::files::{RESULTS, ReportError, SIDES, read_results};
+use super::files::{AGAINST, RESULTS, ReportError, SIDES, read_results};
 use super::repeated::repeated_with_partings;
 use super::results::Results;
 use crate::provision::{copy_below, files_below};
-use crate::run::MissingShard;
+use crate::run::{MissingShard, Side, name_in_plan};
 
 /// Why results cannot be put together.
 #[derive(Debug, Error)]
@@ -158,19 +158,20 @@ impl Shards {
     }
 
     /// Puts all together in a folder: what the runs left, and the results of the call that the shards are of.
-    /// Shards that are not there are named in it.
+    /// Shards that are not there, or lack runs of the plan, are named in it.
     ///
     /// # Errors
     /// Something cannot be copied.
     pub fn merge(self, out: &Path) -> Result<Results, MergeError> {
         let of = self.plan.len();
         let numbered = (1..=of).zip(&self.plan);
-        let missing = numbered.filter(|(number, _)| !self.found.contains_key(number));
-        let missing: Vec<MissingShard> = missing
-            .map(|(number, runs)| MissingShard {
-                number,
-                of,
-                runs: runs.clone(),
+        let missing: Vec<MissingShard> = numbered
+            .filter_map(|(number, planned)| {
+                let found = self.found.get(&number);
+                let found: BTreeSet<String> = found.map(|(_, it)| names(it)).unwrap_or_default();
+                let lacking = planned.iter().filter(|run| !found.contains(*run));
+                let runs: Vec<String> = lacking.cloned().collect();
+                (!runs.is_empty()).then_some(MissingShard { number, of, runs })
             })
             .collect();
         for (folder, _) in self.found.values() {
@@ -187,6 +188,16 @@ impl Shards {
         merged.repeated = repeated_with_partings(&merged.runs, out);
         Ok(merged)
     }
+}
+
+/// What the runs of a shard are called in the plan.
+fn names(results: &Results) -> BTreeSet<String> {
+    let runs = results.runs.iter();
+    let names = runs.map(|run| match run.folder.starts_with(AGAINST) {
+        true => name_in_plan(run, Side::Against),
+        false => name_in_plan(run, Side::Target),
+    });
+    names.collect()
 }
 
 fn together(mut merged: Results, other: Results) -> Results {

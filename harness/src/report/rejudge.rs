@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::defects::defects;
-use super::files::{SIDES, read_results};
+use super::files::{AGAINST, RESULTS, SIDES, read_results};
 use super::repeated::repeated_with_partings;
 use super::results::Results;
-use crate::evidence::{EVIDENCE, Log, LogError};
-use crate::run::{RunRecord, fate_of, record};
-use crate::spec::{Catalogue, Mutant, SpecError};
+use crate::causes::with_causes;
+use crate::evidence::{BrokenFact, EVIDENCE, Log, LogError};
+use crate::run::{Fate, MutantRecord, RunRecord, fate_of, record, scenario_of};
+use crate::spec::{Catalogue, Mutant, Pair, SpecError};
 use crate::target::TargetFacts;
 
 /// A run that cannot be judged again, and why.
@@ -30,6 +31,20 @@ pub enum RejudgeError {
     /// It does not say what was run.
     #[error("{} does not say which spec it is of", .path.display())]
     Nameless {
+        /// The evidence.
+        path: PathBuf,
+    },
+    /// A spec that judged it is not there any more, or plays something else.
+    #[error("{} cannot be judged again by {spec}: no spec of this name plays that run (a spec of your own needs its folder, --specs DIR)", .path.display())]
+    Unasked {
+        /// The evidence.
+        path: PathBuf,
+        /// The spec's name.
+        spec: String,
+    },
+    /// The results of the call tell of it, and it is not there.
+    #[error("{} cannot be judged again: {RESULTS} tells of the run, and its evidence is gone", .path.display())]
+    Gone {
         /// The evidence.
         path: PathBuf,
     },
@@ -80,10 +95,23 @@ pub fn judge_again(catalogue: &Catalogue, path: &Path) -> Result<Judged, Rejudge
 /// # Errors
 /// A folder cannot be read.
 pub fn logs_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found: BTreeMap<PathBuf, (u32, PathBuf)> = BTreeMap::new();
+    for path in every_log_below(folder)? {
+        let (run, attempt) = attempt_of(path.parent().unwrap_or(folder));
+        let last = found.entry(run).or_insert((attempt, path.clone()));
+        if attempt > last.0 {
+            *last = (attempt, path);
+        }
+    }
+    Ok(found.into_values().map(|(_, path)| path).collect())
+}
+
+/// The same, with every attempt, in no order.
+pub(super) fn every_log_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     if folder.is_file() {
         return Ok(vec![folder.to_owned()]);
     }
-    let mut found: BTreeMap<PathBuf, (u32, PathBuf)> = BTreeMap::new();
+    let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder)? {
@@ -91,15 +119,11 @@ pub fn logs_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
             } else if path.file_name().is_some_and(|name| name == EVIDENCE) {
-                let (run, attempt) = attempt_of(&folder);
-                let last = found.entry(run).or_insert((attempt, path.clone()));
-                if attempt > last.0 {
-                    *last = (attempt, path);
-                }
+                found.push(path);
             }
         }
     }
-    Ok(found.into_values().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 /// A run's folder without its attempt, and which attempt it is.
@@ -118,8 +142,9 @@ fn repetition_of(folder: &Path) -> u32 {
     extension.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// Judges all runs again whose folders are below `out`, and puts their results together. What cannot be
-/// judged is given beside them.
+/// Judges all runs again whose folders are below `out`, each by the specs by which the results of the call
+/// say that it was judged, or else by each spec that can, and puts all together. What cannot be judged is a
+/// broken run in them, and why it cannot is given beside them.
 ///
 /// # Errors
 /// A folder cannot be read.
@@ -131,26 +156,65 @@ pub fn results_again(
     let mut troubles = Vec::new();
     let mut groups: Vec<(usize, Vec<RunRecord>)> = Vec::new();
     let mut found: Vec<Vec<TargetFacts>> = vec![Vec::new(); SIDES.len()];
+    let before = read_results(out).unwrap_or_else(|_| Results::new(Vec::new()));
+    let mut earlier = by_run(&before.runs);
     for (side, below) in SIDES.iter().enumerate() {
         let folder = out.join(below);
         if !folder.is_dir() {
             continue;
         }
         for path in logs_below(&folder)? {
-            match judge_again(catalogue, &path) {
+            let (run, attempt) = attempt_of(below_out(&path, out));
+            let counted = |run: &RunRecord| run.attempts <= attempt;
+            if earlier
+                .get(&run)
+                .is_some_and(|runs| !runs.iter().all(counted))
+            {
+                continue;
+            }
+            let known = earlier.remove(&run).unwrap_or_default();
+            let before_it = known.first().map(|run| run.broken_attempts.clone());
+            let mut records = match judge_again(catalogue, &path) {
                 Ok(judged) => {
                     found[side].extend(judged.target);
-                    groups.push((side, placed(judged.records, &path, out)));
+                    asked_for(judged.records, known, &path, out, &mut troubles)
                 }
-                Err(trouble) => troubles.push(trouble),
+                Err(trouble) => {
+                    let records =
+                        undecided(or_unjudged(known, catalogue, &path, out), out, &trouble);
+                    troubles.push(trouble);
+                    records
+                }
+            };
+            // All specs judge the same attempts.
+            for record in &mut records {
+                record.broken_attempts = before_it.clone().unwrap_or_default();
             }
+            groups.push((side, placed(records, &path, out)));
         }
+    }
+    for known in earlier.into_values() {
+        let Some(folder) = known.first().map(|run| run.folder.clone()) else {
+            continue;
+        };
+        let path = out.join(&folder).join(EVIDENCE);
+        let trouble = RejudgeError::Gone { path: path.clone() };
+        let records = undecided(known, out, &trouble);
+        groups.push((usize::from(folder.starts_with(AGAINST)), records));
+        troubles.push(trouble);
+    }
+    // All runs of a side are on one target, those too that do not say it themselves.
+    for (side, records) in &mut groups {
+        let target = found[*side]
+            .first()
+            .map_or("unknown", |target| &target.name);
+        let nameless = records.iter_mut().filter(|run| run.target.is_empty());
+        nameless.for_each(|run| target.clone_into(&mut run.target));
     }
     results.targets = tested(&found);
     for (side, records) in &groups {
-        results
-            .mutants
-            .extend(fates(catalogue, &groups, *side, records));
+        let fates = fates(catalogue, &groups, *side, records, &before.mutants);
+        results.mutants.extend(fates);
         let first = groups
             .iter()
             .find(|(other, first)| *other < *side && same(first, records));
@@ -164,19 +228,137 @@ pub fn results_again(
         .collect();
     results.defects = defects(&results.runs, &results.targets);
     results.repeated = repeated_with_partings(&results.runs, out);
-    if let Ok(before) = read_results(out) {
-        results.sweep = before.sweep;
-        results.effort = before.effort;
-        // What was not carried out is in no evidence.
-        results.unfinished = before.unfinished;
-        results.shard = before.shard;
-        results.missing_shards = before.missing_shards;
-    }
+    // What was not carried out is in no evidence, nor what all runs took or showed together.
+    results.unfinished = before.unfinished;
+    results.shard = before.shard;
+    results.missing_shards = before.missing_shards;
+    results.equivalents = before.equivalents;
+    results.effort = before.effort;
+    results.sweep = before.sweep;
     if let Some(sweep) = &mut results.sweep {
         sweep.judge_again(&results.runs);
     }
     results.explain(catalogue);
     Ok((results, troubles))
+}
+
+/// What results tell of each run that was played, by its folder without its attempt.
+fn by_run(runs: &[RunRecord]) -> BTreeMap<PathBuf, Vec<RunRecord>> {
+    let mut all: BTreeMap<PathBuf, Vec<RunRecord>> = BTreeMap::new();
+    for run in runs {
+        let (folder, _) = attempt_of(&run.folder);
+        all.entry(folder).or_default().push(run.clone());
+    }
+    all
+}
+
+/// Of the records of a run those of the specs by which it was judged before, if it was: a call may have
+/// asked for some alone.
+fn asked_for(
+    judged: Vec<RunRecord>,
+    known: Vec<RunRecord>,
+    path: &Path,
+    out: &Path,
+    troubles: &mut Vec<RejudgeError>,
+) -> Vec<RunRecord> {
+    // What nobody could judge so far, no spec was chosen for.
+    let was_judged = |run: &RunRecord| !run.checks.is_empty();
+    if !known.iter().any(was_judged) {
+        return judged;
+    }
+    let mut records = Vec::new();
+    for run in known {
+        match judged.iter().find(|one| one.spec == run.spec) {
+            Some(again) => records.push(RunRecord {
+                specs: again.specs.clone().or(run.specs),
+                ..again.clone()
+            }),
+            None => {
+                let (path, spec) = (path.to_owned(), run.spec.clone());
+                let trouble = RejudgeError::Unasked { path, spec };
+                records.extend(undecided(vec![run], out, &trouble));
+                troubles.push(trouble);
+            }
+        }
+    }
+    records
+}
+
+/// What is known of a run that cannot be judged, or else what its log or its folder says.
+fn or_unjudged(
+    known: Vec<RunRecord>,
+    catalogue: &Catalogue,
+    path: &Path,
+    out: &Path,
+) -> Vec<RunRecord> {
+    match known.is_empty() {
+        true => vec![unjudged(catalogue, path, out)],
+        false => known,
+    }
+}
+
+/// The records of a run that cannot be judged.
+fn undecided(known: Vec<RunRecord>, out: &Path, trouble: &RejudgeError) -> Vec<RunRecord> {
+    let why = match trouble {
+        RejudgeError::Log(error) => with_causes(error),
+        RejudgeError::Spec { .. }
+        | RejudgeError::Nameless { .. }
+        | RejudgeError::Unasked { .. }
+        | RejudgeError::Gone { .. } => trouble.to_string(),
+    };
+    let broken = BrokenFact {
+        component: "evidence".to_owned(),
+        // Reports may be read elsewhere.
+        reason: why.replace(&format!("{}/", out.display()), ""),
+        last_lines: Vec::new(),
+        worth_a_retry: false,
+    };
+    let runs = known.into_iter().map(|run| run.undecided(&broken));
+    runs.collect()
+}
+
+/// A run of which nothing is known but what its log says, or else its folder.
+fn unjudged(catalogue: &Catalogue, path: &Path, out: &Path) -> RunRecord {
+    let folder = below_out(path, out);
+    let log = Log::read(path).ok();
+    if let Some(run) = log.as_ref().and_then(Log::run) {
+        return RunRecord::unjudged(run.spec.clone(), Some(run), folder.to_owned());
+    }
+    let (run, _) = attempt_of(folder);
+    let name = match repetition_of(folder) {
+        1 => run.file_name(),
+        _ => run.file_stem(),
+    };
+    let name = name.unwrap_or_default().to_string_lossy();
+    let (played, mutant) = match name.split_once('~') {
+        Some((played, mutant)) => (played, Some(mutant.to_owned())),
+        None => (&*name, None),
+    };
+    let parts: Vec<&str> = played.split('+').collect();
+    let (pair, repairs) = parts.split_at(parts.len().min(2));
+    let pair: Result<Pair, _> = pair.join("+").parse();
+    let is_known = |name: &&&str| catalogue.repairs.contains_key(**name);
+    let mut spec = scenario_of(folder);
+    if spec.is_empty() {
+        // A run's folder alone.
+        spec = name.to_string();
+    }
+    RunRecord {
+        pair: pair.map_or("unknown".to_owned(), |pair| pair.to_string()),
+        mutant,
+        repairs: repairs
+            .iter()
+            .filter(is_known)
+            .map(|&one| one.to_owned())
+            .collect(),
+        ..RunRecord::unjudged(spec, None, folder.to_owned())
+    }
+}
+
+/// A log's folder, below that of the call.
+fn below_out<'a>(path: &'a Path, out: &Path) -> &'a Path {
+    let folder = path.parent().unwrap_or(path);
+    folder.strip_prefix(out).unwrap_or(folder)
 }
 
 /// The targets of results, from those of their runs, side by side: the two of a comparison, or the one
@@ -206,9 +388,9 @@ pub fn tested(sides: &[Vec<TargetFacts>]) -> Vec<TargetFacts> {
 
 /// The records of a run with their folder below `out`, and which time it was.
 fn placed(mut records: Vec<RunRecord>, path: &Path, out: &Path) -> Vec<RunRecord> {
-    let folder = path.parent().unwrap_or(path);
+    let folder = below_out(path, out);
     for record in &mut records {
-        record.folder = folder.strip_prefix(out).unwrap_or(folder).to_owned();
+        folder.clone_into(&mut record.folder);
         record.repetition = repetition_of(folder);
         record.attempts = attempt_of(folder).1;
         record.seconds = (record.seconds * 10.0).round() / 10.0;
@@ -227,44 +409,57 @@ fn same(one: &[RunRecord], other: &[RunRecord]) -> bool {
     }
 }
 
-/// What is decided about the mutant of a run, if it has one and the run without it is there.
+/// What is decided about the mutant of a run, if it has one: nothing, where the run without it is lost, or
+/// the catalogue has no such mutant.
 fn fates(
     catalogue: &Catalogue,
     groups: &[(usize, Vec<RunRecord>)],
     side: usize,
     mutated: &[RunRecord],
-) -> Vec<crate::run::MutantRecord> {
+    before: &[MutantRecord],
+) -> Vec<MutantRecord> {
     let Some(run) = mutated.first() else {
         return Vec::new();
     };
     let Some(name) = &run.mutant else {
         return Vec::new();
     };
-    let is_base = |(other, records): &&(usize, Vec<RunRecord>)| {
-        let base = records.first();
-        *other == side
-            && base.is_some_and(|base| {
-                base.mutant.is_none()
-                    && (&base.spec, &base.pair, &base.repairs, base.repetition)
-                        == (&run.spec, &run.pair, &run.repairs, run.repetition)
-            })
+    let is_base = |base: &RunRecord| {
+        base.mutant.is_none()
+            && mutated.iter().any(|run| run.spec == base.spec)
+            && (&base.pair, &base.repairs, base.repetition)
+                == (&run.pair, &run.repairs, run.repetition)
     };
-    let Some((_, base)) = groups.iter().find(is_base) else {
-        return Vec::new();
-    };
+    let mut groups = groups.iter().filter(|(other, _)| *other == side);
+    let base = groups.find(|(_, records)| records.iter().any(is_base));
+    let base = base.map_or(&[][..], |(_, base)| base);
     let asked = |mutant: &&Mutant| {
         mutant.name == *name && mutated.iter().any(|record| record.spec == mutant.spec)
     };
     let mutants = catalogue.mutants.iter().filter(asked);
-    mutants
+    let fates: Vec<MutantRecord> = mutants
         .map(|mutant| fate_of(mutant, base, mutated))
-        .collect()
+        .collect();
+    if !fates.is_empty() {
+        return fates;
+    }
+    let same = |one: &&MutantRecord| {
+        one.mutant == *name && one.pair == run.pair && mutated.iter().any(|it| it.spec == one.spec)
+    };
+    let before = before.iter().find(same).cloned();
+    vec![MutantRecord {
+        fate: Fate::Undecided,
+        account: format!("no mutant of this name is to be found by {}", run.spec),
+        changed: BTreeMap::new(),
+        ..before.unwrap_or_else(|| MutantRecord::unknown(name, run))
+    }]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::samples::facts;
+    use crate::run::find_root;
 
     #[test]
     fn a_folder_says_which_time_and_which_attempt_it_is() {
@@ -278,6 +473,39 @@ mod tests {
             let folder = Path::new(folder);
             assert_eq!(repetition_of(folder), repetition, "{folder:?}");
             assert_eq!(attempt_of(folder).1, attempt, "{folder:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_says_what_was_played_where_the_log_does_not() {
+        let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+        let repair = "second-game-not-skipped";
+        let repaired = format!("runs/a/b/chrome+chrome+{repair}~m.2.attempt-3");
+        let cases = [
+            (
+                "runs/a/b/chrome+firefox",
+                "a/b",
+                "chrome+firefox",
+                None,
+                &[][..],
+            ),
+            (&repaired, "a/b", "chrome+chrome", Some("m"), &[repair][..]),
+            (
+                "runs/a/b/chrome+chrome+3repairs0a1b2c",
+                "a/b",
+                "chrome+chrome",
+                None,
+                &[],
+            ),
+            ("runs/run", "run", "unknown", None, &[]),
+        ];
+        for (folder, spec, pair, mutant, repairs) in cases {
+            let out = Path::new("/nowhere");
+            let run = unjudged(&catalogue, &out.join(folder).join(EVIDENCE), out);
+            let said = (run.spec.as_str(), run.pair.as_str(), run.mutant.as_deref());
+            assert_eq!(said, (spec, pair, mutant), "{folder}");
+            assert_eq!(run.repairs, repairs, "{folder}");
+            assert_eq!(run.folder, Path::new(folder));
         }
     }
 

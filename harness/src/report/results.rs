@@ -35,7 +35,7 @@ pub struct Results {
     /// Which part of a call this is, if the call was parted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardRecord>,
-    /// The shards of a call that were not there when the others were put together.
+    /// The shards of a call that were not there, or lacked runs, when all were put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_shards: Vec<MissingShard>,
     /// What was tested: the target, and the one of `--against`.

@@ -52,11 +52,11 @@ pub(super) fn of_runs(results: &Results) -> Vec<Told> {
     all
 }
 
-/// What is known of a shard that is not there.
+/// What is known of a shard that is not there, or not whole.
 pub(super) fn missing(shard: &MissingShard) -> String {
     let runs = shard.runs.len();
     format!(
-        "its results are missing, and nothing is known of its {runs} {}: {}",
+        "results are missing, nothing is known of {runs} {}: {}",
         if runs == 1 { "run" } else { "runs" },
         shard.runs.join("; ")
     )

@@ -1,7 +1,7 @@
 //! The runs that one call asks for.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::Digest;
 
@@ -81,6 +81,16 @@ impl Item<'_> {
             && self.side == other.side
             && self.repair_names().eq(other.repair_names())
     }
+}
+
+/// The scenario that a run played, as its folder says, below `--out`.
+#[must_use]
+pub fn scenario_of(folder: &Path) -> String {
+    let mut names = folder.components();
+    // The folder of all runs, and the run's own.
+    names.next();
+    names.next_back();
+    names.as_path().display().to_string()
 }
 
 /// The changes that a run is played with, in one line, each set of them with a text of its own.

@@ -31,7 +31,9 @@ mod supplies;
 pub mod sweep;
 mod walk;
 
-pub use batch::{Item, Selection, Side, base_of, changes, pair_of_runs, select_repairs};
+pub use batch::{
+    Item, Selection, Side, base_of, changes, pair_of_runs, scenario_of, select_repairs,
+};
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
 pub use effort::{Effort, Measuring};
@@ -44,6 +46,6 @@ pub use mutation::{
 pub use prepare::PrepareError;
 pub use record::{RunRecord, record};
 pub use root::{checkout_around_here, find_root};
-pub use shard::{MissingShard, Shard, ShardRecord};
+pub use shard::{MissingShard, Shard, ShardRecord, name_in_plan};
 pub use slots::Turn;
 pub use supplies::get_supplies;

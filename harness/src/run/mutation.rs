@@ -18,7 +18,7 @@ pub enum Fate {
     Killed,
     /// It does not.
     Survived,
-    /// The run with it, or the one without it, could not be carried out.
+    /// The run with it, or the one without it, could not be carried out, or is lost.
     Undecided,
     /// Its named check cannot be asked without it: there is nothing that it could make fail.
     NotApplicable,
@@ -61,6 +61,24 @@ pub struct MutantRecord {
     pub changed: BTreeMap<String, Verdict>,
 }
 
+impl MutantRecord {
+    /// What a run alone tells of its mutant, about which nothing can be decided.
+    #[must_use]
+    pub fn unknown(mutant: &str, run: &RunRecord) -> MutantRecord {
+        MutantRecord {
+            mutant: mutant.to_owned(),
+            requirement: "unknown".to_owned(),
+            spec: run.spec.clone(),
+            repairs: run.repairs.clone(),
+            pair: run.pair.clone(),
+            check: "unknown".to_owned(),
+            fate: Fate::Undecided,
+            account: String::new(),
+            changed: BTreeMap::new(),
+        }
+    }
+}
+
 /// A mutant that is in no row of the kill matrix, since nothing could kill it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -95,7 +113,12 @@ pub fn equivalents(catalogue: &Catalogue) -> Vec<EquivalentRecord> {
 #[must_use]
 pub fn fate_of(mutant: &Mutant, base: &[RunRecord], mutated: &[RunRecord]) -> MutantRecord {
     let check = |runs: &[RunRecord]| {
-        let run = runs.iter().find(|run| run.spec == mutant.spec)?;
+        let own = runs.iter().find(|run| run.spec == mutant.spec);
+        // What cannot be judged at all may be known by another spec's name.
+        let run = own.or_else(|| runs.iter().find(|run| run.broken.is_some()))?;
+        if let Some(broken) = &run.broken {
+            return Some((Verdict::Broken, broken.reason.clone()));
+        }
         let check = run
             .checks
             .iter()
@@ -187,11 +210,14 @@ fn decide(
             Fate::Survived,
             format!("{named} says {verdict} with it: {account}"),
         ),
+        (Some((Verdict::Pass, _)), None) => {
+            (Fate::Undecided, format!("{named} was not asked with it"))
+        }
         (Some((verdict, account)), _) => (
             Fate::Survived,
             format!("{named} says {verdict} without it already: {account}"),
         ),
-        (None, _) => (Fate::Survived, format!("{named} was not asked")),
+        (None, _) => (Fate::Undecided, format!("{named} was not asked without it")),
     }
 }
 

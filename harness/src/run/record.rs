@@ -80,37 +80,74 @@ fn once() -> u32 {
 pub fn record(spec: &Spec, log: &Log, known: &[Expectation], folder: PathBuf) -> RunRecord {
     let mut judgement = judge(spec, log);
     expect(&mut judgement, spec, log, known);
-    let run = log.run();
-    let said = |field: fn(&RunFacts) -> String| run.map(field).unwrap_or_default();
     RunRecord {
-        spec: spec.name.clone(),
         title: spec.body.title.clone(),
-        pair: said(|run| run.pair.clone()),
-        target: said(|run| run.target.clone()),
-        mutant: run.and_then(|run| run.mutant.clone()),
-        repairs: run.map(|run| run.repairs.clone()).unwrap_or_default(),
-        repetition: 1,
         verdict: judgement.verdict,
         expected: Verdict::of_all(judgement.checks.iter().map(|check| check.expected)),
         checks: judgement.checks,
-        attempts: 1,
-        broken_attempts: Vec::new(),
         broken: judgement.broken,
         missed: judgement.missed,
         last_words: log
             .missed()
             .map(|(_, step)| step.last_words.clone())
             .unwrap_or_default(),
-        grid: run.and_then(|run| run.grid.clone()),
-        specs: None,
-        folder,
-        started_at: run.map(|run| run.started_at.clone()),
         seconds: log.events().last().map_or(0.0, |event| event.t / 1000.0),
         profile: log.profile(spec),
+        ..RunRecord::unjudged(spec.name.clone(), log.run(), folder)
     }
 }
 
 impl RunRecord {
+    /// A run that no spec has judged, with what its log says of it.
+    #[must_use]
+    pub fn unjudged(spec: String, run: Option<&RunFacts>, folder: PathBuf) -> RunRecord {
+        let said = |field: fn(&RunFacts) -> String| run.map(field).unwrap_or_default();
+        RunRecord {
+            spec,
+            title: String::new(),
+            pair: said(|run| run.pair.clone()),
+            target: said(|run| run.target.clone()),
+            mutant: run.and_then(|run| run.mutant.clone()),
+            repairs: run.map(|run| run.repairs.clone()).unwrap_or_default(),
+            repetition: 1,
+            verdict: Verdict::Broken,
+            expected: Verdict::Pass,
+            checks: Vec::new(),
+            attempts: 1,
+            broken_attempts: Vec::new(),
+            broken: None,
+            missed: None,
+            last_words: Vec::new(),
+            grid: run.and_then(|run| run.grid.clone()),
+            specs: None,
+            folder,
+            started_at: run.map(|run| run.started_at.clone()),
+            seconds: 0.0,
+            profile: Profile::default(),
+        }
+    }
+
+    /// The same run, of which nothing can be decided any more.
+    #[must_use]
+    pub fn undecided(self, broken: &BrokenFact) -> RunRecord {
+        let checks = self.checks.into_iter().map(|check| CheckResult {
+            verdict: Verdict::Broken,
+            account: broken.reason.clone(),
+            stimuli: Vec::new(),
+            oracles: Vec::new(),
+            counts: None,
+            ..check
+        });
+        RunRecord {
+            verdict: Verdict::Broken,
+            checks: checks.collect(),
+            broken: Some(broken.clone()),
+            missed: None,
+            last_words: Vec::new(),
+            ..self
+        }
+    }
+
     /// The command that plays it again; a target that is a checkout is named by its folder.
     #[must_use]
     pub fn again(&self, targets: &[TargetFacts]) -> String {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, RunRecord, Side};
+use super::{Item, RunRecord, Side, changes, scenario_of};
 use crate::spec::Pair;
 
 /// Which part of a call's runs is carried out here, as `2/3`.
@@ -57,7 +57,8 @@ impl fmt::Display for ShardRecord {
     }
 }
 
-/// A shard of a call whose results were not there when those of the others were put together.
+/// A shard of a call whose results were not there, or not all of them, when those of the others were put
+/// together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MissingShard {
@@ -174,19 +175,34 @@ fn seconds(item: &Item<'_>, earlier: &[RunRecord]) -> Option<f64> {
 
 /// What a run is called in a plan: no two of a call are called the same.
 fn name(item: &Item<'_>) -> String {
-    let time = match item.repetition {
+    named(&item.title(), item.repetition, item.side)
+}
+
+/// What a run was called in the plan, from what is left of it: the folder says which scenario it played.
+#[must_use]
+pub fn name_in_plan(run: &RunRecord, side: Side) -> String {
+    let scenario = scenario_of(&run.folder);
+    let changes = changes(&run.repairs, run.mutant.as_deref());
+    let title = format!("{scenario} {}{changes}", run.pair);
+    named(&title, run.repetition, side)
+}
+
+fn named(title: &str, repetition: u32, side: Side) -> String {
+    let time = match repetition {
         1 => String::new(),
         many => format!(", time {many}"),
     };
-    let side = match item.side {
+    let side = match side {
         Side::Target => "",
         Side::Against => ", on the second target",
     };
-    format!("{}{time}{side}", item.title())
+    format!("{title}{time}{side}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::run::{Selection, find_root};
     use crate::spec::Catalogue;
@@ -247,6 +263,36 @@ mod tests {
             expected.sort();
             seen.sort();
             assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_run_is_called_as_in_the_plan() {
+        let catalogue = catalogue();
+        let selection = Selection {
+            specs: &[],
+            pairs: None,
+            repairs: &["all".to_owned()],
+            mutants: &[],
+            repeat: 2,
+            against: true,
+            pinned: [true, true],
+        };
+        let mut all = selection.items(&catalogue).expect("runs");
+        all.extend(items(&catalogue, &["all".to_owned()], 2));
+        assert!(all.len() > 100, "{}", all.len());
+        for item in &all {
+            for attempt in [1, 2] {
+                let run = serde_json::from_value(serde_json::json!({
+                    "spec": item.specs[0].name, "pair": item.pair.to_string(), "target": "mug@1",
+                    "repairs": item.repair_names().collect::<Vec<_>>(),
+                    "mutant": item.mutant.map(|mutant| &mutant.name), "repetition": item.repetition,
+                    "verdict": "pass", "expected": "pass", "checks": [], "attempts": attempt,
+                    "folder": Path::new("runs").join(item.folder(attempt)), "seconds": 1.0,
+                }));
+                let run = run.expect("a record");
+                assert_eq!(name_in_plan(&run, item.side), name(item));
+            }
         }
     }
 

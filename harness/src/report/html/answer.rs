@@ -72,7 +72,11 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
             "mutants survived",
         ),
         (broken, "broken run", "broken runs"),
-        (missing, "missing shard", "missing shards"),
+        (
+            missing,
+            "shard with missing runs",
+            "shards with missing runs",
+        ),
         (
             of_mutants(Fate::Undecided),
             "mutant undecided",
@@ -133,7 +137,7 @@ pub(super) fn page_top(results: &Results, order: &[usize]) -> Markup {
                 " · " (results.runs.len()) " runs judged · " (says)
                 @if let Some(shard) = &results.shard { " · shard " (shard) " alone" }
                 @if results.unfinished { " · broken off before all runs were carried out" }
-                @for shard in &results.missing_shards { " · shard " (shard) " is missing" }
+                @for shard in &results.missing_shards { " · runs of shard " (shard) " are missing" }
             }
         }
         (super::sweep::charts(results))
@@ -316,7 +320,7 @@ fn missing_shards(results: &Results) -> Markup {
     html! {
         @if !results.missing_shards.is_empty() {
             section {
-                h2 { "Missing: of these shards nothing is known" }
+                h2 { "Missing: of these runs nothing is known" }
                 @for shard in &results.missing_shards {
                     article.card {
                         h3 { (badge(Verdict::Broken)) " shard " (shard) }
