@@ -3,10 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use gymcheck::report::{Shown, judge_again, share};
+use gymcheck::report::{Results, Shown, judge_again, share, write_reports};
 use gymcheck::run::find_root;
 use gymcheck::spec::Catalogue;
 use gymcheck::verdict::Verdict;
+use serde_json::json;
 
 /// Texts of the recorded run that must not leave: what was typed, and who typed it.
 const SECRET: &str = "my mother's maiden name is \"Ångström\"";
@@ -186,6 +187,84 @@ fn what_is_packed_is_judged_as_before_and_tells_nothing_of_anybody() {
 }
 
 #[test]
+fn what_only_the_results_tell_is_in_the_reports_that_are_packed() {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    let out = tempfile::tempdir().expect("a folder");
+    let secrets = recorded(out.path(), "good");
+    let log = out.path().join("runs/good/evidence.jsonl");
+    let judged = judge_again(&catalogue, &log).expect("it can be judged");
+    let own = judged.records.into_iter();
+    let mut own = own.filter(|run| run.spec == "scene-exit/partner-dies-on-survey");
+    let mut run = own.next().expect("its own spec");
+    run.folder = "runs/good".into();
+    let said = format!("{} said: {SECRET}", secrets[0]);
+    let died = json!({
+        "component": "driver", "reason": said, "last_lines": ["what a console said"],
+        "worth_a_retry": true,
+    });
+    run.broken_attempts = vec![serde_json::from_value(died).expect("a reason")];
+    let mut results = Results::new(Vec::new());
+    results.runs.push(run);
+    results.unfinished = true;
+    let plan = json!({ "number": 1, "plan": [["a"], [said]] });
+    let missing = json!([{ "number": 2, "of": 2, "runs": [said] }]);
+    let effort = json!({
+        "jobs": 3, "processors": 2, "seconds": 1.0, "processor_seconds": 1.0, "own_memory_mib": 9.0,
+    });
+    let sweep = json!({
+        "instants": 1,
+        "tracks": [{
+            "how": "kill", "role": "behind", "pair": "chrome+chrome", "run_seconds": 40.0,
+            "session": {
+                "phases": [{ "game": 1, "event": "game-started", "at_ms": 4000.0 }], "end_ms": 9000.0,
+            },
+            "samples": [{
+                "wanted": { "game": 1, "after": "game-started", "offset_ms": 1.0 },
+                "passed": [{ "game": 1, "event": "game-started", "before_ms": 1.0 }],
+                "verdicts": { "sound-after-departure": "fail" },
+                "accounts": { "sound-after-departure": said },
+                "spec": "sweep/one", "repetition": 1,
+            }],
+        }],
+    });
+    results.shard = serde_json::from_value(plan).expect("a shard");
+    results.missing_shards = serde_json::from_value(missing).expect("shards");
+    results.effort = serde_json::from_value(effort).expect("an effort");
+    results.sweep = serde_json::from_value(sweep).expect("a sweep");
+    write_reports(&results, out.path()).expect("written");
+
+    let archive = out.path().join("shared.zip");
+    let packed = share(&catalogue, out.path(), &archive, Shown::default()).expect("packed");
+    assert_eq!(packed.not_judged.len(), 0);
+    let content = content(&archive);
+    for (name, bytes) in &content {
+        for secret in &secrets {
+            assert!(!holds(bytes, secret), "{name} holds {secret}");
+        }
+        assert!(!holds(bytes, "what a console said"), "{name}");
+    }
+    let named = |wanted: &str| {
+        let found = content.iter().find(|(name, _)| name.ends_with(wanted));
+        &found.expect("it is there").1
+    };
+    let shared: Results = serde_json::from_slice(named("/results.json")).expect("results");
+    assert!(shared.unfinished);
+    assert_eq!(shared.effort, results.effort);
+    assert_eq!(shared.shard.expect("a shard").to_string(), "1/2");
+    assert_eq!(shared.missing_shards[0].to_string(), "2/2");
+    assert_eq!(shared.sweep.expect("a sweep").tracks[0].samples.len(), 1);
+    // It is judged by the specs that the call asked for, after as many attempts.
+    assert_eq!(shared.runs.len(), 1);
+    assert_eq!(shared.runs[0].broken_attempts.len(), 1);
+    assert!(holds(
+        named("/report.html"),
+        "Sweep: the partner's departure"
+    ));
+    assert!(holds(named("/report.html"), "shard 1/2"));
+    assert!(holds(named("/junit.xml"), "shard 2/2"));
+}
+
+#[test]
 fn a_log_that_is_cut_off_is_packed_as_far_as_it_goes() {
     let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
     let out = tempfile::tempdir().expect("a folder");
@@ -198,10 +277,19 @@ fn a_log_that_is_cut_off_is_packed_as_far_as_it_goes() {
         .position(|part| part == b"mother")
         .expect("the answers");
     std::fs::write(&log, &whole[..typed + 20]).expect("written");
-    std::fs::write(out.path().join("runs/good/server.log"), "").expect("written");
+    let server = "subject 5c1f7a40 has come, whom no event tells of";
+    std::fs::write(out.path().join("runs/good/server.log"), server).expect("written");
     let archive = out.path().join("shared.zip");
     let packed = share(&catalogue, out.path(), &archive, Shown::default()).expect("packed");
-    assert_eq!(packed.runs, 1);
+    assert_eq!((packed.runs, packed.logs_left_out), (1, 1));
+    let there: Vec<String> = content(&archive)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(
+        !there.iter().any(|name| name.ends_with(".log")),
+        "{there:?}"
+    );
     for (name, bytes) in content(&archive) {
         assert!(!holds(&bytes, "mother"), "{name}");
         assert!(
@@ -213,6 +301,55 @@ fn a_log_that_is_cut_off_is_packed_as_far_as_it_goes() {
                 holds(&bytes, "the evidence is cut off"),
                 "it is judged broken"
             );
+        }
+    }
+}
+
+#[test]
+fn a_completion_code_is_always_masked_and_by_the_same_word() {
+    let catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+    let out = tempfile::tempdir().expect("a folder");
+    recorded(out.path(), "in-game");
+    let run = out.path().join("runs/in-game");
+    let log = std::fs::read_to_string(run.join("evidence.jsonl")).expect("evidence");
+    let (_, after) = log.split_once("completion code is: ").expect("the overlay");
+    let code = &after[..36];
+    let said = format!("[P2P] completion code: {code}\n");
+    for name in ["server.log", "driver-survivor.log"] {
+        std::fs::write(run.join(name), &said).expect("written");
+    }
+    let mut results = Results::new(Vec::new());
+    let judged = judge_again(&catalogue, &run.join("evidence.jsonl")).expect("it can be judged");
+    results.runs = judged.records;
+    results.runs[0].folder = "runs/in-game".into();
+    results.runs[0].title.clone_from(&said);
+    write_reports(&results, out.path()).expect("written");
+    let shown = Shown {
+        answers: true,
+        subjects: true,
+        console: true,
+        pictures: true,
+    };
+    for shown in [Shown::default(), shown] {
+        let archive = tempfile::tempdir().expect("a folder");
+        let archive = archive.path().join("shared.zip");
+        let packed = share(&catalogue, out.path(), &archive, shown).expect("packed");
+        let masked = packed.masked.iter();
+        assert_eq!(
+            masked.filter(|one| one.contains("completion code")).count(),
+            1
+        );
+        let content = content(&archive);
+        for (name, bytes) in &content {
+            assert!(!holds(bytes, code), "{name} holds {code}");
+        }
+        let logs = content
+            .iter()
+            .filter(|(name, _)| name.ends_with(".log") || name.ends_with(".jsonl"));
+        let logs: Vec<_> = logs.collect();
+        assert_eq!(logs.len(), if shown.console { 3 } else { 2 });
+        for (name, bytes) in logs {
+            assert!(holds(bytes, "code-0001"), "{name}");
         }
     }
 }

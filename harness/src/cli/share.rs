@@ -38,7 +38,7 @@ pub(super) struct ShareArguments {
 }
 
 pub(super) fn share_runs(arguments: &ShareArguments) -> Outcome {
-    let catalogue = arguments.own.catalogue()?;
+    let catalogue = arguments.own.catalogue_for(&arguments.dir)?;
     let shown = Shown {
         answers: arguments.with_answers,
         subjects: arguments.with_subjects,
@@ -53,8 +53,14 @@ pub(super) fn share_runs(arguments: &ShareArguments) -> Outcome {
     if packed.pictures_left_out > 0 {
         anstream::println!("left out: {} pictures", packed.pictures_left_out);
     }
+    if packed.logs_left_out > 0 {
+        anstream::println!(
+            "left out: {} logs of runs whose evidence is cut off: whom they name, it does not tell",
+            packed.logs_left_out
+        );
+    }
     for trouble in &packed.not_judged {
-        anstream::eprintln!("gymcheck: {trouble}; no report in the archive tells of it");
+        anstream::eprintln!("gymcheck: {trouble}; in the reports of the archive it is broken");
     }
     anstream::println!(
         "to leave something in: --with-answers, --with-subjects, --with-console, --with-pictures; \

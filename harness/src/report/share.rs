@@ -1,8 +1,10 @@
 //! A run, or all runs of a call, packed for sending to somebody: what participants typed, who they are
-//! and what their pages' consoles say is masked, unless it is asked for.
+//! and what their pages' consoles say is masked, unless it is asked for. The codes with which they are paid are
+//! masked always.
 //!
 //! What is masked is replaced by the same word each time (`answer-0003`, `subject-0001`), so that the evidence
-//! is judged as before. The reports in the archive are written from the masked evidence.
+//! is judged as before. The reports in the archive are written from the masked evidence, and from what only the
+//! results of the call tell, masked as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,8 +17,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::defects::defects;
-use super::files::{ReportError, SIDES, write_reports};
-use super::rejudge::{RejudgeError, logs_below, results_again};
+use super::files::{ReportError, SIDES, read_results, write_reports, write_results};
+use super::rejudge::{RejudgeError, every_log_below, logs_below, results_again};
+use super::results::Results;
 use crate::evidence::EVIDENCE;
 use crate::provision::scratches;
 use crate::spec::Catalogue;
@@ -43,7 +46,10 @@ pub struct Packed {
     pub masked: Vec<String>,
     /// How many pictures were left out.
     pub pictures_left_out: usize,
-    /// Runs that are in the archive and in none of its reports.
+    /// How many logs of servers and drivers were left out, since the run's evidence is cut off: whom they name
+    /// beyond it, nobody knows.
+    pub logs_left_out: usize,
+    /// Runs that cannot be judged: in the archive's reports they are broken.
     pub not_judged: Vec<RejudgeError>,
 }
 
@@ -104,10 +110,10 @@ pub fn share(
     }
     let masked = tempfile::tempdir().map_err(at(&std::env::temp_dir()))?;
     let mut masks = Masks::new(shown);
-    for log in &logs {
-        masks.learn(log)?;
+    // What broke earlier attempts is in the results.
+    for log in every_log_below(folder).map_err(at(folder))? {
+        masks.learn(&log)?;
     }
-    let mut pictures_left_out = 0;
     for log in &logs {
         let run = log.parent().unwrap_or(folder);
         let below = run.strip_prefix(folder).unwrap_or(run);
@@ -119,8 +125,9 @@ pub fn share(
                 below
             }),
         };
-        pictures_left_out += masks.copy_run(run, &masked.path().join(place))?;
+        masks.copy_run(run, &masked.path().join(place))?;
     }
+    masks.copy_results(folder, masked.path())?;
     let (mut results, not_judged) =
         results_again(catalogue, masked.path()).map_err(at(masked.path()))?;
     for specs in results.runs.iter_mut().filter_map(|run| run.specs.as_mut()) {
@@ -132,7 +139,8 @@ pub fn share(
     Ok(Packed {
         runs: logs.len(),
         masked: masks.in_words(),
-        pictures_left_out,
+        pictures_left_out: masks.pictures_left_out,
+        logs_left_out: masks.logs_left_out,
         not_judged,
     })
 }
@@ -150,9 +158,15 @@ struct Masks {
     /// By the text that was typed.
     answers: BTreeMap<String, String>,
     subjects: BTreeMap<String, String>,
+    /// With which participants are paid.
+    codes: BTreeMap<String, String>,
     /// Folders of the machine, and its name.
     machine: BTreeMap<String, &'static str>,
     console_lines: usize,
+    /// The runs' folders whose evidence was not learned from to its end.
+    cut_off: BTreeSet<PathBuf>,
+    pictures_left_out: usize,
+    logs_left_out: usize,
 }
 
 impl Masks {
@@ -184,20 +198,32 @@ impl Masks {
             shown,
             answers: BTreeMap::new(),
             subjects: BTreeMap::new(),
+            codes: BTreeMap::new(),
             machine,
             console_lines: 0,
+            cut_off: BTreeSet::new(),
+            pictures_left_out: 0,
+            logs_left_out: 0,
         }
     }
 
     /// Learns from a log what must be masked wherever it occurs.
     fn learn(&mut self, log: &Path) -> Result<(), ShareError> {
+        let mut is_whole = false;
         each_line(log, |mut value| {
+            is_whole = value.get("kind").is_some_and(|kind| kind == "finished");
             self.learn_subjects(&value);
+            self.learn_codes(&value);
             self.mask_answers(&mut value);
             if let Some(path) = value.pointer("/target_facts/path").and_then(Value::as_str) {
                 self.machine.insert(path.to_owned(), "<target>");
             }
-        })
+        })?;
+        if !is_whole {
+            let folder = log.parent().unwrap_or(log);
+            self.cut_off.insert(folder.to_owned());
+        }
+        Ok(())
     }
 
     /// Learns the ids of participants: wherever a field of that name stands, and from the addresses of
@@ -235,6 +261,34 @@ impl Masks {
             }
             Value::Array(elements) => elements.iter().for_each(|one| self.learn_fields(one)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// Learns the codes that the client gives to participants: they stand in fields of that name, and in
+    /// overlays and on consoles after these words.
+    fn learn_codes(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, inner) in fields {
+                    match (name.as_str(), inner) {
+                        ("completion_code" | "completionCode", Value::String(code)) => {
+                            self.add_code(code);
+                        }
+                        _ => self.learn_codes(inner),
+                    }
+                }
+            }
+            Value::Array(elements) => elements.iter().for_each(|one| self.learn_codes(one)),
+            Value::String(text) => codes_in(text).for_each(|code| self.add_code(code)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn add_code(&mut self, code: &str) {
+        if code.len() > 4 {
+            let number = self.codes.len() + 1;
+            let known = self.codes.entry(code.to_owned());
+            known.or_insert_with(|| format!("code-{number:04}"));
         }
     }
 
@@ -327,8 +381,10 @@ impl Masks {
             .subjects
             .iter()
             .map(|(text, mask)| (text, mask.as_str()));
+        let codes = self.codes.iter().map(|(text, mask)| (text, mask.as_str()));
         let machine = self.machine.iter().map(|(text, mask)| (text, *mask));
-        let mut all: Vec<(&String, &str)> = subjects.chain(typed).chain(machine).collect();
+        let all = subjects.chain(typed).chain(codes).chain(machine);
+        let mut all: Vec<(&String, &str)> = all.collect();
         // What holds another one goes first.
         all.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         let mut masked = text.to_owned();
@@ -357,10 +413,9 @@ impl Masks {
         }
     }
 
-    /// Copies a run's folder, masked. Gives how many pictures it left out.
-    fn copy_run(&mut self, run: &Path, to: &Path) -> Result<usize, ShareError> {
+    /// Copies a run's folder, masked.
+    fn copy_run(&mut self, run: &Path, to: &Path) -> Result<(), ShareError> {
         std::fs::create_dir_all(to).map_err(at(to))?;
-        let mut left_out = 0;
         for entry in std::fs::read_dir(run).map_err(at(run))? {
             let path = entry.map_err(at(run))?.path();
             let Some(name) = path.file_name() else {
@@ -371,6 +426,7 @@ impl Masks {
                 Some("jsonl") => self.copy_log(&path, &target)?,
                 // Browsers write what their consoles say into the drivers' logs.
                 Some("log") if is_of_driver(name) && !self.shown.console => {}
+                Some("log") if self.cut_off.contains(run) => self.logs_left_out += 1,
                 Some("log") => {
                     let bytes = std::fs::read(&path).map_err(at(&path))?;
                     let text = self.mask_text(&String::from_utf8_lossy(&bytes));
@@ -379,12 +435,33 @@ impl Masks {
                 Some("png") if self.shown.pictures => {
                     std::fs::copy(&path, &target).map_err(at(&path))?;
                 }
-                Some("png") => left_out += 1,
+                Some("png") => self.pictures_left_out += 1,
                 // The trace is written anew, and nothing else is known to be safe.
                 _ => {}
             }
         }
-        Ok(left_out)
+        Ok(())
+    }
+
+    /// Copies the results of the call, if the folder has them: what was not carried out, or what a sweep has
+    /// found, is in no evidence.
+    fn copy_results(&self, folder: &Path, to: &Path) -> Result<(), ShareError> {
+        let Ok(mut results) = read_results(folder) else {
+            return Ok(());
+        };
+        let attempts = results
+            .runs
+            .iter_mut()
+            .flat_map(|run| &mut run.broken_attempts);
+        // In what a driver said last, consoles may speak.
+        attempts.for_each(|broken| broken.last_lines.clear());
+        let masked = serde_json::to_value(&results).and_then(|mut value| {
+            self.mask_strings(&mut value);
+            serde_json::from_value(value)
+        });
+        let masked: Results = masked.map_err(io::Error::from).map_err(at(folder))?;
+        write_results(&masked, to)?;
+        Ok(())
     }
 
     fn copy_log(&mut self, from: &Path, to: &Path) -> Result<(), ShareError> {
@@ -403,6 +480,7 @@ impl Masks {
         let kinds = [
             (self.answers.len(), "different answers"),
             (self.subjects.len(), "participants' ids"),
+            (self.codes.len(), "completion codes"),
             (self.console_lines, "lines of consoles"),
         ];
         let masked = kinds.into_iter().filter(|(count, _)| *count > 0);
@@ -439,6 +517,23 @@ fn escaped(text: &str) -> [String; 3] {
     });
     let (ascii, python) = (ascii.collect(), python.collect());
     [json, ascii, python]
+}
+
+/// The completion codes in a text, or what is left of them where it was cut: what looks like a UUID after
+/// these words.
+fn codes_in(text: &str) -> impl Iterator<Item = &str> {
+    const WORDS: &str = "completion code";
+    let at = text.to_ascii_lowercase().find(WORDS);
+    let after = at.map_or("", |at| &text[at + WORDS.len()..]);
+    let pieces = after.split(|one: char| one != '-' && !one.is_ascii_hexdigit());
+    pieces.filter(|piece| begins_a_uuid(piece))
+}
+
+/// Whether it is a UUID, or its beginning as far as the first dash at least.
+fn begins_a_uuid(text: &str) -> bool {
+    let is_dash = |at: usize| [8, 13, 18, 23].contains(&at);
+    let mut bytes = text.bytes().enumerate();
+    (9..=36).contains(&text.len()) && bytes.all(|(at, byte)| (byte == b'-') == is_dash(at))
 }
 
 /// The name of the Socket.IO event that an event of the log tells of.
@@ -481,4 +576,43 @@ fn pack(folder: &Path, to: &Path) -> Result<(), ShareError> {
     }
     archive.finish()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_found_after_their_words_also_where_the_text_is_cut() {
+        let code = "688cdd19-8e81-455b-b6b5-e7edcde45fcc";
+        let found = |text: &str| codes_in(text).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            found(&format!("Your completion code is: {code} Please")),
+            [code]
+        );
+        assert_eq!(
+            found(&format!("Completion code: {code}, Reason: x")),
+            [code]
+        );
+        assert_eq!(
+            found(&format!("Your completion code is:</p><h2>{code}</h2>")),
+            [code]
+        );
+        assert_eq!(found("completion code is: 688cdd19-8e8…"), ["688cdd19-8e8"]);
+        assert_eq!(found(&format!("{code} is no completion code")), [""; 0]);
+        assert_eq!(
+            found("completion code is: added, 12345678 or 2026-01-02"),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn codes_are_learned_from_their_fields_too() {
+        let mut masks = Masks::new(Shown::default());
+        let event = serde_json::json!({
+            "packet": { "name": "waitroom_timeout_completion", "args": [{ "completion_code": "PAID-77" }] },
+        });
+        masks.learn_codes(&event);
+        assert_eq!(masks.mask_text("it was PAID-77"), "it was code-0001");
+    }
 }
