@@ -160,8 +160,8 @@ fn lost_before(
     let closed = told(SURVIVOR).find_map(own).unwrap_or(by);
     let began = exit.and_then(|exit| {
         let advances = log.socket_events(SURVIVOR, Direction::ToServer, "advance_scene");
-        let advances = advances.map(|(event, _, _)| event.seq);
-        advances.filter(|advance| *advance < exit.seq).last()
+        let mut advances = advances.map(|(event, _, _)| event.seq);
+        advances.rfind(|advance| *advance < exit.seq)
     });
     let closed = closed.min(began.or(exit.map(|exit| exit.seq)).unwrap_or(by));
     let began = started(log, PARTNER, game).map_or(0, |event| event.seq);
