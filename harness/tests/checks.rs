@@ -995,6 +995,21 @@ mod connections_closed {
             true
         });
         proves_nothing(&lost);
+        // Lost for a while only.
+        let connected = position(&log, |event| {
+            is_of(event, "survivor")
+                && matches!(&event.fact, Fact::Page(page)
+                    if matches!(&page.what, PageFact::ConnectionState { connection, .. }
+                        if connection == "connected"))
+        });
+        let [mut away, back] = [(); 2].map(|()| log.events()[connected].clone());
+        if let Fact::Page(page) = &mut away.fact
+            && let PageFact::ConnectionState { connection, .. } = &mut page.what
+        {
+            *connection = "disconnected".into();
+        }
+        passes(ASK, &inserted(&log, mid_game, [away.clone(), back]));
+        proves_nothing(&inserted(&log, mid_game, [away]));
     }
 }
 

@@ -1,5 +1,7 @@
 //! `connections-closed` (P2P-01): is every connection closed that the GymScene opened?
 
+use std::collections::BTreeMap;
+
 use super::departure::anybody_left;
 use super::facts::{
     PARTNER, SURVIVOR, game_of, is_measuring, left_the_game, new_sockets, seq, started, still_held,
@@ -172,12 +174,18 @@ fn lost_before(
         );
         closes && seq > began && seq < closed
     });
-    let is_lost = |state: &str| matches!(state, "disconnected" | "failed" | "closed");
-    let lost = told(SURVIVOR).any(|(seq, of, what)| {
-        let is_it = matches!(what, PageFact::ConnectionState { id, connection, .. }
-            if of_game.contains(id) && is_lost(connection));
-        is_it && of == page.page && seq < closed
-    });
+    // One that was disconnected for a while and came back was there to be closed.
+    let state = |(seq, of, what): (u64, u32, &'_ PageFact)| match what {
+        PageFact::ConnectionState { id, connection, .. }
+            if of == page.page && of_game.contains(id) && seq < closed =>
+        {
+            Some((*id, connection.clone()))
+        }
+        _ => None,
+    };
+    let last: BTreeMap<u32, String> = told(SURVIVOR).filter_map(state).collect();
+    let is_lost = |state: &String| ["disconnected", "failed", "closed"].contains(&state.as_str());
+    let lost = last.values().any(is_lost);
     let completed = log.socket_events(SURVIVOR, Direction::ToServer, "multiplayer_game_complete");
     let starts = started(log, SURVIVOR, game).map_or(0, |event| event.seq);
     let over = completed.map(|(event, _, _)| event.seq);
