@@ -143,13 +143,17 @@ pub(super) fn rows(
     }
 }
 
-/// The longest round trip that the survivor's page has measured while it was in the game.
+/// The longest round trip that the survivor's page has measured while it was in the game. What it measured last
+/// in it, it tells with its first ping after that.
 fn round_trip(log: &Log, game: &Game<'_>) -> f64 {
     let from = game.started.map_or(0, |started| started.seq);
     let to = game.exit.map_or(u64::MAX, |exit| exit.seq);
-    log.socket_events(SURVIVOR, Direction::ToServer, "ping")
-        .filter(|(event, _, _)| event.seq > from && event.seq < to)
-        .filter_map(|(_, _, args)| args.first()?.get("ping_ms")?.as_f64())
+    let pings = log.socket_events(SURVIVOR, Direction::ToServer, "ping");
+    let (within, after): (Vec<_>, Vec<_>) = pings
+        .filter(|(event, _, _)| event.seq > from)
+        .partition(|(event, _, _)| event.seq < to);
+    let told = within.into_iter().chain(after.into_iter().next());
+    told.filter_map(|(_, _, args)| args.first()?.get("ping_ms")?.as_f64())
         .fold(ROUND_TRIP_MS, f64::max)
 }
 
