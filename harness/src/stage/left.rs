@@ -177,8 +177,9 @@ fn listed(members: &[Member]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::os::unix::fs::symlink;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tempfile::TempDir;
@@ -266,20 +267,25 @@ mod tests {
         for is_marked in [true, false] {
             let (temporary, path, lock) = stage(false);
             let_go(lock);
-            let mut command = Command::new("tail");
-            command.args(["-f", "/dev/null"]);
+            let mut command = Command::new("cat");
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
             match is_marked {
                 true => command.env(STAGE_VARIABLE, &path),
                 false => command.current_dir(&path),
             };
             let mut process = command.spawn().unwrap();
+            // It has been called before the kernel tells of its surroundings; once it answers, it does.
+            process.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+            let mut answer = [0];
+            let stdout = process.stdout.as_mut().unwrap();
+            stdout.read_exact(&mut answer).unwrap();
             let one = left(&temporary).remove(0);
             let refused = one.remove();
             process.kill().unwrap();
             process.wait().unwrap();
             let error = refused.unwrap_err().to_string();
             assert!(
-                error.contains(&format!("{} (tail)", process.id())),
+                error.contains(&format!("{} (cat)", process.id())),
                 "{error}"
             );
             assert!(path.exists());
