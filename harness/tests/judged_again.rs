@@ -1,8 +1,8 @@
 //! The reports of a folder whose runs are judged again, as the command makes them: what cannot be judged is
 //! broken, and nothing is lost that only `results.json` tells.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use gymcheck::evidence::BrokenFact;
 use gymcheck::report::{Results, judge_again, read_results, write_reports};
@@ -10,6 +10,11 @@ use gymcheck::run::{Fate, RunRecord, equivalents, fate_of, find_root};
 use gymcheck::spec::Catalogue;
 use gymcheck::verdict::Verdict;
 use serde_json::json;
+
+#[path = "support/reporting.rs"]
+mod reporting;
+
+use reporting::{End, report};
 
 const SURVEY: &str = "scene-exit/partner-dies-on-survey";
 const IN_GAME: &str = "mid-game/partner-dies-in-game";
@@ -23,12 +28,6 @@ const RUNS: [(&str, &str, &str); 2] = [
 /// The folder that a call has written into.
 struct Call {
     folder: tempfile::TempDir,
-}
-
-/// How the command ended.
-struct End {
-    status: Option<i32>,
-    said: String,
 }
 
 impl Call {
@@ -80,20 +79,9 @@ impl Call {
 
     /// `gymcheck report` of the folder.
     fn report(&self, options: &[&str]) -> End {
-        let said = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
-            .arg("report")
-            .arg(self.folder.path())
-            .args(options)
-            .env("GYMCHECK_ROOT", find_root())
-            .env_remove("GITHUB_ACTIONS")
-            .env_remove("GITHUB_STEP_SUMMARY")
-            .output()
-            .expect("it runs");
-        End {
-            status: said.status.code(),
-            said: String::from_utf8_lossy(&said.stdout).into_owned()
-                + &String::from_utf8_lossy(&said.stderr),
-        }
+        let path = self.folder.path();
+        let options = options.iter().map(OsStr::new);
+        report(path, [path.as_os_str()].into_iter().chain(options))
     }
 
     fn results(&self) -> Results {

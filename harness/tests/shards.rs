@@ -1,7 +1,6 @@
 //! One report of several shards, as the command makes it.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use gymcheck::evidence::Log;
 use gymcheck::report::{Results, defects, read_results, write_reports};
@@ -13,7 +12,11 @@ use serde_json::{Value, json};
 #[path = "support/files.rs"]
 mod files;
 
+#[path = "support/reporting.rs"]
+mod reporting;
+
 use files::copy;
+use reporting::{End, report};
 
 /// Recorded runs, by the names of their logs.
 const RUNS: [&str; 3] = ["good", "in-game", "late-end-not-guarded"];
@@ -28,12 +31,6 @@ fn planned(number: usize) -> String {
 /// The folders of shards, each with one recorded run.
 struct Call {
     folder: tempfile::TempDir,
-}
-
-/// How the command ended.
-struct End {
-    status: Option<i32>,
-    said: String,
 }
 
 impl Call {
@@ -87,21 +84,7 @@ impl Call {
     }
 
     fn report(&self, shards: &[&str], options: &[&str]) -> End {
-        let said = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
-            .arg("report")
-            .args(shards)
-            .args(options)
-            .current_dir(self.folder.path())
-            .env("GYMCHECK_ROOT", find_root())
-            .env_remove("GITHUB_ACTIONS")
-            .env_remove("GITHUB_STEP_SUMMARY")
-            .output()
-            .expect("it runs");
-        End {
-            status: said.status.code(),
-            said: String::from_utf8_lossy(&said.stdout).into_owned()
-                + &String::from_utf8_lossy(&said.stderr),
-        }
+        report(self.folder.path(), shards.iter().chain(options))
     }
 
     fn read(&self, file: &str) -> String {

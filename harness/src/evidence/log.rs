@@ -1,5 +1,6 @@
 //! A finished log, and questions to it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -293,6 +294,20 @@ impl Log {
             Fact::Kernel(kernel) if kernel.label == label => Some((event, kernel)),
             _ => None,
         })
+    }
+
+    /// The files that the target stored of a player, by path: each as it was found last.
+    #[must_use]
+    pub fn data_files<'a>(
+        &'a self,
+        player: &'a str,
+    ) -> BTreeMap<&'a str, (&'a Event, &'a DataFile)> {
+        self.of(player)
+            .filter_map(|event| match &event.fact {
+                Fact::DataFile(file) => Some((file.path.as_str(), (event, file))),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The barrier of a player at a moment of the run.

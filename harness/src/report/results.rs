@@ -159,6 +159,12 @@ impl Results {
         all.filter(|one| one.unstable().next().is_some())
     }
 
+    /// How many mutants have this fate.
+    pub fn mutants_that_are(&self, fate: Fate) -> usize {
+        let mutants = self.mutants.iter();
+        mutants.filter(|one| one.fate == fate).count()
+    }
+
     /// How the call ends. What is known about the target weighs more than what is not known: with
     /// both an unexpected verdict and a broken run, the status is 1.
     ///

@@ -154,15 +154,8 @@ fn mutants(results: &Results) -> String {
     if all == 0 {
         return String::new();
     }
-    let of = |fate: Fate| {
-        results
-            .mutants
-            .iter()
-            .filter(|one| one.fate == fate)
-            .count()
-    };
-    let killed = of(Fate::Killed);
-    let not_applicable = match of(Fate::NotApplicable) {
+    let killed = results.mutants_that_are(Fate::Killed);
+    let not_applicable = match results.mutants_that_are(Fate::NotApplicable) {
         0 => String::new(),
         some => format!(", {some} not applicable"),
     };

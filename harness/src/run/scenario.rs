@@ -11,8 +11,8 @@ use super::last_words::last_words;
 use super::pixels::Screens;
 use super::slots::Turn;
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, DataFile, Direction, Event, Fact, Recorder, SceneKind, Source,
-    begins, comes_after,
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
+    comes_after,
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
@@ -286,13 +286,7 @@ impl Scenario {
         };
         let log = self.recorder.log();
         for name in PlayerName::BOTH {
-            let mut taken: BTreeMap<&str, &DataFile> = BTreeMap::new();
-            for event in log.of(name.as_str()) {
-                if let Fact::DataFile(file) = &event.fact {
-                    taken.insert(&file.path, file);
-                }
-            }
-            for before in taken.into_values() {
+            for (_, before) in log.data_files(name.as_str()).into_values() {
                 let now = data::again(below, before);
                 if now != *before {
                     self.recorder.record_for(name.as_str(), Fact::DataFile(now));

@@ -107,12 +107,9 @@ pub(super) fn data_files<'a>(
     player: &'a str,
     what: &str,
 ) -> BTreeMap<&'a str, (&'a Event, &'a DataFile)> {
-    log.of(player)
-        .filter_map(|event| match &event.fact {
-            Fact::DataFile(file) if file.what == what => Some((file.path.as_str(), (event, file))),
-            _ => None,
-        })
-        .collect()
+    let mut files = log.data_files(player);
+    files.retain(|_, (_, file)| file.what == what);
+    files
 }
 
 /// The survivor's hit test at a moment.

@@ -131,7 +131,6 @@ impl Seen<'_> {
         let told = told_or::told(self.log, game);
         Story {
             told,
-            since: told.unwrap_or(self.died),
             ended: game.complete.filter(|ended| ended.seq < self.end.seq),
             left: self.died,
             end: self.end,
@@ -155,7 +154,6 @@ impl Seen<'_> {
     fn at_ease(&self, came: &Event) -> Vec<OracleFinding> {
         let story = Story {
             told: None,
-            since: self.died,
             ended: None,
             left: self.died,
             end: self.end,

@@ -23,8 +23,6 @@ pub(super) struct Story<'a> {
     /// It was told that the partner had ended this game. A target that has forgotten the game tells
     /// nobody.
     pub(super) told: Option<&'a Event>,
-    /// It was told; or, if it was not, the partner began to leave.
-    pub(super) since: &'a Event,
     /// Its page said that the last episode had ended.
     pub(super) ended: Option<&'a Event>,
     /// The partner began to leave. A page may notice that before the target does.
@@ -41,7 +39,7 @@ impl Story<'_> {
         match (self.told, self.ended) {
             (Some(told), Some(ended)) => told.seq.min(ended.seq),
             (None, Some(ended)) => ended.seq,
-            (_, None) => self.since.seq,
+            (_, None) => self.told.unwrap_or(self.left).seq,
         }
     }
 }
@@ -71,7 +69,6 @@ pub(super) fn ask(spec: &Spec, moments: &BetweenMoments, log: &Log) -> Findings 
             let ended = game.complete.filter(|ended| ended.seq < end.seq);
             let story = Story {
                 told,
-                since: told.unwrap_or(left),
                 ended,
                 left,
                 end,
@@ -193,21 +190,12 @@ fn overlay_stays(
         .collect();
     let message = spec.body.experiment.disconnect_message.as_str();
     let tells = |overlay: &Overlay| overlay.text.contains(message) && overlay.coverage >= COVERED;
-    let there = |snapshot: &'_ Snapshot| -> Vec<Overlay> {
-        let overlays = snapshot.state.overlays.iter();
-        let there = overlays.filter(|overlay| overlay.visible && came.contains(&overlay.id));
-        there.cloned().collect()
-    };
-    let at_rest = there(snapshot);
-    let told = at_rest.iter().find(|overlay| tells(overlay));
+    let at_rest: Vec<&Overlay> = still_there(snapshot, &came).collect();
+    let told = at_rest.iter().copied().find(|overlay| tells(overlay));
     let end = watch_end(log, &moments.after);
     evidence.extend(end.map(|(event, _)| event.seq));
-    let goes = told.is_some_and(|told| {
-        end.is_some_and(|(_, last)| {
-            !there(last)
-                .iter()
-                .any(|one| one.id == told.id && tells(one))
-        })
+    let goes = told.zip(end).is_some_and(|(told, (_, last))| {
+        !still_there(last, &came).any(|one| one.id == told.id && tells(one))
     });
     let violations = match (told, at_rest.first()) {
         _ if came.is_empty() => vec!["told in the game, and no overlay came".to_owned()],
@@ -231,6 +219,12 @@ fn overlay_stays(
         ),
         evidence,
     )
+}
+
+/// Of the overlays that came those that a page still shows.
+fn still_there<'a>(page: &'a Snapshot, came: &[u32]) -> impl Iterator<Item = &'a Overlay> {
+    let overlays = page.state.overlays.iter();
+    overlays.filter(|overlay| overlay.visible && came.contains(&overlay.id))
 }
 
 fn nobody_moves(told: &Event, story: &Story<'_>, log: &Log) -> OracleFinding {

@@ -44,13 +44,6 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
         .filter(|run| run.verdict != Verdict::Broken && !results.is_measure(run))
         .map(|run| surprises(run).count().max(usize::from(run.is_unexpected())))
         .sum();
-    let of_mutants = |fate: Fate| {
-        results
-            .mutants
-            .iter()
-            .filter(|one| one.fate == fate)
-            .count()
-    };
     let broken = plain(results)
         .filter(|run| run.verdict == Verdict::Broken)
         .count();
@@ -67,7 +60,7 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
         (unexpected, "unexpected verdict", "unexpected verdicts"),
         (worse, "check got worse", "checks got worse"),
         (
-            of_mutants(Fate::Survived),
+            results.mutants_that_are(Fate::Survived),
             "mutant survived",
             "mutants survived",
         ),
@@ -78,7 +71,7 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
             "shards with missing runs",
         ),
         (
-            of_mutants(Fate::Undecided),
+            results.mutants_that_are(Fate::Undecided),
             "mutant undecided",
             "mutants undecided",
         ),
@@ -94,7 +87,7 @@ pub(in crate::report) fn sentence(results: &Results) -> String {
     if results.unfinished {
         return "Broken off before all runs were carried out".to_owned();
     }
-    let not_applicable = of_mutants(Fate::NotApplicable);
+    let not_applicable = results.mutants_that_are(Fate::NotApplicable);
     match (results.runs.is_empty(), results.mutants.len()) {
         (true, _) => "Nothing was run".to_owned(),
         (false, 0) => "Every verdict is as expected".to_owned(),
