@@ -4,7 +4,9 @@
 #[path = "support/logs.rs"]
 mod logs;
 
-use gymcheck::evidence::{Event, Fact, Log, Packet, PageEvent, PageFact, PageState, TimerState};
+use gymcheck::evidence::{
+    Direction, Event, Fact, Log, Packet, PageEvent, PageFact, PageState, TimerState,
+};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Expectation, Spec};
 use gymcheck::verdict::{CheckResult, Verdict, expect, judge};
@@ -1547,6 +1549,43 @@ mod told_or_carried_on {
         said.t = log.events()[shown].t;
         let log = inserted(&log, shown + 1, [said]);
         passes(IN_GAME, &without(&log, |event| event.seq == told as u64));
+    }
+
+    /// The headline run as if the target's word had come 700 ms before the end of the survivor's game, while its
+    /// page stood still until then, or did not.
+    fn told_before_its_end(stood_still: bool) -> Log {
+        let log = told_by_itself();
+        let told = places(&log, "p2p_game_ended")[0];
+        let ended = places(&log, "multiplayer_game_complete")[0];
+        let mut word = log.events()[told].clone();
+        let end = log.events()[ended].t;
+        word.t = end - 700.0;
+        let log = inserted(
+            &without(&log, |event| event.seq == told as u64),
+            ended,
+            [word],
+        );
+        let from_the_page = |event: &Event| match &event.fact {
+            Fact::Page(_) => true,
+            Fact::Wire(wire) => wire.direction == Direction::ToServer,
+            _ => false,
+        };
+        let then = end - 700.0..end - 30.0;
+        without(&log, |event| {
+            let stands_still = stood_still && then.contains(&event.t);
+            stands_still && is_of(event, "survivor") && from_the_page(event)
+        })
+    }
+
+    #[test]
+    fn a_page_that_stood_still_could_not_hear_it_before_its_end() {
+        passes(ON_SURVEY, &told_before_its_end(true));
+        fails(
+            ON_SURVEY,
+            "wire",
+            "told in the game, and moved on all the same",
+            &told_before_its_end(false),
+        );
     }
 
     #[test]

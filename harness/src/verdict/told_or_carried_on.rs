@@ -1,6 +1,8 @@
 //! `told-or-carried-on` (RACE-02): was the survivor told in the game and stayed, or not told and
 //! came to a scene that works? One of the two, whole.
 
+use std::ops::Range;
+
 use super::departure::{departure, partner_left};
 use super::facts::{
     NO_CONTROL, PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, seq,
@@ -106,8 +108,8 @@ pub(super) fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
         .map(|(event, _, _)| event)
 }
 
-/// Which of the two it must be, by what came first: who is not told must be moved on. Where both were
-/// on their way at once, either will do, if it is whole.
+/// Which of the two it must be, by what came first: who is not told must be moved on. Where the page
+/// could not have heard the one before it did the other, either will do, if it is whole.
 pub(super) fn rows(
     spec: &Spec,
     story: &Story<'_>,
@@ -123,7 +125,13 @@ pub(super) fn rows(
     let Some(ended) = story.ended else {
         return stayed();
     };
-    if (ended.t - told.t).abs() < round_trip(log, game) {
+    let round_trip = round_trip(log, game);
+    let heard_neither_before = if told.seq < ended.seq {
+        !lived(log, told.t..ended.t - round_trip)
+    } else {
+        told.t - ended.t < round_trip
+    };
+    if heard_neither_before {
         let whole = carried_on();
         let alternative = stayed();
         let is_whole = |row: &[OracleFinding]| row.iter().all(|one| one.says != Says::Violated);
@@ -138,6 +146,18 @@ pub(super) fn rows(
     } else {
         carried_on()
     }
+}
+
+/// Whether the survivor's page gave a sign of life in a time, in milliseconds of the run's clock. A page that gave
+/// none stood still: what came meanwhile lay before it unheard.
+fn lived(log: &Log, time: Range<f64>) -> bool {
+    let is_sign = |event: &Event| match &event.fact {
+        Fact::Page(_) => true,
+        Fact::Wire(wire) => wire.direction == Direction::ToServer && wire.origin == Origin::Natural,
+        _ => false,
+    };
+    let mut events = log.of(SURVIVOR);
+    events.any(|event| time.contains(&event.t) && is_sign(event))
 }
 
 /// The longest round trip that the survivor's page has measured while it was in the game. What it measured last
