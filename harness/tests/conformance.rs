@@ -11,6 +11,7 @@
 //! (`mutants/late-end-not-guarded/reuse/two-games/chrome+chrome`), and all that can be asked of the second
 //! experiment; on two cores that takes more than half an hour.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -296,11 +297,17 @@ fn specs(suite: &Arc<Suite>, always: &[&str]) -> Result<Vec<Trial>, SpecError> {
     Ok(trials.collect())
 }
 
-/// A trial for each mutant; those that are not tried each time only when asked for.
+/// A trial for each mutant; those that are not tried each time only when asked for. The longest plays come first:
+/// while the last one of all waits in vain, the machine has nothing else to do.
 fn mutants(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
     let tried = tried_each_time(suite)?;
     let mut names = HashSet::new();
     let trials = suite.mutants().into_iter().map(|mutant| {
+        let steps = suite
+            .scenario(&suite.catalogue.specs[&mutant.spec])?
+            .body
+            .steps
+            .len();
         let pair = pair_of(&suite.catalogue, mutant);
         let elsewhere = !names.insert(mutant.name.as_str());
         let place = match elsewhere {
@@ -310,14 +317,16 @@ fn mutants(suite: &Arc<Suite>) -> Result<Vec<Trial>, SpecError> {
         let rest = elsewhere || !tried.contains(mutant.name.as_str());
         let name = format!("{}mutants/{}/{place}{pair}", suite.prefix, mutant.name);
         let (of, mutant) = (Arc::clone(suite), mutant.clone());
-        Trial::test(name, move || {
+        let trial = Trial::test(name, move || {
             let (base, mutated) = pair_of_runs(&of.catalogue, &mutant, pair, 1)?;
             let base = of.run(&base)?;
             killed(&mutant, &base, &of.run(&mutated)?)
-        })
-        .with_ignored_flag(rest)
+        });
+        Ok((steps, trial.with_ignored_flag(rest)))
     });
-    Ok(trials.collect())
+    let mut trials = trials.collect::<Result<Vec<(usize, Trial)>, SpecError>>()?;
+    trials.sort_by_key(|(steps, _)| Reverse(*steps));
+    Ok(trials.into_iter().map(|(_, trial)| trial).collect())
 }
 
 /// Of each requirement's mutants the first one whose run without it is carried out anyway, for a spec or for
