@@ -1,10 +1,9 @@
 //! What a browser has compiled, and what the browsers after it begin with.
 
-mod support;
-
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use crate::support::Browser;
 use fantoccini::wd::TimeoutConfiguration;
 use gymcheck::evidence::{Fact, Recorder};
 use gymcheck::gateway::{Door, Gateway, GatewayOptions, Mirror, MirrorEntry};
@@ -12,9 +11,8 @@ use gymcheck::probe::SCRIPT;
 use gymcheck::provision::{Compiled, Home, assets, find_browser};
 use gymcheck::stage::{PAGE_HOST, Place, compile, compile_recipe, deadline};
 use serde_json::json;
-use support::Browser;
 
-use support::Kind;
+use crate::support::Kind;
 
 const PLAYER: &str = "tester";
 const WEBASSEMBLY: &str = "pyodide.asm.wasm";

@@ -26,10 +26,8 @@ use procfs::process::all_processes;
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "support/turns.rs"]
-mod turns;
-
-use turns::{Turn, Turns};
+use crate::TURNS;
+use crate::support::turns::Turn;
 
 const IN_GAME: &str = "mid-game/partner-dies-in-game";
 const ON_SURVEY: &str = "scene-exit/partner-dies-on-survey";
@@ -38,8 +36,6 @@ const ON_SURVEY: &str = "scene-exit/partner-dies-on-survey";
 const DEADLINE: Duration = Duration::from_secs(400);
 /// For a run to end once its machine has failed it: it must not wait for what will never come.
 const END_WITHIN: Duration = Duration::from_secs(60);
-
-static TURNS: Turns = Turns::of_calls();
 
 /// The namespaces that a call gets for itself.
 #[derive(Clone, Copy, PartialEq)]
@@ -524,7 +520,7 @@ fn a_clock_that_is_set_in_mid_run_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "plays two whole games: cargo test --test own_machine -- --ignored clock"]
+#[ignore = "plays two whole games: cargo test --test live clock -- --ignored"]
 fn a_clock_that_is_wrong_but_runs_on_changes_no_verdict() {
     const YEARS: i64 = 10 * 365 * 24 * 3600;
     for by in [YEARS, -YEARS] {
@@ -648,7 +644,7 @@ fn a_signal_while_the_stage_is_being_set_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "24 runs, many of them whole: cargo test --test own_machine -- --ignored signal"]
+#[ignore = "24 runs, many of them whole: cargo test --test live signal -- --ignored"]
 fn a_signal_in_any_phase_leaves_results_and_nothing_else() {
     for phase in &PHASES {
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -815,7 +811,7 @@ fn panic_at(step: &str) {
     let mut command = Command::new(program);
     command
         .args(["--ignored", "--exact", "--nocapture"])
-        .arg("the_program_that_panics")
+        .arg("own_machine::the_program_that_panics")
         .env(PANICS_IN, world.folder.path())
         .env(PANICS_AT, step)
         .env("TMPDIR", world.path("tmp"))
@@ -842,7 +838,7 @@ fn a_panic_breaks_the_run_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "plays whole games: cargo test --test own_machine -- --ignored panic_at_any_step"]
+#[ignore = "plays whole games: cargo test --test live panic_at_any_step -- --ignored"]
 fn a_panic_at_any_step_breaks_the_run_and_leaves_nothing() {
     for step in [
         "starting server and browsers",

@@ -16,18 +16,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-#[path = "support/turns.rs"]
-mod turns;
-
-use turns::{Turn, Turns};
+use crate::TURNS;
+use crate::support::turns::Turn;
 
 const SPEC: &str = "mid-game/partner-dies-in-game";
 const IN_THE_GAME: &str = "play until mid-game";
 
 /// For the run to come into the game, and for it to end after something died.
 const DEADLINE: Duration = Duration::from_secs(400);
-
-static TURNS: Turns = Turns::of_calls();
 
 /// A call of gymcheck in a world of its own: everything that it makes lies below one folder, whose
 /// name everything that it starts carries in its environment.

@@ -2,31 +2,24 @@
 //! What holds on this machine holds there; what only this machine could do is replaced, or not applicable; and
 //! whatever breaks, nothing is left on the grid.
 
-#[path = "support/grid.rs"]
-mod real_grid;
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::TURNS;
+use crate::real_grid::{CHROME, FIREFOX, RealGrid};
+use crate::support::following::{Following, is_in_game, is_of};
+use crate::support::processes::{assert_nothing_left, end_of, running};
 use gymcheck::run::find_root;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use real_grid::{CHROME, FIREFOX, RealGrid};
 use serde_json::Value;
-use support::following::{Following, is_in_game, is_of};
-use support::processes::{assert_nothing_left, end_of, running};
-use support::turns::Turns;
 use tempfile::TempDir;
 
 const ON_SURVEY: &str = "scene-exit/partner-dies-on-survey";
 const IN_GAME: &str = "mid-game/partner-dies-in-game";
-
-/// A grid besides is three Javas.
-static TURNS: Turns = Turns::of_calls();
 
 /// For a call to come to a moment, or to its end.
 const DEADLINE: Duration = Duration::from_secs(600);

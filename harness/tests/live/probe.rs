@@ -1,12 +1,10 @@
 //! The probe in real browsers. Each scenario is written once and runs in Chromium and in Firefox.
 
-mod support;
-
 use gymcheck::evidence::{Control, Overlay, PageFact};
 use serde_json::{Value, json};
 
-use support::page::{Page, exactly};
-use support::{Browser, Kind, scenarios};
+use crate::support::page::{Page, exactly};
+use crate::support::{Browser, Kind, scenarios};
 
 scenarios! {
     two_peers_and_their_channel

@@ -4,8 +4,6 @@
 //! sentence what happened, keeps what it had, leaves nothing running, and comes to its end within a bounded
 //! time.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
@@ -14,6 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::TURNS;
+use crate::support::following::{Following, is_in_game, is_of};
+use crate::support::processes::{assert_nothing_left, end_of};
+use crate::support::turns::Turn;
+use crate::support::{Browser, Kind, scenarios};
 use futures_util::{SinkExt, StreamExt};
 use gymcheck::evidence::{Fact, Recorder};
 use gymcheck::run::find_root;
@@ -21,16 +24,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::{Process, all_processes};
 use serde_json::{Value, json};
-use support::following::{Following, is_in_game, is_of};
-use support::processes::{assert_nothing_left, end_of};
-use support::turns::{Turn, Turns};
-use support::{Browser, Kind, scenarios};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-static TURNS: Turns = Turns::of_calls();
 
 /// For a run to come to the moment at which it is hit, on a machine that is busy besides.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -424,11 +421,9 @@ fn server_that_obeys(folder: &Path, more: &str) {
 import os
 import signal
 
-
 def hang(*_):
     while True:
         pass
-
 
 signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
 signal.signal(signal.SIGUSR2, hang)
@@ -471,7 +466,7 @@ fn a_driver_that_dies_in_the_game_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_driver_of_firefox_that_dies_in_the_game_breaks_the_run_and_leaves_no_firefox() {
     let mut call = Call::begin("chrome+firefox");
     call.wait_for_game("partner");
@@ -484,7 +479,7 @@ fn a_driver_of_firefox_that_dies_in_the_game_breaks_the_run_and_leaves_no_firefo
 }
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_driver_that_dies_in_the_last_step_breaks_the_run() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_step("observe `after-exit`", "begun");
@@ -494,7 +489,7 @@ fn a_driver_that_dies_in_the_last_step_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_browser_that_somebody_kills_in_the_game_breaks_the_run() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_game("survivor");
@@ -506,7 +501,7 @@ fn a_browser_that_somebody_kills_in_the_game_breaks_the_run() {
 /// The evidence is whole by then. Whichever comes first, the end of the driver or that of the run: the target
 /// is not blamed, and nothing is left.
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_driver_that_dies_while_all_is_being_ended_is_not_blamed_on_the_target() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_step("observe `after-exit`", "done");
@@ -555,13 +550,13 @@ fn a_tab_that_crashes(pair: &str, player: &str, step: Option<&str>) {
 }
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_tab_of_chromium_that_crashes_in_the_game_breaks_the_run() {
     a_tab_that_crashes("chrome+chrome", "survivor", None);
 }
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_tab_of_firefox_that_crashes_in_the_game_breaks_the_run() {
     a_tab_that_crashes("firefox+firefox", "survivor", None);
 }
@@ -592,7 +587,7 @@ fn a_server_that_exits_in_the_game_breaks_the_run_also_if_it_says_that_all_is_we
 const HANGS: Duration = Duration::from_secs(240);
 
 #[test]
-#[ignore = "real browsers, 190 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 190 s: cargo test --test live own_world -- --ignored"]
 fn a_tab_that_hangs_while_its_page_is_awaited_breaks_the_run() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_step("survivor arrives", "begun");
@@ -605,7 +600,7 @@ fn a_tab_that_hangs_while_its_page_is_awaited_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 100 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 100 s: cargo test --test live own_world -- --ignored"]
 fn a_tab_that_hangs_in_the_game_breaks_the_run() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_game("survivor");
@@ -615,7 +610,7 @@ fn a_tab_that_hangs_in_the_game_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 100 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 100 s: cargo test --test live own_world -- --ignored"]
 fn a_tab_of_firefox_that_hangs_in_the_game_breaks_the_run() {
     let mut call = Call::begin("firefox+firefox");
     call.wait_for_game("survivor");
@@ -625,7 +620,7 @@ fn a_tab_of_firefox_that_hangs_in_the_game_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 150 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 150 s: cargo test --test live own_world -- --ignored"]
 fn a_server_that_is_stopped_breaks_the_run() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_game("survivor");
@@ -635,7 +630,7 @@ fn a_server_that_is_stopped_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 150 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 150 s: cargo test --test live own_world -- --ignored"]
 fn a_server_whose_handlers_hang_breaks_the_run() {
     let mut call = obedient("", "chrome+chrome");
     call.wait_for_step("survivor arrives", "begun");
@@ -650,7 +645,6 @@ import time
 
 from eventlet import patcher
 
-
 def flood():
     line = b"x" * 999 + b"\n"
     while True:
@@ -659,12 +653,11 @@ def flood():
             os.write(2, b"y" * 1000)
         patcher.original("time").sleep(0.1)
 
-
 patcher.original("threading").Thread(target=flood, daemon=True).start()
 "#;
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_server_that_prints_two_megabytes_a_second_is_played_on_and_its_log_is_bounded() {
     let mut call = obedient(FLOOD, "chrome+chrome");
     call.wait_for_game("survivor");
@@ -692,7 +685,7 @@ impl Drop for Neighbour {
 }
 
 #[test]
-#[ignore = "real browsers, 60 s: cargo test --test own_world -- --ignored"]
+#[ignore = "real browsers, 60 s: cargo test --test live own_world -- --ignored"]
 fn a_busy_neighbour_on_each_core_is_not_blamed_on_the_target() {
     let cores = std::thread::available_parallelism().expect("cores").get();
     let alone = TURNS.take_all();

@@ -16,15 +16,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "support/files.rs"]
-mod files;
-#[path = "support/turns.rs"]
-mod turns;
-
-use files::copy;
-use turns::Turns;
-
-static TURNS: Turns = Turns::of_calls();
+use crate::TURNS;
+use crate::files::copy;
 
 /// A user's folder, with an experiment of the user's own: `duet` as it is here, as far as anybody knows.
 struct Study {

@@ -1,8 +1,6 @@
 //! Each way to leave, and to go into the background, in real browsers: what the stage and the
 //! player do really happens, and what proves it is told.
 
-mod support;
-
 use std::time::Duration;
 
 use gymcheck::evidence::{End, Event, Fact, PageFact, ProcessPhase, Recorder};
@@ -11,8 +9,8 @@ use gymcheck::player::Player;
 use gymcheck::probe::SCRIPT;
 use gymcheck::spec::{PlayerName, WayToHide};
 
-use support::target::Target;
-use support::{Browser, Kind, scenarios};
+use crate::support::target::Target;
+use crate::support::{Browser, Kind, scenarios};
 
 scenarios! {
     a_killed_browser_is_gone
