@@ -5,7 +5,7 @@
 mod logs;
 
 use gymcheck::evidence::{
-    Direction, Event, Fact, Log, Packet, PageEvent, PageFact, PageState, TimerState,
+    Direction, Event, Fact, FrameState, Log, Packet, PageEvent, PageFact, PageState, TimerState,
 };
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Expectation, Spec};
@@ -393,6 +393,30 @@ mod equipment_stopped {
     }
 
     #[test]
+    fn a_loop_from_frame_to_frame_that_goes_on_fails() {
+        let frame = |created: f64| FrameState {
+            id: 7,
+            created,
+            stack: "at drift (http://h/game.js:6300:1)".into(),
+        };
+        let asked = |label: &str, log: &Log| {
+            let exit = log.events()[exit(log)].t;
+            with_page(log, "survivor", label, |page| {
+                let created = if label == "in-game" {
+                    exit - 3_000.0
+                } else {
+                    exit + 900.0
+                };
+                page.state.frames.push(frame(created));
+            })
+        };
+        // A page may draw something of its own after the game: it did not so in it.
+        passes(ASK, &asked("after-exit/later", &good()));
+        let goes_on = asked("in-game", &asked("after-exit/later", &good()));
+        fails(ASK, "ledger", "a callback for the next frame", &goes_on);
+    }
+
+    #[test]
     fn reports_of_a_game_that_is_over_fail() {
         let good = good();
         let place = position(
@@ -558,6 +582,13 @@ mod a_watch_that_goes_on {
             }),
             with_page(&good, "survivor", "after-exit", |page| {
                 page.state.timeouts.push(timer(500.0));
+            }),
+            with_page(&good, "survivor", "after-exit", |page| {
+                page.state.frames.push(FrameState {
+                    id: 9_999,
+                    created: 20_000.0,
+                    stack: "at later (http://h/game.js:1:1)".into(),
+                });
             }),
             // Another page knows nothing of what the first one made.
             with_page(&good, "survivor", "after-exit", |page| page.page += 1),
@@ -1462,6 +1493,14 @@ mod told_or_carried_on {
             is_socket_event(event, "survivor", "p2p_game_ended")
         });
         fails(ON_SURVEY, "wire", "neither told nor moved on", &forgotten);
+    }
+
+    #[test]
+    fn a_notice_in_the_text_of_the_survey_fails() {
+        let log = with_page(&told_by_itself(), "survivor", "after-death/later", |page| {
+            page.state.says = vec!["Your partner has left the duet.".into()];
+        });
+        fails(ON_SURVEY, "DOM history", "the page says", &log);
     }
 
     fn with_overlays(log: &Log, change: impl Fn(&mut gymcheck::evidence::Overlay)) -> Log {

@@ -723,6 +723,16 @@ fn each_oracle_bites_alone() {
     let flash = with_overlay(&good, "before p2p_game_ended");
     fails("no-overlay", "DOM history", &flash);
 
+    let told_in_the_text = changed(&good, |event| {
+        if let Fact::Snapshot(snapshot) = &mut event.fact
+            && snapshot.label == "after-death"
+        {
+            snapshot.state.says = vec!["Your partner has left the duet.".into()];
+        }
+        true
+    });
+    fails("no-overlay", "DOM history", &told_in_the_text);
+
     let covered = changed(&good, |event| {
         if let Fact::HitTest(test) = &mut event.fact
             && test.label == "after-death"

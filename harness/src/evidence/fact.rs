@@ -765,6 +765,9 @@ pub struct PageState {
     pub intervals: Vec<TimerState>,
     /// Timeouts that are still set.
     pub timeouts: Vec<TimerState>,
+    /// Callbacks of `requestAnimationFrame` that wait for the next frame. Older logs have none.
+    #[serde(default)]
+    pub frames: Vec<FrameState>,
     /// Every WebSocket ever made in this page (but for the probe's own).
     pub websockets: Vec<WebsocketState>,
     /// Every overlay ever seen in this page, as it is now.
@@ -773,6 +776,10 @@ pub struct PageState {
     pub errors: u32,
     /// Text of the scene's header, where visible.
     pub header: String,
+    /// Of what it was asked for, the sentences that the page shows, wherever they stand in it: what a player is
+    /// told whose partner has gone. Older logs have none.
+    #[serde(default)]
+    pub says: Vec<String>,
     /// Number of listeners by event on the client's socket, as the client's library tells it.
     pub listeners: std::collections::BTreeMap<String, u32>,
     /// Number of listeners on the document and on the window, as `document visibilitychange`, but
@@ -856,6 +863,17 @@ pub struct TimerState {
     /// Its period or delay in milliseconds.
     pub period: f64,
     /// Where it was set, as a stack trace.
+    pub stack: String,
+}
+
+/// One callback that waits for the next frame.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FrameState {
+    /// The page's handle of it.
+    pub id: u32,
+    /// When it was asked for, on the run's clock.
+    pub created: f64,
+    /// Where it was asked for, as a stack trace.
     pub stack: String,
 }
 

@@ -38,7 +38,7 @@
 //!
 //! | `cmd` | | answer |
 //! |---|---|---|
-//! | `snapshot` | | `page_t`, `state`: a [`PageState`](crate::evidence::PageState) |
+//! | `snapshot` | `sayings`: sentences that the page may show | `page_t`, `state`: a [`PageState`](crate::evidence::PageState) |
 //! | `turns` | `count`: how many turns of the event loop to let pass first | `page_t`, `websockets`: each a [`WebsocketState`](crate::evidence::WebsocketState) |
 //! | `hit_test` | | `page_t`, `controls`: each a [`Control`](crate::evidence::Control) |
 //! | `rects` | `selectors` | `rects`: `selector`, `x`, `y`, `width`, `height` of each element found, in CSS pixels from the viewport's corner; `ratio`: device pixels to one of these; `viewport`: width and height |

@@ -614,6 +614,8 @@
   // Live intervals and timeouts by handle. They share their handles, and either of
   // `clearInterval` and `clearTimeout` ends either of them.
   const timers = new Map();
+  // Callbacks that wait for the next frame, by handle.
+  const frames = new Map();
 
   function watchTimers() {
     watchMethod(window, "setInterval", (self, args, proceed) => {
@@ -633,6 +635,16 @@
         return proceed();
       });
     }
+    // Chromium knows both by a second name.
+    for (const name of ["requestAnimationFrame", "webkitRequestAnimationFrame"]) {
+      watchMethod(window, name, requestFrameWatched);
+    }
+    for (const name of ["cancelAnimationFrame", "webkitCancelAnimationFrame"]) {
+      watchMethod(window, name, (_, args, proceed) => {
+        attempt(name, () => frames.delete(handleOf(args[0])));
+        return proceed();
+      });
+    }
   }
 
   function setTimeoutWatched(self, args, proceed) {
@@ -642,10 +654,7 @@
     const [handler, delay, ...rest] = args;
     let id;
     if (typeof handler === "function") {
-      const fire = function (...given) {
-        timers.delete(id);
-        return apply(handler, this, given);
-      };
+      const fire = firing(handler, () => timers.delete(id));
       id = proceed([fire, delay, ...rest]);
     } else {
       id = proceed();
@@ -655,6 +664,24 @@
     }
     attempt("setTimeout", () => addTimer(id, "timeout", delay));
     return id;
+  }
+
+  function requestFrameWatched(self, args, proceed) {
+    const [handler] = args;
+    if (!isOurs(self) || typeof handler !== "function") {
+      return proceed();
+    }
+    const id = proceed([firing(handler, () => frames.delete(id))]);
+    attempt("requestAnimationFrame", () => frames.set(id, { created: now(), place: here() }));
+    return id;
+  }
+
+  // A handler that is noted to have had its turn, as its turn comes.
+  function firing(handler, note) {
+    return function (...given) {
+      note();
+      return apply(handler, this, given);
+    };
   }
 
   // Whether a call is for this window and not for another frame's.
@@ -672,8 +699,10 @@
     return typeof period === "number" && period > 0 && period < Infinity ? period : 0;
   }
 
+  const handleOf = (handle) => (typeof handle === "string" ? Number(handle) : handle);
+
   function dropTimer(handle) {
-    const id = typeof handle === "string" ? Number(handle) : handle;
+    const id = handleOf(handle);
     const record = timers.get(id);
     timers.delete(id);
     if (record?.kind === "interval") {
@@ -1320,13 +1349,13 @@
     reply({ connections: open.length });
   }
 
-  function snapshot(_, reply) {
+  function snapshot({ sayings = [] }, reply) {
     // A style sheet may have shown or hidden something, with no element changed.
     lookAtAll();
-    reply({ page_t: runClock(now()), state: pageState() });
+    reply({ page_t: runClock(now()), state: pageState(sayings) });
   }
 
-  const pageState = () => ({
+  const pageState = (sayings) => ({
     url: location.href,
     connections: connections.map(connectionState),
     channels: channels.map(channelState),
@@ -1338,10 +1367,12 @@
     })),
     intervals: timerStates("interval"),
     timeouts: timerStates("timeout"),
+    frames: frameStates(),
     websockets: socketStates(),
     overlays: [...overlays].map(([element, record]) => overlayState(element, record)),
     errors,
     header: attempt("header", header) ?? "",
+    says: sayings.filter((saying) => attempt("says", () => says(collapsed(saying)))),
     listeners: attempt("listeners", listeners) ?? {},
     document_listeners: documentListeners(),
     game: attempt("game", game) ?? null,
@@ -1376,6 +1407,25 @@
         period,
         stack: stackText(place),
       }));
+
+  const frameStates = () =>
+    [...frames].map(([id, { created, place }]) => ({
+      id,
+      created: runClock(created),
+      stack: stackText(place),
+    }));
+
+  // Whether the page shows a text to who looks at it, wherever it stands.
+  function says(text) {
+    const holds = (element) => collapsed(element.textContent ?? "").includes(text);
+    return [...everyElement(document)].some(
+      (element) =>
+        holds(element) &&
+        ![...element.children].some(holds) &&
+        isVisible(element, { opacityProperty: true, visibilityProperty: true }) &&
+        boxesOf(element).length > 0,
+    );
+  }
 
   function header() {
     const element = document.getElementById("sceneHeader");

@@ -196,7 +196,11 @@ impl Scenario {
     }
 
     pub(super) async fn snapshot(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
-        let taken: Taken = self.ask(name, json!({"cmd": "snapshot"})).await?;
+        let sayings = [self.experiment.disconnect_message.trim()];
+        let sayings: Vec<_> = sayings.iter().filter(|saying| !saying.is_empty()).collect();
+        let taken: Taken = self
+            .ask(name, json!({"cmd": "snapshot", "sayings": sayings}))
+            .await?;
         self.recorder.record_for(
             name.as_str(),
             Fact::Snapshot(Snapshot {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::evidence::{PageState, Snapshot, TimerState};
+use crate::evidence::{PageState, Snapshot};
 
 /// The place in the page's code that made something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,13 +124,39 @@ pub(super) fn new_since(before: &Snapshot, now: &Snapshot) -> Vec<Running> {
         .collect()
 }
 
-/// The places of code that have timeouts set.
-pub(super) fn timeouts(state: &PageState) -> Vec<(Creator, &TimerState)> {
-    state
-        .timeouts
-        .iter()
-        .map(|timer| (Creator::of(&timer.stack), timer))
-        .collect()
+/// Something that a page will run once, and that may ask for the next one then.
+pub(super) struct Pending {
+    /// `time-out of 500 ms` or `callback for the next frame`.
+    what: String,
+    /// When it was asked for, on the run's clock.
+    pub(super) created: f64,
+    /// Who asked for it.
+    pub(super) creator: Creator,
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a {} made by {} is still to come",
+            self.what, self.creator
+        )
+    }
+}
+
+/// The time-outs and the callbacks for the next frame that are still to come.
+pub(super) fn pending(state: &PageState) -> Vec<Pending> {
+    let timeouts = state.timeouts.iter().map(|timer| Pending {
+        what: format!("time-out of {:.0} ms", timer.period),
+        created: timer.created,
+        creator: Creator::of(&timer.stack),
+    });
+    let frames = state.frames.iter().map(|frame| Pending {
+        what: "callback for the next frame".to_owned(),
+        created: frame.created,
+        creator: Creator::of(&frame.stack),
+    });
+    timeouts.chain(frames).collect()
 }
 
 /// How many of each there are.

@@ -1,6 +1,6 @@
 //! `equipment-stopped` (LIFE-02): is nothing alive that the game made, once its scene is left?
 
-use super::equipment::{Running, new_since, running, tally, timeouts};
+use super::equipment::{self, Running, new_since, running, tally};
 use super::excuses::kept_listener;
 use super::facts::{SURVIVOR, is_game, seq};
 use super::games::{Game, games_of, lag, sent_after, watch_end};
@@ -165,7 +165,7 @@ fn more_listeners<'a>(before: &Snapshot, now: &'a Snapshot) -> Vec<More<'a>> {
         .collect()
 }
 
-/// The probe's ledger: no worker, no interval and no time-out of the game is left.
+/// The probe's ledger: no worker, no interval, no time-out and no callback for the next frame of the game is left.
 fn ledger(
     (first, before): Seen<'_>,
     during: Option<Seen<'_>>,
@@ -231,7 +231,7 @@ fn made_when(created: f64, exit: &Exit) -> String {
     }
 }
 
-/// Time-outs that are still to come and belong to the game: set before the exit, or set anew all
+/// Time-outs and callbacks for the next frame that are still to come and belong to the game: set before the exit, or set anew all
 /// the time by a place of code that did so in the game; never by one that did so before it.
 fn pending(
     before: &Snapshot,
@@ -239,22 +239,19 @@ fn pending(
     after: &Snapshot,
     exit: &Exit,
 ) -> Vec<String> {
-    let old = timeouts(&before.state);
-    let in_game = during.map(|page| timeouts(&page.state)).unwrap_or_default();
-    timeouts(&after.state)
+    let old = equipment::pending(&before.state);
+    let in_game = during
+        .map(|page| equipment::pending(&page.state))
+        .unwrap_or_default();
+    equipment::pending(&after.state)
         .iter()
-        .filter(|(creator, timer)| {
-            let is_old = old.iter().any(|(other, _)| other == creator);
-            let was_in_game = in_game.iter().any(|(other, _)| other == creator);
-            !is_old && (timer.created < exit.t || (was_in_game && exit.concerns(timer.created)))
+        .filter(|one| {
+            let same = |other: &equipment::Pending| other.creator == one.creator;
+            let was_in_game = in_game.iter().any(same);
+            !old.iter().any(same)
+                && (one.created < exit.t || (was_in_game && exit.concerns(one.created)))
         })
-        .map(|(creator, timer)| {
-            format!(
-                "a time-out of {:.0} ms made by {creator} is still to come, {}",
-                timer.period,
-                made_when(timer.created, exit)
-            )
-        })
+        .map(|one| format!("{one}, {}", made_when(one.created, exit)))
         .collect()
 }
 

@@ -83,7 +83,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "in the game the page listened to an event that it does not listen to for good",
         ],
         oracles: &[
-            "ledger: workers, until `terminate()`, intervals and time-outs, against the page before the game",
+            "ledger: workers, until `terminate()`, intervals, time-outs and callbacks for the next frame, \
+             against the page before the game",
             "listeners: on the client's socket, by event, against the page before the game",
             "wire: nothing of a game is sent after the exit",
         ],
@@ -142,7 +143,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "a barrier after that",
         ],
         oracles: &[
-            "DOM history: everything that covers or hides the page, however short",
+            "DOM history: everything that covers or hides the page, however short; at each look, what the page \
+             says wherever it stands",
             "hit-testing: what a click could reach it can reach still",
             "pixels: the page looks as it did before",
         ],
@@ -221,7 +223,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
         ],
         oracles: &[
             "ledger: connections and channels",
-            "equipment: workers, intervals, time-outs",
+            "equipment: workers, intervals, time-outs, callbacks for the next frame",
             "kernel: the browser's UDP sockets",
         ],
         vacuous: "the partner did not really leave, or the page was loaded anew.",

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::evidence::{
     Control, DataFile, Direction, Event, Fact, GameScene, HitTest, KernelFact, Log, Overlay,
-    PageFact, PixelsFact, SceneKind, UdpSocket, WireFact,
+    PageFact, PixelsFact, SceneKind, Snapshot, UdpSocket, WireFact,
 };
 use crate::spec::GameNumber;
 
@@ -98,6 +98,16 @@ pub(super) fn describe(overlay: &Overlay) -> String {
         "`{}` ({}) {what}, saying \"{}\"",
         overlay.element, overlay.reason, overlay.text
     )
+}
+
+/// What a page says, outside of every overlay, of what a player is told whose partner has gone.
+pub(super) fn says(page: &Snapshot) -> Option<String> {
+    let in_overlay = |saying: &String| {
+        let mut visible = page.state.overlays.iter().filter(|one| one.visible);
+        visible.any(|overlay| overlay.text.contains(saying))
+    };
+    let saying = page.state.says.iter().find(|one| !in_overlay(one))?;
+    Some(format!("the page says \"{saying}\", wherever it stands"))
 }
 
 /// The files of a kind (`episode` or `answers`) that the target stored of a player, by path: each as it was

@@ -6,7 +6,7 @@ use super::away::away;
 use super::departure::{departure, disconnect_handled, partner_left};
 use super::facts::{
     NO_CONTROL, PARTNER, SURVIVOR, describe, difference, game_of, hit_test, is_game, left_the_game,
-    overlays, pixels, reachable, seq, shown, stands_at_the_end, told_of_the_end,
+    overlays, pixels, reachable, says, seq, shown, stands_at_the_end, told_of_the_end,
 };
 use super::{Findings, OracleFinding, Stimulus};
 use crate::evidence::{Direction, Event, Fact, Log, Origin, RuleEffect, Snapshot, Source};
@@ -187,11 +187,16 @@ fn dom(log: &Log, exit: &Event, until: u64) -> OracleFinding {
                 violations.push(format!("{}, left over from the game", describe(overlay)));
             }
         }
+        if let Some(says) = says(snapshot)
+            && !violations.contains(&says)
+        {
+            violations.push(says);
+        }
     }
     OracleFinding::from_violations(
         "DOM history",
         violations,
-        "nothing that covers or hides the page came or stayed after the exit",
+        "nothing came or stayed after the exit that covers or hides the page, or says what an overlay does",
         evidence,
     )
 }

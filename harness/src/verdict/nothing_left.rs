@@ -2,7 +2,7 @@
 //! connection open that a game made, and nothing of a game alive that could act later?
 
 use super::departure::{departure, partner_left};
-use super::equipment::{Creator, new_since, timeouts};
+use super::equipment::{Creator, new_since, pending};
 use super::excuses::draws;
 use super::facts::{PARTNER, SURVIVOR, new_sockets, seq, still_held};
 use super::games::lag;
@@ -115,7 +115,7 @@ fn ledger((event, rest): (&Event, &Snapshot)) -> OracleFinding {
     )
 }
 
-/// The probe's ledger: no worker, interval or time-out is alive that was made since the page's first game,
+/// The probe's ledger: no worker, interval, time-out or callback for the next frame is alive that was made since the page's first game,
 /// but what draws the scene where the survivor rests, and what it waits with for another partner there.
 fn equipment(
     log: &Log,
@@ -126,27 +126,23 @@ fn equipment(
     let is_of_a_game = |creator: &Creator, created: f64| {
         !draws(creator.script()) && waits_since.is_none_or(|since| created < since)
     };
-    let known = timeouts(&before.state);
+    let known = pending(&before.state);
     let alive = new_since(before, rest)
         .into_iter()
         .filter(|one| is_of_a_game(&one.creator, one.created))
         .map(|one| format!("{one} is alive"));
-    let pending = timeouts(&rest.state)
+    let to_come = pending(&rest.state)
         .into_iter()
-        .filter(|(creator, timer)| {
-            is_of_a_game(creator, timer.created) && !known.iter().any(|(old, _)| old == creator)
+        .filter(|one| {
+            is_of_a_game(&one.creator, one.created)
+                && !known.iter().any(|old| old.creator == one.creator)
         })
-        .map(|(creator, timer)| {
-            format!(
-                "a time-out of {:.0} ms made by {creator} is still to come",
-                timer.period
-            )
-        });
-    let violations: Vec<String> = alive.chain(pending).collect();
+        .map(|one| one.to_string());
+    let violations: Vec<String> = alive.chain(to_come).collect();
     OracleFinding::from_violations(
         "equipment",
         violations,
-        "no worker, interval or time-out of a game is alive",
+        "no worker, interval, time-out or callback for the next frame of a game is alive",
         vec![first.seq, event.seq],
     )
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::departure::{departure, partner_left};
 use super::facts::{
-    NO_CONTROL, PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, seq,
-    shown, stands_at_the_end,
+    NO_CONTROL, PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, says,
+    seq, shown, stands_at_the_end,
 };
 use super::games::{Game, games_of, text, watch_end};
 use super::{Findings, OracleFinding, Says, Stimulus};
@@ -354,6 +354,9 @@ pub(super) fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
                 event.seq,
                 format!("at `{}` {}", snapshot.label, describe(overlay)),
             );
+        }
+        if let Some(says) = says(snapshot) {
+            note(event.seq, format!("at `{}` {says}", snapshot.label));
         }
     }
     OracleFinding::from_violations(

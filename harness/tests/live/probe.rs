@@ -1,6 +1,6 @@
 //! The probe in real browsers. Each scenario is written once and runs in Chromium and in Firefox.
 
-use gymcheck::evidence::{Control, Overlay, PageFact};
+use gymcheck::evidence::{Control, Overlay, PageFact, PageState};
 use serde_json::{Value, json};
 
 use crate::support::page::{Page, exactly};
@@ -12,6 +12,7 @@ scenarios! {
     overlays_come_and_go
     what_is_no_overlay_is_not_told
     a_child_of_body_that_hides_the_others
+    what_a_page_says_is_what_it_shows
     controls_are_hit_tested
     timers_and_workers
     websockets_are_counted
@@ -384,6 +385,43 @@ async fn overlay(page: &Page, element: &str, question: impl Fn(&Overlay) -> bool
     }
 }
 
+const SAYINGS: &str = r#"
+<p>Please <b>answer</b>
+  every question.</p>
+<div id="host"></div>
+<p hidden>It stands aside.</p>
+<p style="visibility: hidden">It keeps its place.</p>
+<div style="opacity: 0"><p>It is clear.</p></div>
+<template><p>It is a plan.</p></template>
+<script>
+const text = "It is written in code.";
+host.attachShadow({ mode: "closed" }).innerHTML = "<p>It is in the shadow.</p>";
+</script>"#;
+
+async fn what_a_page_says_is_what_it_shows(kind: Kind) {
+    let (page, browser) = open(kind, SAYINGS).await;
+    let said = async || {
+        let sayings = [
+            "Please answer every  question.",
+            "It is in the shadow.",
+            "It stands aside.",
+            "It keeps its place.",
+            "It is clear.",
+            "It is a plan.",
+            "It is written in code.",
+            "Nobody says so.",
+        ];
+        let asked = json!({ "cmd": "snapshot", "sayings": sayings });
+        exactly::<PageState>(&page.ask(asked).await["state"]).says
+    };
+    let shown = ["Please answer every  question.", "It is in the shadow."];
+    assert_eq!(said().await, shown);
+    browser
+        .run("document.querySelector('[hidden]').hidden = false")
+        .await;
+    assert_eq!(said().await, [&shown[..], &["It stands aside."]].concat());
+}
+
 async fn what_is_no_overlay_is_not_told(kind: Kind) {
     let (page, browser) = open(kind, SCENE).await;
     browser
@@ -569,6 +607,11 @@ const cleared = setTimeout(() => fired.push("never"), 10);
 clearInterval(cleared);
 setTimeout(function (a, b) { fired.push(this === window, a, b); }, 0, 1, 2);
 setTimeout("fired.push('string')", 5);
+const beats = [];
+function beat(t) { beats.push(this === window || this === undefined, t > 0); requestAnimationFrame(beat); }
+requestAnimationFrame(beat);
+let never = requestAnimationFrame(() => { beats.push("never"); });
+cancelAnimationFrame(never);
 function startWorker() {
   return new Worker(URL.createObjectURL(new Blob(["postMessage(1)"])));
 }
@@ -600,7 +643,7 @@ async fn timers_and_workers(kind: Kind) {
     .await;
     until(
         &browser,
-        "return fired.includes('string') && fired.includes('tick')",
+        "return fired.includes('string') && fired.includes('tick') && beats.length > 4",
     )
     .await;
     let fired = browser
@@ -626,6 +669,18 @@ async fn timers_and_workers(kind: Kind) {
         "{}",
         long.stack
     );
+    let [frame] = state.frames.as_slice() else {
+        panic!("one callback waits for its frame: {:?}", state.frames);
+    };
+    assert!(
+        frame.stack.contains("beat") && !frame.stack.contains("gymcheck-probe"),
+        "{}",
+        frame.stack
+    );
+    let beats = browser
+        .run("return beats.every((one) => one === true)")
+        .await;
+    assert_eq!(beats, json!(true));
     let workers: Vec<_> = state
         .workers
         .iter()
