@@ -1590,15 +1590,15 @@ mod told_or_carried_on {
         passes(IN_GAME, &without(&log, |event| event.seq == told as u64));
     }
 
-    /// The headline run as if the target's word had come 700 ms before the end of the survivor's game, while its
-    /// page stood still until then, or did not.
-    fn told_before_its_end(stood_still: bool) -> Log {
+    /// The headline run as if the target's word had come 700 ms before the end of the survivor's game. From its page
+    /// nothing came but what is wanted, by how many milliseconds it came after the word.
+    fn told_before_its_end(is_wanted: impl Fn(&Event, f64) -> bool) -> Log {
         let log = told_by_itself();
         let told = places(&log, "p2p_game_ended")[0];
         let ended = places(&log, "multiplayer_game_complete")[0];
         let mut word = log.events()[told].clone();
-        let end = log.events()[ended].t;
-        word.t = end - 700.0;
+        word.t = log.events()[ended].t - 700.0;
+        let at = word.t;
         let log = inserted(
             &without(&log, |event| event.seq == told as u64),
             ended,
@@ -1609,22 +1609,40 @@ mod told_or_carried_on {
             Fact::Wire(wire) => wire.direction == Direction::ToServer,
             _ => false,
         };
-        let then = end - 700.0..end - 30.0;
         without(&log, |event| {
-            let stands_still = stood_still && then.contains(&event.t);
-            stands_still && is_of(event, "survivor") && from_the_page(event)
+            let then = event.seq < ended as u64 && is_of(event, "survivor");
+            then && from_the_page(event) && !is_wanted(event, event.t - at)
         })
     }
 
     #[test]
     fn a_page_that_stood_still_could_not_hear_it_before_its_end() {
-        passes(ON_SURVEY, &told_before_its_end(true));
-        fails(
+        let moved_on = |log: &Log| {
+            fails(
+                ON_SURVEY,
+                "wire",
+                "told in the game, and moved on all the same",
+                log,
+            );
+        };
+        // What was on its way came after the word, and what the end itself brought.
+        passes(
             ON_SURVEY,
-            "wire",
-            "told in the game, and moved on all the same",
-            &told_before_its_end(false),
+            &told_before_its_end(|_, after| after < 0.0 || after > 670.0),
         );
+        passes(
+            ON_SURVEY,
+            &told_before_its_end(|_, after| after < 50.0 || after > 670.0),
+        );
+        // It lived, it stood still at another time, or it says little at any time.
+        moved_on(&told_before_its_end(|_, _| true));
+        moved_on(&told_before_its_end(|_, after| {
+            after < 0.0 || after > 300.0
+        }));
+        moved_on(&told_before_its_end(|event, _| {
+            matches!(&event.fact, Fact::Wire(wire)
+                if !matches!(&wire.packet, Packet::Event { name, .. } if name == "client_console_log"))
+        }));
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! `told-or-carried-on` (RACE-02): was the survivor told in the game and stayed, or not told and
 //! came to a scene that works? One of the two, whole.
 
-use std::ops::Range;
-
 use super::departure::{departure, partner_left};
 use super::facts::{
     NO_CONTROL, PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, says,
@@ -108,8 +106,8 @@ pub(super) fn told<'a>(log: &'a Log, game: &Game<'_>) -> Option<&'a Event> {
         .map(|(event, _, _)| event)
 }
 
-/// Which of the two it must be, by what came first: who is not told must be moved on. Where the page
-/// could not have heard the one before it did the other, either will do, if it is whole.
+/// Which of the two it must be, by what came first: who is not told must be moved on. Where the page may have
+/// ended before it heard, either will do, if it is whole.
 pub(super) fn rows(
     spec: &Spec,
     story: &Story<'_>,
@@ -126,12 +124,8 @@ pub(super) fn rows(
         return stayed();
     };
     let round_trip = round_trip(log, game);
-    let heard_neither_before = if told.seq < ended.seq {
-        !lived(log, told.t..ended.t - round_trip)
-    } else {
-        told.t - ended.t < round_trip
-    };
-    if heard_neither_before {
+    let at_once = (ended.t - told.t).abs() < round_trip;
+    if at_once || stood_still(log, game, told, ended, round_trip) {
         let whole = carried_on();
         let alternative = stayed();
         let is_whole = |row: &[OracleFinding]| row.iter().all(|one| one.says != Says::Violated);
@@ -148,16 +142,29 @@ pub(super) fn rows(
     }
 }
 
-/// Whether the survivor's page gave a sign of life in a time, in milliseconds of the run's clock. A page that gave
-/// none stood still: what came meanwhile lay before it unheard.
-fn lived(log: &Log, time: Range<f64>) -> bool {
-    let is_sign = |event: &Event| match &event.fact {
+/// Whether the target's word lay unheard before a page that stood still until it was at the end of its game: around
+/// the word it was silent for longer than ever before in this game, and the end came with its first signs of life
+/// after that. Signs of life are what came to the gateway from it, in milliseconds of the run's clock.
+fn stood_still(log: &Log, game: &Game<'_>, told: &Event, ended: &Event, round_trip: f64) -> bool {
+    let is_sign = |event: &&Event| match &event.fact {
         Fact::Page(_) => true,
         Fact::Wire(wire) => wire.direction == Direction::ToServer && wire.origin == Origin::Natural,
         _ => false,
     };
-    let mut events = log.of(SURVIVOR);
-    events.any(|event| time.contains(&event.t) && is_sign(event))
+    let Some(started) = game.started.filter(|started| started.seq < told.seq) else {
+        return false;
+    };
+    let in_game = log.of(SURVIVOR).filter(is_sign).map(|event| event.t);
+    let in_game = in_game.filter(|t| (started.t..ended.t).contains(t));
+    // What comes right after the word may have been on its way before.
+    let (before, after): (Vec<f64>, Vec<f64>) = in_game.partition(|t| *t < told.t + round_trip);
+    let last = before.last().copied().unwrap_or(started.t);
+    let next = after.first().copied().unwrap_or(ended.t);
+    let longest = before
+        .windows(2)
+        .map(|two| two[1] - two[0])
+        .fold(0.0, f64::max);
+    next > ended.t - round_trip && next - last > longest
 }
 
 /// The longest round trip that the survivor's page has measured while it was in the game. What it measured last
