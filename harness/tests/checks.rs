@@ -292,6 +292,7 @@ mod equipment_stopped {
                     Some(TimerState {
                         id: *id,
                         created: page.page_t,
+                        since: None,
                         period: *period,
                         stack: stack.clone(),
                     })
@@ -394,26 +395,37 @@ mod equipment_stopped {
 
     #[test]
     fn a_loop_from_frame_to_frame_that_goes_on_fails() {
-        let frame = |created: f64| FrameState {
+        let frame = |since: f64, created: f64| FrameState {
             id: 7,
             created,
+            since,
             stack: "at drift (http://h/game.js:6300:1)".into(),
         };
-        let asked = |label: &str, log: &Log| {
-            let exit = log.events()[exit(log)].t;
+        let exit = good().events()[exit(&good())].t;
+        let seen = |label: &str, since: f64, created: f64, log: &Log| {
             with_page(log, "survivor", label, |page| {
-                let created = if label == "in-game" {
-                    exit - 3_000.0
-                } else {
-                    exit + 900.0
-                };
-                page.state.frames.push(frame(created));
+                page.state.frames.push(frame(since, created));
             })
         };
-        // A page may draw something of its own after the game: it did not so in it.
-        passes(ASK, &asked("after-exit/later", &good()));
-        let goes_on = asked("in-game", &asked("after-exit/later", &good()));
-        fails(ASK, "ledger", "a callback for the next frame", &goes_on);
+        let at_rest = |since: f64| seen("after-exit/later", since, exit + 900.0, &good());
+        // A page may draw something of its own after the game.
+        passes(ASK, &at_rest(exit + 500.0));
+        let later = seen(
+            "in-game",
+            exit - 3_000.0,
+            exit - 3_000.0,
+            &at_rest(exit + 500.0),
+        );
+        fails(ASK, "ledger", "a callback for the next frame", &later);
+        // Nobody saw it in the game: it goes on ever since.
+        fails(
+            ASK,
+            "ledger",
+            "a callback for the next frame",
+            &at_rest(exit - 200.0),
+        );
+        // The page drew it before the game already.
+        passes(ASK, &seen("before-game", 1.0, 1.0, &at_rest(2.0)));
     }
 
     #[test]
@@ -476,6 +488,7 @@ mod equipment_stopped {
                 now.intervals.push(TimerState {
                     id: game,
                     created: later,
+                    since: None,
                     period: 250.0,
                     stack: format!("at tick (http://h/static/js/{script}:12:3)"),
                 });
@@ -570,6 +583,7 @@ mod a_watch_that_goes_on {
         let timer = |period: f64| TimerState {
             id: 9_999,
             created: 20_000.0,
+            since: None,
             period,
             stack: "at later (http://h/game.js:1:1)".into(),
         };
@@ -587,6 +601,7 @@ mod a_watch_that_goes_on {
                 page.state.frames.push(FrameState {
                     id: 9_999,
                     created: 20_000.0,
+                    since: 20_000.0,
                     stack: "at later (http://h/game.js:1:1)".into(),
                 });
             }),
@@ -1495,12 +1510,48 @@ mod told_or_carried_on {
         fails(ON_SURVEY, "wire", "neither told nor moved on", &forgotten);
     }
 
+    fn says(sayings: &[&str]) -> Option<Vec<String>> {
+        Some(sayings.iter().map(|one| (*one).to_owned()).collect())
+    }
+
     #[test]
     fn a_notice_in_the_text_of_the_survey_fails() {
         let log = with_page(&told_by_itself(), "survivor", "after-death/later", |page| {
-            page.state.says = vec!["Your partner has left the duet.".into()];
+            page.state.says = says(&["Your partner has left the duet."]);
         });
         fails(ON_SURVEY, "DOM history", "the page says", &log);
+        // It did so before the partner left: it is the survey's own.
+        let always = with_page(&log, "survivor", "after-exit", |page| {
+            page.state.says = says(&["Your partner has left the duet."]);
+        });
+        passes(ON_SURVEY, &always);
+    }
+
+    #[test]
+    fn a_notice_with_markup_is_what_the_page_shows_of_it() {
+        let marked = |shown: &[&str]| {
+            ["after-death", "after-death/later"]
+                .iter()
+                .fold(recorded("in-game"), |log, label| {
+                    with_page(&log, "survivor", label, |page| {
+                        page.state.says = says(shown);
+                    })
+                })
+        };
+        const MARKED: &str = "Your <b>partner</b> is gone.";
+        let mut spec = spec(IN_GAME, &recorded("in-game"));
+        spec.body.experiment.disconnect_message = MARKED.into();
+        let verdict = |log: &Log| {
+            let log = changed(log, |event| {
+                if let Fact::Run(run) = &mut event.fact {
+                    run.experiment["disconnect_message"] = MARKED.into();
+                }
+                true
+            });
+            judge(&spec, &log).checks[0].verdict
+        };
+        assert_eq!(verdict(&marked(&[MARKED])), Verdict::Pass);
+        assert_eq!(verdict(&marked(&[])), Verdict::Fail);
     }
 
     fn with_overlays(log: &Log, change: impl Fn(&mut gymcheck::evidence::Overlay)) -> Log {
@@ -2085,6 +2136,7 @@ mod counts_steady {
                 state.intervals.push(TimerState {
                     id: 900,
                     created: f64::MAX,
+                    since: None,
                     period: 500.0,
                     stack: "at wait (http://h/static/js/index.js:1:1)".into(),
                 });

@@ -727,7 +727,7 @@ fn each_oracle_bites_alone() {
         if let Fact::Snapshot(snapshot) = &mut event.fact
             && snapshot.label == "after-death"
         {
-            snapshot.state.says = vec!["Your partner has left the duet.".into()];
+            snapshot.state.says = Some(vec!["Your partner has left the duet.".into()]);
         }
         true
     });

@@ -765,7 +765,8 @@ pub struct PageState {
     pub intervals: Vec<TimerState>,
     /// Timeouts that are still set.
     pub timeouts: Vec<TimerState>,
-    /// Callbacks of `requestAnimationFrame` that wait for the next frame. Older logs have none.
+    /// Callbacks of `requestAnimationFrame` that wait for the next frame; none where nobody sees the page. Older
+    /// logs have none.
     #[serde(default)]
     pub frames: Vec<FrameState>,
     /// Every WebSocket ever made in this page (but for the probe's own).
@@ -776,10 +777,10 @@ pub struct PageState {
     pub errors: u32,
     /// Text of the scene's header, where visible.
     pub header: String,
-    /// Of what it was asked for, the sentences that the page shows, wherever they stand in it: what a player is
-    /// told whose partner has gone. Older logs have none.
-    #[serde(default)]
-    pub says: Vec<String>,
+    /// Of what a player is told whose partner has gone, as the experiment says it, what the page shows wherever it
+    /// stands. `None` where the experiment does not say it, and in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<Vec<String>>,
     /// Number of listeners by event on the client's socket, as the client's library tells it.
     pub listeners: std::collections::BTreeMap<String, u32>,
     /// Number of listeners on the document and on the window, as `document visibilitychange`, but
@@ -860,6 +861,10 @@ pub struct TimerState {
     pub id: u32,
     /// When it was set, on the run's clock.
     pub created: f64,
+    /// Since when its place of the page's code sets one anew, each time in a turn that follows from the one before,
+    /// on the run's clock; `created` where there is no such chain. Older logs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<f64>,
     /// Its period or delay in milliseconds.
     pub period: f64,
     /// Where it was set, as a stack trace.
@@ -873,6 +878,9 @@ pub struct FrameState {
     pub id: u32,
     /// When it was asked for, on the run's clock.
     pub created: f64,
+    /// Since when its place of the page's code asks anew from frame to frame, on the run's clock; `created` where
+    /// it does not.
+    pub since: f64,
     /// Where it was asked for, as a stack trace.
     pub stack: String,
 }

@@ -16,6 +16,7 @@
   const { apply, construct, defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Reflect;
   const { stringify, parse } = JSON;
   const {
+    DOMParser: NativeDOMParser,
     Element,
     ErrorEvent,
     HTMLLinkElement,
@@ -37,6 +38,13 @@
     const native = prototype[name];
     return (self, ...args) => apply(native, self, args);
   };
+  // A property of a prototype likewise: forms have inputs by the names of properties.
+  const property = (prototype, name) => {
+    const { get } = getOwnPropertyDescriptor(prototype, name);
+    return (self) => apply(get, self, []);
+  };
+  const childrenOf = property(Node.prototype, "childNodes");
+  const textOf = property(Node.prototype, "textContent");
   const listenTo = method(EventTarget.prototype, "addEventListener");
   const sendOn = method(NativeWebSocket.prototype, "send");
   const boxOf = method(Element.prototype, "getBoundingClientRect");
@@ -640,8 +648,8 @@
       watchMethod(window, name, requestFrameWatched);
     }
     for (const name of ["cancelAnimationFrame", "webkitCancelAnimationFrame"]) {
-      watchMethod(window, name, (_, args, proceed) => {
-        attempt(name, () => frames.delete(handleOf(args[0])));
+      watchMethod(window, name, (self, args, proceed) => {
+        attempt(name, () => isOurs(self) && frames.delete(handleOf(args[0])));
         return proceed();
       });
     }
@@ -654,8 +662,7 @@
     const [handler, delay, ...rest] = args;
     let id;
     if (typeof handler === "function") {
-      const fire = firing(handler, () => timers.delete(id));
-      id = proceed([fire, delay, ...rest]);
+      id = proceed([firing(handler, timers, () => id), delay, ...rest]);
     } else {
       id = proceed();
       // Code in a string is the browser's to run. Timers of equal delay fire in order: this one
@@ -671,24 +678,57 @@
     if (!isOurs(self) || typeof handler !== "function") {
       return proceed();
     }
-    const id = proceed([firing(handler, () => frames.delete(id))]);
-    attempt("requestAnimationFrame", () => frames.set(id, { created: now(), place: here() }));
+    const id = proceed([firing(handler, frames, () => id)]);
+    attempt("requestAnimationFrame", () => {
+      frames.set(id, chained({ id, created: now(), place: here() }));
+    });
     return id;
   }
 
-  // A handler that is noted to have had its turn, as its turn comes.
-  function firing(handler, note) {
+  // The timeout or the callback for a frame whose turn it is.
+  let turn = null;
+
+  // A handler whose record goes as its turn comes; what is asked for in its turn goes on with its chain.
+  function firing(handler, records, idOf) {
     return function (...given) {
-      note();
-      return apply(handler, this, given);
+      const before = turn;
+      turn = records.get(idOf()) ?? null;
+      records.delete(idOf());
+      try {
+        return apply(handler, this, given);
+      } finally {
+        turn = before;
+      }
     };
   }
+
+  // Of a chain so many places are known: a loop comes back to one of them.
+  const LINKS = 16;
+
+  // Since when a place of the page's code asks anew, each time in a turn that follows from its last one.
+  function chained(record) {
+    record.since = record.created;
+    if (turn) {
+      turn.chain ??= new Map([[placeOf(turn), turn.since]]);
+      record.chain = turn.chain;
+      const place = placeOf(record);
+      const since = record.chain.get(place);
+      if (since !== undefined) {
+        record.since = since;
+      } else if (record.chain.size < LINKS) {
+        record.chain.set(place, record.created);
+      }
+    }
+    return record;
+  }
+
+  const placeOf = (record) => (record.link ??= stackText(record.place).split("\n", 1)[0]);
 
   // Whether a call is for this window and not for another frame's.
   const isOurs = (self) => self === undefined || self === null || self === window;
 
   function addTimer(id, kind, delay) {
-    const record = { id, kind, created: now(), period: periodOf(delay), place: here() };
+    const record = chained({ id, kind, created: now(), period: periodOf(delay), place: here() });
     timers.set(id, record);
     return record;
   }
@@ -1171,11 +1211,15 @@
     if (!isVisible(element, { visibilityProperty: true })) {
       return false;
     }
+    return opacityOf(element) > FAINTEST || style.pointerEvents !== "none";
+  }
+
+  function opacityOf(element) {
     let opacity = 1;
     for (let at = element; at; at = parentOf(at)) {
       opacity *= Number(styleOf(at).opacity);
     }
-    return opacity > FAINTEST || style.pointerEvents !== "none";
+    return opacity;
   }
 
   function coverageOf(element, box) {
@@ -1349,7 +1393,7 @@
     reply({ connections: open.length });
   }
 
-  function snapshot({ sayings = [] }, reply) {
+  function snapshot({ sayings }, reply) {
     // A style sheet may have shown or hidden something, with no element changed.
     lookAtAll();
     reply({ page_t: runClock(now()), state: pageState(sayings) });
@@ -1372,7 +1416,7 @@
     overlays: [...overlays].map(([element, record]) => overlayState(element, record)),
     errors,
     header: attempt("header", header) ?? "",
-    says: sayings.filter((saying) => attempt("says", () => says(collapsed(saying)))),
+    says: sayings ? (attempt("says", () => shown(sayings)) ?? []) : undefined,
     listeners: attempt("listeners", listeners) ?? {},
     document_listeners: documentListeners(),
     game: attempt("game", game) ?? null,
@@ -1401,31 +1445,65 @@
   const timerStates = (kind) =>
     [...timers.values()]
       .filter((timer) => timer.kind === kind)
-      .map(({ id, created, period, place }) => ({
+      .map(({ id, created, since, period, place }) => ({
         id,
         created: runClock(created),
+        since: runClock(since),
         period,
         stack: stackText(place),
       }));
 
+  // A page that nobody sees gets no frames: what waits for one may be of any time.
   const frameStates = () =>
-    [...frames].map(([id, { created, place }]) => ({
+    [...(document.hidden ? [] : frames.values())].map(({ id, created, since, place }) => ({
       id,
       created: runClock(created),
+      since: runClock(since),
       stack: stackText(place),
     }));
 
-  // Whether the page shows a text to who looks at it, wherever it stands.
-  function says(text) {
-    const holds = (element) => collapsed(element.textContent ?? "").includes(text);
-    return [...everyElement(document)].some(
-      (element) =>
-        holds(element) &&
-        ![...element.children].some(holds) &&
-        isVisible(element, { opacityProperty: true, visibilityProperty: true }) &&
-        boxesOf(element).length > 0,
+  // What the page shows of some sentences to who looks at it, wherever they stand. A sentence may have markup,
+  // as the page puts it in.
+  function shown(sayings) {
+    const seen = squashed([...seenTexts(document)].join(""));
+    const parsed = (saying) => new NativeDOMParser().parseFromString(saying, "text/html").body;
+    return sayings.filter((saying) =>
+      [saying, textOf(parsed(saying))].some((text) => seen.includes(squashed(text))),
     );
   }
+
+  // The texts of a tree that can be seen, in document order, those of its shadow trees as well.
+  function* seenTexts(root) {
+    let isSeen;
+    for (const child of childrenOf(root)) {
+      if (child.nodeType === 3 && (isSeen ??= showsText(root.host ?? root))) {
+        yield textOf(child);
+      } else if (child.nodeType === 1) {
+        const shadow = shadowOf(child);
+        if (shadow) {
+          yield* seenTexts(shadow);
+        }
+        yield* seenTexts(child);
+      }
+    }
+  }
+
+  function showsText(holder) {
+    let element = holder;
+    while (element && styleOf(element).display === "contents") {
+      element = parentOf(element);
+    }
+    return (
+      element &&
+      isVisible(element, { visibilityProperty: true }) &&
+      opacityOf(element) > FAINTEST &&
+      [...boxesOf(element)].some(
+        (box) => hasBox(box) && box.right + scrollX > 0 && box.bottom + scrollY > 0,
+      )
+    );
+  }
+
+  const squashed = (text) => text.replace(/\s+/g, "");
 
   function header() {
     const element = document.getElementById("sceneHeader");

@@ -196,8 +196,8 @@ impl Scenario {
     }
 
     pub(super) async fn snapshot(&self, name: PlayerName, label: &str) -> Result<(), PlayerError> {
-        let sayings = [self.experiment.disconnect_message.trim()];
-        let sayings: Vec<_> = sayings.iter().filter(|saying| !saying.is_empty()).collect();
+        let message = self.experiment.disconnect_message.trim();
+        let sayings = (!message.is_empty()).then_some([message]);
         let taken: Taken = self
             .ask(name, json!({"cmd": "snapshot", "sayings": sayings}))
             .await?;

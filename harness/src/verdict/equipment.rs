@@ -13,12 +13,13 @@ pub(super) struct Creator {
 }
 
 impl Creator {
-    /// From a stack trace, as Chromium or Firefox writes it; its first line is the place.
+    /// From a stack trace, as Chromium or Firefox writes it; its first line of a script is the place.
     pub(super) fn of(stack: &str) -> Creator {
         let line = stack
             .lines()
             .map(str::trim)
-            .find(|line| !line.is_empty() && *line != "Error")
+            // What is called without a script, as by `new Promise(setTimeout)`, has no place of its own.
+            .find(|line| !(line.is_empty() || *line == "Error" || line.ends_with("(<anonymous>)")))
             .unwrap_or_default();
         let line = line.strip_prefix("at ").unwrap_or(line);
         let (function, address) = match line.strip_suffix(')') {
@@ -128,8 +129,13 @@ pub(super) fn new_since(before: &Snapshot, now: &Snapshot) -> Vec<Running> {
 pub(super) struct Pending {
     /// `time-out of 500 ms` or `callback for the next frame`.
     what: String,
+    /// Whether it waits for the next frame.
+    pub(super) is_frame: bool,
     /// When it was asked for, on the run's clock.
     pub(super) created: f64,
+    /// Since when its place of code asks for one after the other; `created` where it does not, or where the log does
+    /// not say.
+    pub(super) since: f64,
     /// Who asked for it.
     pub(super) creator: Creator,
 }
@@ -144,16 +150,27 @@ impl fmt::Display for Pending {
     }
 }
 
+impl Pending {
+    /// Whether the same place of code asks for the same.
+    pub(super) fn is_as(&self, other: &Pending) -> bool {
+        (self.is_frame, &self.creator) == (other.is_frame, &other.creator)
+    }
+}
+
 /// The time-outs and the callbacks for the next frame that are still to come.
 pub(super) fn pending(state: &PageState) -> Vec<Pending> {
     let timeouts = state.timeouts.iter().map(|timer| Pending {
         what: format!("time-out of {:.0} ms", timer.period),
+        is_frame: false,
         created: timer.created,
+        since: timer.since.unwrap_or(timer.created),
         creator: Creator::of(&timer.stack),
     });
     let frames = state.frames.iter().map(|frame| Pending {
         what: "callback for the next frame".to_owned(),
+        is_frame: true,
         created: frame.created,
+        since: frame.since,
         creator: Creator::of(&frame.stack),
     });
     timeouts.chain(frames).collect()
@@ -185,6 +202,10 @@ mod tests {
                 "`start` (webrtc_manager.js:924)",
             ),
             ("@http://h:1/static/js/index.js?v=2:612:1", "`index.js:612`"),
+            (
+                "at new Promise (<anonymous>)\nat draw (http://h/static/js/index.js:40:2)",
+                "`draw` (index.js:40)",
+            ),
             ("", "an unknown place"),
         ];
         for (stack, expected) in cases {

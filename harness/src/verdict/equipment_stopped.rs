@@ -231,8 +231,8 @@ fn made_when(created: f64, exit: &Exit) -> String {
     }
 }
 
-/// Time-outs and callbacks for the next frame that are still to come and belong to the game: set before the exit, or set anew all
-/// the time by a place of code that did so in the game; never by one that did so before it.
+/// Time-outs and callbacks for the next frame that are still to come and belong to the game: set before the exit, set
+/// anew ever since, or set by a place of code that did so in the game; never by one that did so before it.
 fn pending(
     before: &Snapshot,
     during: Option<&Snapshot>,
@@ -246,12 +246,12 @@ fn pending(
     equipment::pending(&after.state)
         .iter()
         .filter(|one| {
-            let same = |other: &equipment::Pending| other.creator == one.creator;
+            let same = |other: &equipment::Pending| other.is_as(one);
             let was_in_game = in_game.iter().any(same);
             !old.iter().any(same)
-                && (one.created < exit.t || (was_in_game && exit.concerns(one.created)))
+                && (one.since < exit.t || (was_in_game && exit.concerns(one.created)))
         })
-        .map(|one| format!("{one}, {}", made_when(one.created, exit)))
+        .map(|one| format!("{one}, {}", made_when(one.since, exit)))
         .collect()
 }
 

@@ -143,8 +143,8 @@ pub const EXPLANATIONS: [Explanation; 17] = [
             "a barrier after that",
         ],
         oracles: &[
-            "DOM history: everything that covers or hides the page, however short; at each look, what the page \
-             says wherever it stands",
+            "DOM history: everything that covers or hides the page, however short; and, at each look, whether its \
+             text says the message that an overlay would",
             "hit-testing: what a click could reach it can reach still",
             "pixels: the page looks as it did before",
         ],
@@ -183,7 +183,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
         ],
         oracles: &[
             "DOM history: what covers the page and has the configured message comes, and stays until the \
-             watch ends; or nothing does",
+             watch ends; or nothing does, nor does the page's text say it",
             "wire: no advance, or an advance and the next scene",
             "hit-testing: nothing in reach, or everything",
         ],
@@ -203,7 +203,7 @@ pub const EXPLANATIONS: [Explanation; 17] = [
         ],
         oracles: &[
             "DOM history: what covers the page and has the configured message comes, and stays until the \
-             watch ends; or nothing does",
+             watch ends; or nothing does, nor does the page's text say it",
             "wire: no advance; or the next scene, the waiting room, the end",
             "hit-testing: nothing in reach, or whatever the scene shows",
         ],

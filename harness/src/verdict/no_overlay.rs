@@ -41,12 +41,12 @@ pub(super) fn ask(spec: &Spec, calm: &Calm, log: &Log) -> Findings {
     let until = until.map_or(u64::MAX, |put_in| put_in.seq);
     let oracles = match (exit, barrier) {
         (Some(exit), Some(barrier)) if barrier.seq < until => vec![
-            dom(log, exit, until),
+            dom(log, exit, until, before),
             hits(log, before, after, barrier.seq),
             picture(log, before, after),
         ],
         // Even a run that ended early, or that the gateway took over, may have shown an overlay.
-        (Some(exit), _) => vec![dom(log, exit, until)],
+        (Some(exit), _) => vec![dom(log, exit, until, before)],
         (None, _) => Vec::new(),
     };
     Findings { stimuli, oracles }
@@ -164,7 +164,7 @@ fn tells_nobody(spec: &Spec, calm: &Calm) -> String {
 }
 
 /// The DOM's history since the exit: anything that came, however short, and anything that stayed.
-fn dom(log: &Log, exit: &Event, until: u64) -> OracleFinding {
+fn dom(log: &Log, exit: &Event, until: u64, before: &str) -> OracleFinding {
     let until = next_game(log, exit).min(until);
     let mut evidence = Vec::new();
     let mut violations = Vec::new();
@@ -187,7 +187,8 @@ fn dom(log: &Log, exit: &Event, until: u64) -> OracleFinding {
                 violations.push(format!("{}, left over from the game", describe(overlay)));
             }
         }
-        if let Some(says) = says(snapshot)
+        let earlier = log.snapshot(SURVIVOR, before).map(|(_, earlier)| earlier);
+        if let Some(says) = says(snapshot, earlier)
             && !violations.contains(&says)
         {
             violations.push(says);
@@ -196,7 +197,7 @@ fn dom(log: &Log, exit: &Event, until: u64) -> OracleFinding {
     OracleFinding::from_violations(
         "DOM history",
         violations,
-        "nothing came or stayed after the exit that covers or hides the page, or says what an overlay does",
+        "nothing that covers or hides the page came or stayed after the exit",
         evidence,
     )
 }

@@ -46,8 +46,8 @@ pub(super) fn ask(asked: &AtRest, log: &Log) -> Findings {
     }
 }
 
-/// Whether nothing is left of a game at a moment that could act by itself: no connection, worker, interval or
-/// time-out, as the survivor's page knows them, and no socket, as the kernel does. False also where one of the
+/// Whether nothing is left of a game at a moment that could act by itself: no connection, worker, interval,
+/// time-out or callback for the next frame, as the survivor's page knows them, and no socket, as the kernel does. False also where one of the
 /// two could not be asked.
 #[must_use]
 pub fn nothing_could_act(log: &Log, moment: &str) -> bool {
@@ -123,6 +123,7 @@ fn equipment(
     (event, rest): (&Event, &Snapshot),
 ) -> OracleFinding {
     let waits_since = waits_since(log, event, rest);
+    let came = came_to_rest(log, event, rest);
     let is_of_a_game = |creator: &Creator, created: f64| {
         !draws(creator.script()) && waits_since.is_none_or(|since| created < since)
     };
@@ -134,8 +135,11 @@ fn equipment(
     let to_come = pending(&rest.state)
         .into_iter()
         .filter(|one| {
+            // Scenes are drawn from frame to frame as well: such a loop is the scene's own.
+            let is_of_the_scene = one.is_frame && came.is_some_and(|came| one.since >= came);
             is_of_a_game(&one.creator, one.created)
-                && !known.iter().any(|old| old.creator == one.creator)
+                && !is_of_the_scene
+                && !known.iter().any(|old| old.is_as(one))
         })
         .map(|one| one.to_string());
     let violations: Vec<String> = alive.chain(to_come).collect();
@@ -145,6 +149,16 @@ fn equipment(
         "no worker, interval, time-out or callback for the next frame of a game is alive",
         vec![first.seq, event.seq],
     )
+}
+
+/// When the survivor came to the scene where it rests, on its page's clock, if that is no GymScene.
+fn came_to_rest(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
+    let scenes = log.scenes(SURVIVOR);
+    let (came, scene) = scenes
+        .take_while(|(event, _)| event.seq < rests.seq)
+        .last()?;
+    let is_gym = matches!(scene.kind(), SceneKind::GameForTwo | SceneKind::GameForOne);
+    (!is_gym).then(|| came.t - lag(log, page))
 }
 
 /// From when on the survivor waits in a GymScene for a partner, on its page's clock, if that is where it

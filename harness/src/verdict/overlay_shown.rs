@@ -4,7 +4,7 @@
 
 use super::departure::{departure, partner_left};
 use super::facts::{
-    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, overlays, pixels, reachable,
+    PARTNER, SURVIVOR, describe, difference, game_of, hit_test, overlays, pixels, reachable, tells,
     told_of_the_end,
 };
 use super::{Findings, OracleFinding, Says, Stimulus};
@@ -104,7 +104,7 @@ fn dom(spec: &Spec, log: &Log, from: u64, (end, snapshot): (&Event, &Snapshot)) 
         .collect();
     let told = shown
         .iter()
-        .find(|(_, overlay)| overlay.text.contains(message));
+        .find(|(_, overlay)| tells(overlay, snapshot, message));
     let (holds, account, seq) = match (told, shown.first()) {
         (Some((seq, overlay)), _) => (true, describe(overlay), Some(*seq)),
         (None, Some((seq, overlay))) => (

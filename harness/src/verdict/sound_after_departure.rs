@@ -6,7 +6,7 @@ use super::facts::{PARTNER, SURVIVOR, covered, hit_test, seq, shown};
 use super::games::{Game, games_of};
 use super::told_or_carried_on::{self as told_or, Story};
 use super::{Findings, OracleFinding, Stimulus};
-use crate::evidence::{Direction, Event, Log, Scene, SceneKind};
+use crate::evidence::{Direction, Event, Log, Scene, SceneKind, Snapshot};
 use crate::spec::{AtRest, BetweenMoments, GameNumber, Spec};
 
 /// Where the survivor stood when it was told of the departure, or when the partner went.
@@ -120,10 +120,11 @@ impl Seen<'_> {
                     Some(told) => {
                         told_or::stayed(self.spec, told, &story, &self.moments(), self.log)
                     }
-                    None => self.at_ease(game.assigned),
+                    None => self.at_ease(game.assigned, false),
                 }
             }
-            Place::Alone(came) | Place::Elsewhere(came) => self.at_ease(came),
+            Place::Alone(came) => self.at_ease(came, false),
+            Place::Elsewhere(came) => self.at_ease(came, true),
         }
     }
 
@@ -135,7 +136,16 @@ impl Seen<'_> {
             left: self.died,
             end: self.end,
             watched: self.watched(),
+            before: self.before(),
+            on_a_scene: true,
         }
+    }
+
+    /// Its page in its first game, if it was looked at there before the partner left.
+    fn before(&self) -> Option<&Snapshot> {
+        let look = self.log.snapshot(SURVIVOR, &GameNumber::FIRST.during());
+        look.filter(|(event, _)| event.seq < self.died.seq)
+            .map(|(_, page)| page)
     }
 
     fn watched(&self) -> u64 {
@@ -151,13 +161,15 @@ impl Seen<'_> {
     }
 
     /// Not in an active game: nothing covers the page, and the survivor can go on.
-    fn at_ease(&self, came: &Event) -> Vec<OracleFinding> {
+    fn at_ease(&self, came: &Event, on_a_scene: bool) -> Vec<OracleFinding> {
         let story = Story {
             told: None,
             ended: None,
             left: self.died,
             end: self.end,
             watched: self.watched(),
+            before: self.before(),
+            on_a_scene,
         };
         vec![
             told_or::no_overlay(&story, self.log),

@@ -4,7 +4,7 @@
 use super::departure::{departure, partner_left};
 use super::facts::{
     NO_CONTROL, PARTNER, SURVIVOR, covered, describe, hit_test, is_game, overlays, reachable, says,
-    seq, shown, stands_at_the_end,
+    seq, shown, stands_at_the_end, tells,
 };
 use super::games::{Game, games_of, text, watch_end};
 use super::{Findings, OracleFinding, Says, Stimulus};
@@ -31,6 +31,10 @@ pub(super) struct Story<'a> {
     pub(super) end: &'a Event,
     /// The end of the watch that follows: until then it stays so.
     pub(super) watched: u64,
+    /// Its page before the partner left.
+    pub(super) before: Option<&'a Snapshot>,
+    /// Whether it was led to a scene. Who waits for another partner may well be told, in the text, why it does.
+    pub(super) on_a_scene: bool,
 }
 
 impl Story<'_> {
@@ -73,6 +77,10 @@ pub(super) fn ask(spec: &Spec, moments: &BetweenMoments, log: &Log) -> Findings 
                 left,
                 end,
                 watched: watched(log, &moments.after, end),
+                before: log
+                    .snapshot(SURVIVOR, &moments.before)
+                    .map(|(_, page)| page),
+                on_a_scene: true,
             };
             let carried_on = || carried_on(&story, moments, log, &game);
             rows(spec, &story, moments, log, &game, carried_on)
@@ -216,13 +224,17 @@ fn overlay_stays(
         })
         .collect();
     let message = spec.body.experiment.disconnect_message.as_str();
-    let tells = |overlay: &Overlay| overlay.text.contains(message) && overlay.coverage >= COVERED;
+    let tells_it =
+        |overlay: &Overlay, page| tells(overlay, page, message) && overlay.coverage >= COVERED;
     let at_rest: Vec<&Overlay> = still_there(snapshot, &came).collect();
-    let told = at_rest.iter().copied().find(|overlay| tells(overlay));
+    let told = at_rest
+        .iter()
+        .copied()
+        .find(|overlay| tells_it(overlay, snapshot));
     let end = watch_end(log, &moments.after);
     evidence.extend(end.map(|(event, _)| event.seq));
     let goes = told.zip(end).is_some_and(|(told, (_, last))| {
-        !still_there(last, &came).any(|one| one.id == told.id && tells(one))
+        !still_there(last, &came).any(|one| one.id == told.id && tells_it(one, last))
     });
     let violations = match (told, at_rest.first()) {
         _ if came.is_empty() => vec!["told in the game, and no overlay came".to_owned()],
@@ -362,7 +374,7 @@ pub(super) fn no_overlay(story: &Story<'_>, log: &Log) -> OracleFinding {
                 format!("at `{}` {}", snapshot.label, describe(overlay)),
             );
         }
-        if let Some(says) = says(snapshot) {
+        if let Some(says) = says(snapshot, story.before).filter(|_| story.on_a_scene) {
             note(event.seq, format!("at `{}` {says}", snapshot.label));
         }
     }
