@@ -2734,6 +2734,23 @@ mod sound_after_departure {
     }
 
     #[test]
+    fn a_notice_in_the_text_of_a_scene_fails_and_not_in_a_waiting_rooms() {
+        let told = |log: &Log| {
+            with_page(log, "survivor", "after-death", |page| {
+                page.state.says = Some(vec!["Your partner has left the duet.".into()]);
+            })
+        };
+        fails(ASK, "DOM history", "the page says", &told(&good()));
+        let alone = [
+            "start_game",
+            "p2p_game_ended",
+            "match_found_countdown",
+            "pyodide_player_assigned",
+        ];
+        passes(ASK, &told(&uncovered(&earlier(&alone))));
+    }
+
+    #[test]
     fn a_survey_that_leads_nowhere_fails() {
         let log = good();
         let left = exit(&log) as u64;
@@ -2817,6 +2834,29 @@ mod nothing_left {
             page.state.workers.push(worker);
         });
         passes(ASK, &drawing);
+    }
+
+    #[test]
+    fn a_loop_from_frame_to_frame_may_go_on_where_it_began() {
+        let drawn = |log: &Log, since: f64| {
+            with_page(log, "survivor", REST, |page| {
+                page.state.frames.push(FrameState {
+                    id: 7,
+                    created: page.page_t,
+                    since,
+                    stack: "at draw (http://h/own.js:1:1)".into(),
+                });
+            })
+        };
+        let came = good().events()[exit(&good())].t;
+        passes(ASK, &drawn(&good(), came + 100.0));
+        let from_the_game = drawn(&good(), came - 1_000.0);
+        fails(
+            ASK,
+            "equipment",
+            "a callback for the next frame",
+            &from_the_game,
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! WebSockets) and of what it shows (everything that could be an overlay, between two samples as
 //! well as at them), and tells it to the gateway as it happens: what it knows survives the death
 //! of its browser. It uses standard web APIs only and leans on nothing of the page.
+//! What frames within the page make, and `requestIdleCallback`, it does not watch.
 //!
 //! # Putting it in
 //!
