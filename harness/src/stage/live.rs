@@ -18,6 +18,7 @@ use super::left;
 use super::process::STAGE_VARIABLE;
 use super::tree::{self, Member};
 use super::watchdog;
+use crate::provision::noted_elsewhere;
 
 /// The folders of the stages that stand now: each path is also the mark of its processes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -189,6 +190,8 @@ fn channel() -> &'static watch::Sender<i32> {
 /// The signals cannot be handled.
 pub fn on_signal(then: impl Fn(Interrupted) + Send + 'static) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    // What is installed meanwhile notes them as well, and does not give them their default effect.
+    noted_elsewhere();
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
