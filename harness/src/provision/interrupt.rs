@@ -79,11 +79,30 @@ fn signals() -> std::io::Result<&'static Signals> {
         unattended: Arc::new(AtomicBool::new(true)),
         seen: Arc::new(AtomicBool::new(false)),
     };
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
+    for signal in heeded() {
         flag::register_conditional_default(signal, Arc::clone(&signals.unattended))?;
         flag::register(signal, Arc::clone(&signals.seen))?;
     }
     Ok(SIGNALS.get_or_init(|| signals))
+}
+
+/// The signals that ask gymcheck to end. SIGHUP is none of them where gymcheck was started to outlive its
+/// terminal, as by `nohup`. An ignored SIGINT was asked for by nobody: shells ignore it for what a script
+/// starts in the background.
+pub(crate) fn heeded() -> Vec<i32> {
+    let ignored =
+        std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, SIGHUP));
+    let hangup = (!ignored).then_some(SIGHUP);
+    [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
+}
+
+/// Whether a process of this `/proc/…/status` ignores a signal.
+fn ignores(status: &str, signal: i32) -> bool {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(test)]
@@ -98,9 +117,12 @@ mod tests {
     const SENT_TO: &str = "GYMCHECK_TEST_SIGNAL";
 
     /// Has a test of this name carried out in a process of its own, which may die of a signal: its status.
+    /// SIGHUP is ignored there.
     fn in_own_process(test: &str) -> Option<i32> {
         let program = std::env::current_exe().unwrap();
-        let child = Command::new(program)
+        let child = Command::new("sh")
+            .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+            .arg(program)
             .args(["--exact", &format!("provision::interrupt::tests::{test}")])
             .env(SENT_TO, "1")
             .output();
@@ -123,5 +145,25 @@ mod tests {
             raise(Signal::SIGINT).unwrap();
         }
         assert!(Attention::begin().unwrap().end());
+    }
+
+    #[test]
+    fn a_hangup_that_is_ignored_stays_ignored() {
+        if std::env::var_os(SENT_TO).is_none() {
+            let test = "a_hangup_that_is_ignored_stays_ignored";
+            assert_eq!(in_own_process(test), Some(0));
+            return;
+        }
+        let is_ignored = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            ignores(&status, SIGHUP)
+        };
+        assert!(is_ignored());
+        crate::stage::on_signal(|_| {}).unwrap();
+        let attention = Attention::begin().unwrap();
+        raise(Signal::SIGHUP).unwrap();
+        assert!(is_ignored() && !attention.interrupted());
+        raise(Signal::SIGTERM).unwrap();
+        assert!(attention.end());
     }
 }
