@@ -190,6 +190,21 @@ pub enum StageError {
 impl From<NetworkError> for StageError {
     fn from(error: NetworkError) -> StageError {
         StageError::Network(error)
+    /// It is not the target's code that serves.
+    #[error(
+        "not the target {target} serves: Python imports {package} from {} and not from {}; rename or move the \
+         former, which stands before the target where Python looks for packages", imported.display(), wanted.display()
+    )]
+    OtherCode {
+        /// The target.
+        target: String,
+        /// The package's name.
+        package: &'static str,
+        /// The folder of the target's own.
+        wanted: PathBuf,
+        /// The folder of the one that was imported.
+        imported: PathBuf,
+    },
     }
 }
 
@@ -198,7 +213,9 @@ impl StageError {
     #[must_use]
     pub fn is_of_the_target(&self) -> bool {
         match self {
-            StageError::Ended { .. } | StageError::Preview { .. } => true,
+            StageError::Ended { .. }
+            | StageError::OtherCode { .. }
+            | StageError::Preview { .. } => true,
             StageError::NotReady { component, .. } => component == "server",
             StageError::Start { .. }
             | StageError::Session { .. }
@@ -238,6 +255,7 @@ impl StageError {
                 StageError::Network(error) => error.may_pass(),
                 StageError::Grid(error) => error.may_pass(),
                 _ => true,
+            StageError::OtherCode { .. } => ("server", Vec::new()),
             },
         }
     }
@@ -255,6 +273,7 @@ fn edited(options: &StageOptions<'_>, folder: &Path) -> Result<Option<Target>, S
         .filter(|edit| edit.is_of_the_server())
         .collect();
     if edits.is_empty() {
+                StageError::OtherCode { .. } => false,
         return Ok(None);
     }
     let copy = folder.join("edited");
