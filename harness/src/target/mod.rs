@@ -103,6 +103,45 @@ pub struct Code {
 
 impl Target {
     /// Its name in reports: `mug@0.1.3`, `interactive_gym@07480b2e5`.
+impl Code {
+    /// The version that is said where the package stands: by the project that it is of, by what has installed
+    /// it, or by itself.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let around = self.folder.parent()?;
+        version_of_project(around)
+            .or_else(|| self.installed_version(around))
+            .or_else(|| {
+                let text = std::fs::read_to_string(self.folder.join("__init__.py")).ok()?;
+                let line = text.lines().find_map(|line| {
+                    let (name, value) = line.split_once('=')?;
+                    (name.trim() == "__version__").then(|| value.trim())
+                })?;
+                let quote = line.chars().next().filter(|first| "\"'".contains(*first))?;
+                let (version, _) = line[1..].split_once(quote)?;
+                Some(version.to_owned())
+            })
+    }
+
+    /// As pip notes it beside what it installs.
+    fn installed_version(&self, folder: &Path) -> Option<String> {
+        let begin = format!("{}-", self.package.distribution().replace('-', "_"));
+        std::fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let version = name.strip_prefix(&begin)?.strip_suffix(".dist-info")?;
+            Some(version.to_owned())
+        })
+    }
+}
+
+/// The version of the Python project in a folder.
+fn version_of_project(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join("pyproject.toml")).ok()?;
+    let project: toml::Table = text.parse().ok()?;
+    let version = project.get("project")?.get("version")?.as_str()?;
+    Some(version.to_owned())
+}
+
     #[must_use]
     pub fn name(&self) -> &str {
         &self.facts.name
@@ -240,6 +279,28 @@ mod tests {
 
     #[test]
     fn a_target_is_a_release_or_a_path() {
+    #[test]
+    fn code_has_the_version_that_is_said_where_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = Code {
+            package: Package::Mug,
+            folder: folder.path().join("mug"),
+        };
+        std::fs::create_dir(&code.folder).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(code.version(), None);
+        write("mug/__init__.py", "__version__ = version(\"a\")\n");
+        assert_eq!(code.version(), None);
+        write("mug/__init__.py", "import a\n__version__ = '0.1'\n");
+        assert_eq!(code.version().unwrap(), "0.1");
+        let installed = "multi_user_gymnasium-0.2.dist-info";
+        std::fs::create_dir(folder.path().join(installed)).unwrap();
+        assert_eq!(code.version().unwrap(), "0.2");
+        write("pyproject.toml", "[project]\nversion = \"0.3\"\n");
+        assert_eq!(code.version().unwrap(), "0.3");
+    }
+
         let read = |text: &str| text.parse::<TargetName>();
         assert_eq!(
             read("mug@0.1.3").unwrap(),
