@@ -10,6 +10,7 @@ mod facts;
 mod package;
 mod release;
 mod serving;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +33,7 @@ pub use facts::TargetFacts;
 pub use package::Package;
 pub use release::{PINNED_RELEASE, Release};
 pub use serving::{Experiments, OwnCommand, ServerCommand, Serving};
+pub use snapshot::Snapshot;
 
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
 pub const OBSERVER: &str = include_str!("sitecustomize.py");
@@ -101,8 +103,6 @@ pub struct Code {
     pub folder: PathBuf,
 }
 
-impl Target {
-    /// Its name in reports: `mug@0.1.3`, `interactive_gym@07480b2e5`.
 impl Code {
     /// The version that is said where the package stands: by the project that it is of, by what has installed
     /// it, or by itself.
@@ -142,6 +142,8 @@ fn version_of_project(folder: &Path) -> Option<String> {
     Some(version.to_owned())
 }
 
+impl Target {
+    /// Its name in reports: `mug@0.1.3`, `interactive_gym@07480b2e5`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.facts.name
@@ -278,8 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_a_release_or_a_path() {
-    #[test]
     fn code_has_the_version_that_is_said_where_it_stands() {
         let folder = tempfile::tempdir().unwrap();
         let code = Code {
@@ -301,6 +301,8 @@ mod tests {
         assert_eq!(code.version().unwrap(), "0.3");
     }
 
+    #[test]
+    fn a_target_is_a_release_or_a_path() {
         let read = |text: &str| text.parse::<TargetName>();
         assert_eq!(
             read("mug@0.1.3").unwrap(),
