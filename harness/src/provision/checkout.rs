@@ -1,7 +1,7 @@
 //! What a checkout needs: an environment with its dependencies, made once for all checkouts that
 //! declare the same.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,9 @@ const DECLARING: [&str; 4] = [
     "requirements.txt",
 ];
 
+/// What other files end in that those may name, or read.
+const NAMED: [&str; 5] = ["toml", "py", "cfg", "txt", "in"];
+
 /// The largest file of a checkout's top folder that its build may want to read.
 const LARGEST: u64 = 1 << 20;
 
@@ -34,13 +37,11 @@ pub(super) fn environment_of(
 ) -> Result<Environment, ProvisionError> {
     let mut hasher = Sha256::new();
     hasher.update(format!("{}\n{}\n", python.version, release::constraints()));
-    for name in DECLARING {
-        let path = checkout.root.join(name);
-        if path.is_file() {
-            let text = fs::read(&path).map_err(ProvisionError::io("read", &path))?;
-            hasher.update(format!("{name} {}\n", text.len()));
-            hasher.update(text);
-        }
+    for name in declaring(&checkout.root)? {
+        let path = checkout.root.join(&name);
+        let text = fs::read(&path).map_err(ProvisionError::io("read", &path))?;
+        hasher.update(format!("{name} {}\n", text.len()));
+        hasher.update(text);
     }
     let made_from = hex::encode(hasher.finalize());
     let folder = home.targets().join(format!(
@@ -49,6 +50,38 @@ pub(super) fn environment_of(
         &made_from[..12]
     ));
     Ok(Environment { folder, made_from })
+}
+
+/// The names of the files of a checkout's top folder that decide what it needs, always in the same order.
+fn declaring(root: &Path) -> Result<Vec<String>, ProvisionError> {
+    let mut names = Vec::new();
+    for path in files_of_project(root)? {
+        let kind = path.extension().and_then(OsStr::to_str);
+        let name = path.file_name().and_then(OsStr::to_str);
+        if let Some(name) = name.filter(|_| kind.is_some_and(|kind| NAMED.contains(&kind))) {
+            names.push(name.to_owned());
+        }
+    }
+    let place = |name: &str| {
+        let place = DECLARING.iter().position(|declaring| *declaring == name);
+        place.unwrap_or(DECLARING.len())
+    };
+    names.sort_by(|one, other| (place(one), one).cmp(&(place(other), other)));
+    Ok(names)
+}
+
+/// The files of a checkout's top folder that its build may want to read.
+fn files_of_project(root: &Path) -> Result<Vec<PathBuf>, ProvisionError> {
+    let mut found = Vec::new();
+    let failed = || ProvisionError::io("look into", root);
+    for entry in fs::read_dir(root).map_err(failed())? {
+        let path = entry.map_err(failed())?.path();
+        let is_wanted = |file: fs::Metadata| file.is_file() && file.len() <= LARGEST;
+        if fs::metadata(&path).is_ok_and(is_wanted) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Makes the environment for a checkout. Nothing is written into the checkout: its project is
@@ -68,7 +101,8 @@ pub(super) fn install(
     let python = environment.make(home, host_python, guard, |python| {
         let copy = copy_of_project(checkout, &environment.folder)?;
         let wanted = wanted(&copy);
-        release::constrained(home, python, &environment.folder, guard, &wanted)?;
+        // What is listed may be named from there.
+        release::constrained(home, python, &environment.folder, &copy, guard, &wanted)?;
         files::remove_folder(&copy)
     })?;
     step.done();
@@ -92,13 +126,9 @@ fn copy_of_project(checkout: &Checkout, folder: &Path) -> Result<PathBuf, Provis
     let package = copy.join(checkout.package.name());
     files::create_folder(&package)?;
     let failed = |path: &Path| ProvisionError::io("copy", path.to_owned());
-    for entry in fs::read_dir(&checkout.root).map_err(failed(&checkout.root))? {
-        let entry = entry.map_err(failed(&checkout.root))?;
-        let path = entry.path();
-        let metadata = entry.metadata().map_err(failed(&path))?;
-        if metadata.is_file() && metadata.len() <= LARGEST {
-            fs::copy(&path, copy.join(entry.file_name())).map_err(failed(&path))?;
-        }
+    for path in files_of_project(&checkout.root)? {
+        let name = path.file_name().unwrap_or_default();
+        fs::copy(&path, copy.join(name)).map_err(failed(&path))?;
     }
     // Some projects read their version here.
     let init = checkout
@@ -149,6 +179,35 @@ mod tests {
         assert_eq!(digest(0), digest(1));
         fs::write(folders[1].path().join("setup.py"), "needs quart").unwrap();
         assert_ne!(digest(0), digest(1));
+    }
+
+    #[test]
+    fn what_a_declaration_names_decides_as_well() {
+        let home = Home::at("/nowhere");
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = checkout(folder.path());
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let digest = || {
+            environment_of(&home, &checkout, &python())
+                .unwrap()
+                .made_from
+        };
+        write("pyproject.toml", "[project]");
+        // Environments that were made by earlier builds are those of today.
+        let mut hasher = Sha256::new();
+        hasher.update(format!("3.11.2\n{}\n", release::constraints()));
+        hasher.update("pyproject.toml 9\n[project]");
+        let alone = digest();
+        assert_eq!(alone, hex::encode(hasher.finalize()));
+        write("requirements.txt", "-r base.txt");
+        write("base.txt", "flask");
+        let first = digest();
+        write("base.txt", "quart");
+        assert!(first != alone && digest() != first);
+        assert_eq!(
+            declaring(folder.path()).unwrap(),
+            ["pyproject.toml", "requirements.txt", "base.txt"]
+        );
     }
 
     #[test]

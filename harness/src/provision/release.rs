@@ -85,15 +85,16 @@ pub(super) fn install(
         release.version
     );
     let python = environment.make(home, host_python, guard, |python| {
-        constrained(home, python, &environment.folder, guard, &[wanted.into()])
+        let folder = &environment.folder;
+        constrained(home, python, folder, folder, guard, &[wanted.into()])
             .map_err(|error| unpublished(release, error))
     })?;
     step.done();
     Ok(python)
 }
 
-/// Installs these with the versions that the pinned release is locked to. If they do not go
-/// together, without them.
+/// Installs these, called `within` a folder, with the versions that the pinned release is locked to. If they do
+/// not go together, without them.
 pub(super) fn constrained(
     home: &Home,
     python: &Path,
@@ -103,6 +104,7 @@ pub(super) fn constrained(
 ) -> Result<(), ProvisionError> {
     let file = folder.join("constraints.txt");
     files::write_whole(&file, constraints().as_bytes())?;
+    within: &Path,
     let log = environment::log(home);
     let install = |more: &[&std::ffi::OsStr]| {
         pip_install(python)
@@ -113,6 +115,7 @@ pub(super) fn constrained(
     match install(&["--constraint".as_ref(), file.as_os_str()]) {
         Err(ProvisionError::Command { tail, .. }) if tail.contains("ResolutionImpossible") => {
             install(&[])
+            .within(within)
         }
         done => done,
     }
