@@ -23,7 +23,7 @@ pub(super) fn pinned_python(home: &Home) -> Result<PathBuf, ProvisionError> {
         .python()
         .ok_or_else(|| ProvisionError::NotSetUp {
             what: format!(
-                "{PINNED_RELEASE} is not installed in {}, or not as this gymcheck pins it",
+                "{PINNED_RELEASE} is not installed in {}, or not as this gymcheck pins it, or for another Python",
                 environment.folder.display()
             ),
         })
