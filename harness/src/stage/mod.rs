@@ -139,6 +139,21 @@ pub enum StageError {
         /// The driver's last lines.
         last_lines: Vec<String>,
     },
+    /// A browser is another one than was found when the call began.
+    #[error(
+        "{browser} of the {player} was updated while this call went on: it is {given} now, and was {found}; call it \
+         again"
+    )]
+    OtherBrowser {
+        /// The browser's program.
+        browser: String,
+        /// The player.
+        player: String,
+        /// The version that was found.
+        found: String,
+        /// The version that it now says it has.
+        given: String,
+    },
     /// The page's libraries were not compiled.
     #[error("{browser} has not compiled the page's libraries: {why}")]
     Compile {
@@ -175,21 +190,6 @@ pub enum StageError {
         /// Its last lines.
         last_lines: Vec<String>,
     },
-    /// The target runs, but serves no page.
-    #[error("the target {target} serves no page that could be looked at")]
-    Preview {
-        /// The target.
-        target: String,
-        /// Why.
-        source: PreviewError,
-        /// Its last lines.
-        last_lines: Vec<String>,
-    },
-}
-
-impl From<NetworkError> for StageError {
-    fn from(error: NetworkError) -> StageError {
-        StageError::Network(error)
     /// It is not the target's code that serves.
     #[error(
         "not the target {target} serves: Python imports {package} from {} and not from {}; rename or move the \
@@ -205,6 +205,21 @@ impl From<NetworkError> for StageError {
         /// The folder of the one that was imported.
         imported: PathBuf,
     },
+    /// The target runs, but serves no page.
+    #[error("the target {target} serves no page that could be looked at")]
+    Preview {
+        /// The target.
+        target: String,
+        /// Why.
+        source: PreviewError,
+        /// Its last lines.
+        last_lines: Vec<String>,
+    },
+}
+
+impl From<NetworkError> for StageError {
+    fn from(error: NetworkError) -> StageError {
+        StageError::Network(error)
     }
 }
 
@@ -219,6 +234,7 @@ impl StageError {
             StageError::NotReady { component, .. } => component == "server",
             StageError::Start { .. }
             | StageError::Session { .. }
+            | StageError::OtherBrowser { .. }
             | StageError::Compile { .. }
             | StageError::Undead { .. }
             | StageError::Edited(_)
@@ -239,10 +255,13 @@ impl StageError {
             } => (component.as_str(), last_lines.clone()),
             StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
             StageError::Compile { .. } | StageError::Undead { .. } => ("browser", Vec::new()),
+            StageError::OtherCode { .. } => ("server", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
             StageError::Grid(_) => ("grid", Vec::new()),
             StageError::Edited(_) => ("mutant", Vec::new()),
-            StageError::Start { .. } | StageError::Network(_) => ("environment", Vec::new()),
+            StageError::Start { .. } | StageError::OtherBrowser { .. } | StageError::Network(_) => {
+                ("environment", Vec::new())
+            }
             StageError::Ended { last_lines, .. } | StageError::Preview { last_lines, .. } => {
                 ("server", last_lines.clone())
             }
@@ -254,8 +273,8 @@ impl StageError {
             worth_a_retry: match self {
                 StageError::Network(error) => error.may_pass(),
                 StageError::Grid(error) => error.may_pass(),
+                StageError::OtherCode { .. } | StageError::OtherBrowser { .. } => false,
                 _ => true,
-            StageError::OtherCode { .. } => ("server", Vec::new()),
             },
         }
     }
@@ -273,7 +292,6 @@ fn edited(options: &StageOptions<'_>, folder: &Path) -> Result<Option<Target>, S
         .filter(|edit| edit.is_of_the_server())
         .collect();
     if edits.is_empty() {
-                StageError::OtherCode { .. } => false,
         return Ok(None);
     }
     let copy = folder.join("edited");
