@@ -29,6 +29,11 @@ pub(super) fn pinned_python(home: &Home) -> Result<PathBuf, ProvisionError> {
         })
 }
 
+/// The folder of the pinned release's environment.
+pub(super) fn pinned_folder(home: &Home) -> PathBuf {
+    environment_of(home, &PINNED_RELEASE).folder
+}
+
 /// Makes the environment of the pinned release anew with this Python.
 pub(super) fn install_pinned(
     home: &Home,
@@ -99,23 +104,23 @@ pub(super) fn constrained(
     home: &Home,
     python: &Path,
     folder: &Path,
+    within: &Path,
     guard: &HomeLock,
     wanted: &[std::ffi::OsString],
 ) -> Result<(), ProvisionError> {
     let file = folder.join("constraints.txt");
     files::write_whole(&file, constraints().as_bytes())?;
-    within: &Path,
     let log = environment::log(home);
     let install = |more: &[&std::ffi::OsStr]| {
         pip_install(python)
             .args(more)
             .args(wanted)
+            .within(within)
             .run(&log, Some(guard))
     };
     match install(&["--constraint".as_ref(), file.as_os_str()]) {
         Err(ProvisionError::Command { tail, .. }) if tail.contains("ResolutionImpossible") => {
             install(&[])
-            .within(within)
         }
         done => done,
     }
