@@ -15,13 +15,12 @@ use super::python::HostPython;
 use super::{files, release};
 use crate::target::Checkout;
 
-/// The files that declare what a Python project needs.
-const DECLARING: [&str; 4] = [
-    "pyproject.toml",
-    "setup.py",
-    "setup.cfg",
-    "requirements.txt",
-];
+/// The file in which a project lists what it needs.
+const LIST: &str = "requirements.txt";
+
+/// The files that declare what a Python project needs. They come first, in this order: an environment that was made
+/// from them alone is still right where there are no others.
+const DECLARING: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", LIST];
 
 /// What other files end in that those may name, or read.
 const NAMED: [&str; 5] = ["toml", "py", "cfg", "txt", "in"];
@@ -100,7 +99,7 @@ pub(super) fn install(
     ));
     let python = environment.make(home, host_python, guard, |python| {
         let copy = copy_of_project(checkout, &environment.folder)?;
-        let wanted = wanted(&copy);
+        let wanted = wanted(&copy)?;
         // What is listed may be named from there.
         release::constrained(home, python, &environment.folder, &copy, guard, &wanted)?;
         files::remove_folder(&copy)
@@ -110,15 +109,32 @@ pub(super) fn install(
 }
 
 /// What pip is asked for: the project with what its server needs, and what it lists besides.
-fn wanted(copy: &Path) -> Vec<OsString> {
+fn wanted(copy: &Path) -> Result<Vec<OsString>, ProvisionError> {
     let mut project = copy.as_os_str().to_owned();
     project.push("[server]");
     let mut wanted = vec![project];
-    let list = copy.join("requirements.txt");
+    let list = copy.join(LIST);
     if list.is_file() {
+        let text = fs::read(&list).map_err(ProvisionError::io("read", &list))?;
+        let text = without_editable(&String::from_utf8_lossy(&text));
+        files::write_whole(&list, text.as_bytes())?;
         wanted.extend(["--requirement".into(), list.into()]);
     }
-    wanted
+    Ok(wanted)
+}
+
+/// A list of what a project needs, in which the project itself is a package as any other: pip refuses it once
+/// editable and once not, and the copy that would be edited goes.
+fn without_editable(list: &str) -> String {
+    let lines = list.lines().map(|line| {
+        let editable = line
+            .trim_start()
+            .strip_prefix("--editable")
+            .or_else(|| line.trim_start().strip_prefix("-e"));
+        let path = editable.map(|path| path.trim_start_matches(['=', ' ', '\t']));
+        path.filter(|path| path.starts_with('.')).unwrap_or(line)
+    });
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn copy_of_project(checkout: &Checkout, folder: &Path) -> Result<PathBuf, ProvisionError> {
@@ -211,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn the_project_itself_is_not_listed_as_editable() {
+        let list = "-e .\n--editable=.[dev]\n -e  ./part\n-e git+https://host.example/a\nflask\n-r base.txt";
+        assert_eq!(
+            without_editable(list),
+            ".\n.[dev]\n./part\n-e git+https://host.example/a\nflask\n-r base.txt\n"
+        );
+    }
+
+    #[test]
     fn the_project_is_copied_without_its_packages_content() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("checkout");
@@ -223,7 +248,7 @@ mod tests {
         assert!(copy.join("pyproject.toml").is_file());
         assert!(copy.join("mug/__init__.py").is_file());
         assert!(!copy.join("mug/server").exists());
-        let wanted = wanted(&copy);
+        let wanted = wanted(&copy).unwrap();
         assert!(wanted[0].to_str().unwrap().ends_with("project[server]"));
         assert_eq!(wanted.len(), 3);
     }
