@@ -47,6 +47,10 @@ fn a_mistake_in_the_call_is_told_before_anything_is_started() {
         &["--target", "http://localhost:1"],
         "a sweep plays a server that it starts itself",
     );
+    is_mistake(
+        &["--target", ".", "--experiment", "python study.py {port}"],
+        "starts its own server: name no target beside it",
+    );
 }
 
 #[test]

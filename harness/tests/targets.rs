@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use gymcheck::provision::{Home, target};
+use gymcheck::run::find_root;
 use gymcheck::target::{PINNED_RELEASE, TargetName};
 use tempfile::TempDir;
 
@@ -63,10 +64,19 @@ impl Checkout {
         self.run_on(&self.root())
     }
 
+    fn run_with(&self, arguments: &[&str]) -> Output {
+        self.call(&self.root(), arguments)
+    }
+
     fn run_on(&self, path: &Path) -> Output {
+        self.call(path, &[])
+    }
+
+    fn call(&self, path: &Path, arguments: &[&str]) -> Output {
         let output = Command::new(env!("CARGO_BIN_EXE_gymcheck"))
             .args(["run", "mid-game", "--target"])
             .arg(path)
+            .args(arguments)
             .arg("--out")
             .arg(self.world.path().join("out"))
             .env("TMPDIR", self.world.path().join("tmp"))
@@ -206,6 +216,27 @@ fn a_python_package_that_cannot_be_had_is_named() {
                   can be had for Pyodide 0.26.2: numpy 2.0.2";
     assert!(said(&output).contains(wanted));
     assert!(said(&output).contains("--without NAME"));
+}
+
+#[test]
+fn a_package_that_is_imported_in_place_of_the_target_is_told() {
+    let checkout = Checkout::new();
+    let experiments = find_root().join("fixtures/experiments");
+    let own = checkout.world.path().join("own");
+    for name in ["adapter", "duet"] {
+        copy(&experiments.join(name), &own.join(name));
+    }
+    let beside = own.join("duet/mug");
+    copy(&checkout.file("mug"), &beside);
+    let output = checkout.run_with(&["--experiment", own.join("duet").to_str().expect("a path")]);
+    assert_refused(&checkout, &output);
+    let package = checkout.file("mug");
+    let wanted = format!(
+        "Python imports mug from {} and not from {}; rename",
+        beside.display(),
+        package.display()
+    );
+    assert!(said(&output).contains(&wanted));
 }
 
 #[test]

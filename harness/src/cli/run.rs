@@ -174,21 +174,29 @@ impl RunArguments {
         matches!(self.experiment, Some(ExperimentName::Command(_)))
     }
 
-    /// A server is started by its own command, or by gymcheck, or it runs already.
     fn check(&self) -> Result<(), String> {
-        let is_running = |target: &TargetName| matches!(target, TargetName::Running(_));
-        let targets = || self.target.iter().chain(&self.against);
-        match &self.experiment {
-            Some(_) if self.has_own_command() && targets().next().is_some() => Err(
-                "a command line given with --experiment starts its own server: leave out --target and \
-                 --against"
-                    .to_owned(),
-            ),
-            Some(_) if targets().any(is_running) => Err(
-                "a server that already runs serves its own experiment: leave out --experiment".to_owned(),
-            ),
-            Some(_) | None => Ok(()),
-        }
+        check_server(
+            self.experiment.as_ref(),
+            self.target.iter().chain(&self.against),
+        )
+    }
+}
+
+/// A server is started by its own command, or by gymcheck, or it runs already.
+pub(super) fn check_server<'a>(
+    experiment: Option<&ExperimentName>,
+    mut targets: impl Iterator<Item = &'a TargetName>,
+) -> Result<(), String> {
+    let is_running = |target: &TargetName| matches!(target, TargetName::Running(_));
+    match experiment {
+        Some(ExperimentName::Command(_)) if targets.next().is_some() => Err(
+            "a command line given with --experiment starts its own server: name no target beside it"
+                .to_owned(),
+        ),
+        Some(_) if targets.any(is_running) => Err(
+            "a server that already runs serves its own experiment: leave out --experiment".to_owned(),
+        ),
+        Some(_) | None => Ok(()),
     }
 }
 

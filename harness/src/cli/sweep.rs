@@ -27,7 +27,8 @@ use gymcheck::verdict::Verdict;
 
 use super::assets::PageAssets;
 use super::run::{
-    BETWEEN_KEEPING, cannot_write_evidence, parse_experiment, parse_pair, was_interrupted,
+    BETWEEN_KEEPING, cannot_write_evidence, check_server, parse_experiment, parse_pair,
+    was_interrupted,
 };
 use super::{Outcome, parse_target, parse_time};
 
@@ -123,6 +124,7 @@ fn parse_way(text: &str) -> Result<WayToLeave, String> {
 }
 
 pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
+    check_server(arguments.experiment.as_ref(), arguments.target.iter())?;
     on_signal(|_| {})?;
     let target = match &arguments.target {
         Some(TargetName::Running(address)) => {

@@ -1,7 +1,7 @@
 //! What a checkout needs: an environment with its dependencies, made once for all checkouts that
 //! declare the same.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,15 @@ use super::python::HostPython;
 use super::{files, release};
 use crate::target::Checkout;
 
-/// The files that declare what a Python project needs.
-const DECLARING: [&str; 4] = [
-    "pyproject.toml",
-    "setup.py",
-    "setup.cfg",
-    "requirements.txt",
-];
+/// The file in which a project lists what it needs.
+const LIST: &str = "requirements.txt";
+
+/// The files that declare what a Python project needs. They come first, in this order: an environment that was made
+/// from them alone is still right where there are no others.
+const DECLARING: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", LIST];
+
+/// What other files end in that those may name, or read.
+const NAMED: [&str; 5] = ["toml", "py", "cfg", "txt", "in"];
 
 /// The largest file of a checkout's top folder that its build may want to read.
 const LARGEST: u64 = 1 << 20;
@@ -34,13 +36,11 @@ pub(super) fn environment_of(
 ) -> Result<Environment, ProvisionError> {
     let mut hasher = Sha256::new();
     hasher.update(format!("{}\n{}\n", python.version, release::constraints()));
-    for name in DECLARING {
-        let path = checkout.root.join(name);
-        if path.is_file() {
-            let text = fs::read(&path).map_err(ProvisionError::io("read", &path))?;
-            hasher.update(format!("{name} {}\n", text.len()));
-            hasher.update(text);
-        }
+    for name in declaring(&checkout.root)? {
+        let path = checkout.root.join(&name);
+        let text = fs::read(&path).map_err(ProvisionError::io("read", &path))?;
+        hasher.update(format!("{name} {}\n", text.len()));
+        hasher.update(text);
     }
     let made_from = hex::encode(hasher.finalize());
     let folder = home.targets().join(format!(
@@ -49,6 +49,38 @@ pub(super) fn environment_of(
         &made_from[..12]
     ));
     Ok(Environment { folder, made_from })
+}
+
+/// The names of the files of a checkout's top folder that decide what it needs, always in the same order.
+fn declaring(root: &Path) -> Result<Vec<String>, ProvisionError> {
+    let mut names = Vec::new();
+    for path in files_of_project(root)? {
+        let kind = path.extension().and_then(OsStr::to_str);
+        let name = path.file_name().and_then(OsStr::to_str);
+        if let Some(name) = name.filter(|_| kind.is_some_and(|kind| NAMED.contains(&kind))) {
+            names.push(name.to_owned());
+        }
+    }
+    let place = |name: &str| {
+        let place = DECLARING.iter().position(|declaring| *declaring == name);
+        place.unwrap_or(DECLARING.len())
+    };
+    names.sort_by(|one, other| (place(one), one).cmp(&(place(other), other)));
+    Ok(names)
+}
+
+/// The files of a checkout's top folder that its build may want to read.
+fn files_of_project(root: &Path) -> Result<Vec<PathBuf>, ProvisionError> {
+    let mut found = Vec::new();
+    let failed = || ProvisionError::io("look into", root);
+    for entry in fs::read_dir(root).map_err(failed())? {
+        let path = entry.map_err(failed())?.path();
+        let is_wanted = |file: fs::Metadata| file.is_file() && file.len() <= LARGEST;
+        if fs::metadata(&path).is_ok_and(is_wanted) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Makes the environment for a checkout. Nothing is written into the checkout: its project is
@@ -67,8 +99,9 @@ pub(super) fn install(
     ));
     let python = environment.make(home, host_python, guard, |python| {
         let copy = copy_of_project(checkout, &environment.folder)?;
-        let wanted = wanted(&copy);
-        release::constrained(home, python, &environment.folder, guard, &wanted)?;
+        let wanted = wanted(&copy)?;
+        // What is listed may be named from there.
+        release::constrained(home, python, &environment.folder, &copy, guard, &wanted)?;
         files::remove_folder(&copy)
     })?;
     step.done();
@@ -76,15 +109,32 @@ pub(super) fn install(
 }
 
 /// What pip is asked for: the project with what its server needs, and what it lists besides.
-fn wanted(copy: &Path) -> Vec<OsString> {
+fn wanted(copy: &Path) -> Result<Vec<OsString>, ProvisionError> {
     let mut project = copy.as_os_str().to_owned();
     project.push("[server]");
     let mut wanted = vec![project];
-    let list = copy.join("requirements.txt");
+    let list = copy.join(LIST);
     if list.is_file() {
+        let text = fs::read(&list).map_err(ProvisionError::io("read", &list))?;
+        let text = without_editable(&String::from_utf8_lossy(&text));
+        files::write_whole(&list, text.as_bytes())?;
         wanted.extend(["--requirement".into(), list.into()]);
     }
-    wanted
+    Ok(wanted)
+}
+
+/// A list of what a project needs, in which the project itself is a package as any other: pip refuses it once
+/// editable and once not, and the copy that would be edited goes.
+fn without_editable(list: &str) -> String {
+    let lines = list.lines().map(|line| {
+        let editable = line
+            .trim_start()
+            .strip_prefix("--editable")
+            .or_else(|| line.trim_start().strip_prefix("-e"));
+        let path = editable.map(|path| path.trim_start_matches(['=', ' ', '\t']));
+        path.filter(|path| path.starts_with('.')).unwrap_or(line)
+    });
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn copy_of_project(checkout: &Checkout, folder: &Path) -> Result<PathBuf, ProvisionError> {
@@ -92,13 +142,9 @@ fn copy_of_project(checkout: &Checkout, folder: &Path) -> Result<PathBuf, Provis
     let package = copy.join(checkout.package.name());
     files::create_folder(&package)?;
     let failed = |path: &Path| ProvisionError::io("copy", path.to_owned());
-    for entry in fs::read_dir(&checkout.root).map_err(failed(&checkout.root))? {
-        let entry = entry.map_err(failed(&checkout.root))?;
-        let path = entry.path();
-        let metadata = entry.metadata().map_err(failed(&path))?;
-        if metadata.is_file() && metadata.len() <= LARGEST {
-            fs::copy(&path, copy.join(entry.file_name())).map_err(failed(&path))?;
-        }
+    for path in files_of_project(&checkout.root)? {
+        let name = path.file_name().unwrap_or_default();
+        fs::copy(&path, copy.join(name)).map_err(failed(&path))?;
     }
     // Some projects read their version here.
     let init = checkout
@@ -152,6 +198,44 @@ mod tests {
     }
 
     #[test]
+    fn what_a_declaration_names_decides_as_well() {
+        let home = Home::at("/nowhere");
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = checkout(folder.path());
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let digest = || {
+            environment_of(&home, &checkout, &python())
+                .unwrap()
+                .made_from
+        };
+        write("pyproject.toml", "[project]");
+        // Environments that were made by earlier builds are those of today.
+        let mut hasher = Sha256::new();
+        hasher.update(format!("3.11.2\n{}\n", release::constraints()));
+        hasher.update("pyproject.toml 9\n[project]");
+        let alone = digest();
+        assert_eq!(alone, hex::encode(hasher.finalize()));
+        write("requirements.txt", "-r base.txt");
+        write("base.txt", "flask");
+        let first = digest();
+        write("base.txt", "quart");
+        assert!(first != alone && digest() != first);
+        assert_eq!(
+            declaring(folder.path()).unwrap(),
+            ["pyproject.toml", "requirements.txt", "base.txt"]
+        );
+    }
+
+    #[test]
+    fn the_project_itself_is_not_listed_as_editable() {
+        let list = "-e .\n--editable=.[dev]\n -e  ./part\n-e git+https://host.example/a\nflask\n-r base.txt";
+        assert_eq!(
+            without_editable(list),
+            ".\n.[dev]\n./part\n-e git+https://host.example/a\nflask\n-r base.txt\n"
+        );
+    }
+
+    #[test]
     fn the_project_is_copied_without_its_packages_content() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("checkout");
@@ -164,7 +248,7 @@ mod tests {
         assert!(copy.join("pyproject.toml").is_file());
         assert!(copy.join("mug/__init__.py").is_file());
         assert!(!copy.join("mug/server").exists());
-        let wanted = wanted(&copy);
+        let wanted = wanted(&copy).unwrap();
         assert!(wanted[0].to_str().unwrap().ends_with("project[server]"));
         assert_eq!(wanted.len(), 3);
     }

@@ -1,7 +1,7 @@
 //! External commands: each in its own process group, with a deadline, and with an end that says
 //! what happened.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
@@ -241,15 +241,21 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// The program of this name on the `PATH`, or at this path if it has a slash; nothing if none can be
-/// executed.
+/// executed. An absolute path: it may be started in another folder.
 pub(super) fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
-    let name = Path::new(name.as_ref());
-    if name.components().count() > 1 {
-        return is_program(name).then(|| name.into());
-    }
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|path| is_program(path))
+    find_program_in(name.as_ref(), std::env::var_os("PATH"))
+}
+
+fn find_program_in(name: &OsStr, path: Option<OsString>) -> Option<PathBuf> {
+    let name = Path::new(name);
+    let found = if name.components().count() > 1 {
+        is_program(name).then(|| name.into())
+    } else {
+        std::env::split_paths(&path?)
+            .map(|folder| folder.join(name))
+            .find(|path| is_program(path))
+    };
+    std::path::absolute(found?).ok()
 }
 
 /// Whether this is a file that we may execute.
@@ -328,5 +334,20 @@ mod tests {
         assert!(matches!(error, ProvisionError::Start { .. }), "{error}");
         assert_eq!(find_program("/no/such/program"), None);
         assert!(find_program("sh").is_some());
+    }
+
+    #[test]
+    fn a_program_is_found_at_an_absolute_path() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/sh", folder.path().join("driver")).unwrap();
+        let here = std::env::current_dir().unwrap();
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        let relative = up.join(folder.path().strip_prefix("/").unwrap());
+        let named = relative.join("driver");
+        let on_path = find_program_in(OsStr::new("driver"), Some(relative.into()));
+        for found in [find_program_in(named.as_os_str(), None), on_path] {
+            let found = found.unwrap();
+            assert!(found.is_absolute() && is_program(&found), "{found:?}");
+        }
     }
 }

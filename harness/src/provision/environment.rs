@@ -13,6 +13,10 @@ use super::home::{Home, HomeLock};
 const VENV_DEADLINE: Duration = Duration::from_secs(3 * 60);
 const INSTALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
+/// How long a Python may take to say its version, and how it is asked.
+const VERSION_DEADLINE: Duration = Duration::from_secs(30);
+const VERSION: &str = "import sys; print('{}.{}'.format(*sys.version_info))";
+
 /// The file in an environment that says from what it was made, whole; and the one whose time says
 /// when a run last asked for it.
 pub(super) const STAMP: &str = "complete.sha256";
@@ -28,11 +32,30 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Its Python, if it is there, whole, and made from this.
+    /// Its Python, if it is there, whole, made from this, and still the one that it was made with.
     pub(super) fn python(&self) -> Option<PathBuf> {
         let python = self.interpreter();
         let stamp = fs::read_to_string(self.stamp()).unwrap_or_default();
-        (stamp.trim() == self.made_from && is_program(&python)).then_some(python)
+        let is_whole = stamp.trim() == self.made_from && is_program(&python);
+        (is_whole && self.is_for(&python)).then_some(python)
+    }
+
+    /// Whether this Python, which is a link to one of the machine, finds what was installed: each version has a
+    /// folder of its own, and the machine may have got another one meanwhile.
+    fn is_for(&self, python: &Path) -> bool {
+        let asked = Tool::new(python, VERSION_DEADLINE).args(["-I", "-S", "-c", VERSION]);
+        match asked.output() {
+            Ok(version) => self.packages_for(version.trim()).is_dir(),
+            // That nobody can be asked now says nothing of it.
+            Err(ProvisionError::Io { .. }) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Where a Python of this version, as 3.11, keeps what was installed.
+    fn packages_for(&self, version: &str) -> PathBuf {
+        let library = self.folder.join("lib");
+        library.join(format!("python{version}/site-packages"))
     }
 
     /// Its Python; if it is not there, `install` makes it, once for all who ask at the same time.
@@ -122,6 +145,36 @@ pub(super) fn log(home: &Home) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// Puts a program into an environment that says that it is a Python of this version.
+    fn put_python(environment: &Environment, version: &str) {
+        let python = environment.interpreter();
+        fs::create_dir_all(python.parent().unwrap()).unwrap();
+        // A file that is being written cannot be executed, also not by who inherits it from another test.
+        let script = format!("#!/bin/sh\necho {version}\n");
+        let written = Tool::new("sh", VERSION_DEADLINE)
+            .args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh"])
+            .args([script.as_ref(), python.as_os_str()])
+            .output();
+        written.unwrap();
+    }
+
+    #[test]
+    fn an_environment_counts_only_for_the_python_that_it_was_made_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = Environment {
+            folder: folder.path().to_owned(),
+            made_from: "this".to_owned(),
+        };
+        fs::create_dir_all(environment.packages_for("3.11")).unwrap();
+        fs::write(environment.stamp(), "this\n").unwrap();
+        put_python(&environment, "3.11");
+        assert_eq!(environment.python(), Some(environment.interpreter()));
+        put_python(&environment, "3.13");
+        assert_eq!(environment.python(), None);
+        put_python(&environment, "3.11; exit 1");
+        assert_eq!(environment.python(), None);
+    }
+
     #[test]
     fn an_environment_that_another_process_has_made_meanwhile_is_not_made_again() {
         let folder = tempfile::tempdir().unwrap();
@@ -132,8 +185,8 @@ mod tests {
         };
         let python = environment.interpreter();
         let make = || {
-            fs::create_dir_all(environment.folder.join("bin")).unwrap();
-            std::os::unix::fs::symlink("/bin/sh", &python).unwrap();
+            fs::create_dir_all(environment.packages_for("3.11")).unwrap();
+            put_python(&environment, "3.11");
             fs::write(environment.stamp(), "this\n").unwrap();
         };
         std::thread::scope(|scope| {
@@ -153,8 +206,8 @@ mod tests {
             folder: folder.path().to_owned(),
             made_from: "this".to_owned(),
         };
-        fs::create_dir_all(folder.path().join("bin")).unwrap();
-        std::os::unix::fs::symlink("/bin/sh", environment.interpreter()).unwrap();
+        fs::create_dir_all(environment.packages_for("3.11")).unwrap();
+        put_python(&environment, "3.11");
         assert_eq!(environment.python(), None);
         fs::write(environment.stamp(), "that\n").unwrap();
         assert_eq!(environment.python(), None);

@@ -71,6 +71,15 @@ pub enum ProvisionError {
         /// Who needs it.
         who: String,
     },
+    /// A run needs what would have to be made anew.
+    #[error(
+        "{} is not as this gymcheck wants it, and a run needs it as it is now; wait until that has ended, then try \
+         again", path.display()
+    )]
+    NeededAsItIs {
+        /// What is needed.
+        path: PathBuf,
+    },
     /// An external command could not be started.
     #[error("cannot start `{command}`")]
     Start {

@@ -126,6 +126,20 @@ impl Home {
         }
     }
 
+    /// Keeps runs from beginning while this, which is there already, is made anew; nothing where it is not there.
+    ///
+    /// # Errors
+    /// A run needs it as it is.
+    pub(super) fn alone_where_there_is(&self, path: &Path) -> Result<Option<File>, ProvisionError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let alone = take(&self.root.join(IN_USE), File::try_lock)?;
+        alone.map(Some).ok_or_else(|| ProvisionError::NeededAsItIs {
+            path: path.to_owned(),
+        })
+    }
+
     /// Takes the folder for removing things in it, if no setup works in it and no run needs it.
     ///
     /// # Errors
@@ -253,6 +267,20 @@ mod tests {
         assert!(refused().starts_with("a setup "), "{}", refused());
         drop(setup);
         home.for_removal().unwrap();
+    }
+
+    #[test]
+    fn what_a_run_needs_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let assets = home.assets();
+        let run = home.in_use().unwrap();
+        assert!(home.alone_where_there_is(&assets).unwrap().is_none());
+        fs::create_dir(&assets).unwrap();
+        let error = home.alone_where_there_is(&assets).unwrap_err().to_string();
+        assert!(error.contains("a run needs it"), "{error}");
+        drop(run);
+        assert!(home.alone_where_there_is(&assets).unwrap().is_some());
     }
 
     #[test]

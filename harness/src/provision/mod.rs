@@ -64,6 +64,7 @@ pub use error::{Outcome, ProvisionError};
 pub use further::further;
 pub use grid::{GridServer, grid_server};
 pub use home::{Home, HomeUse};
+pub(crate) use interrupt::{heeded, noted_elsewhere};
 pub use network::default_route;
 pub use own_package::own_package;
 pub use pyodide_list::PyodideList;

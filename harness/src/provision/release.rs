@@ -23,10 +23,15 @@ pub(super) fn pinned_python(home: &Home) -> Result<PathBuf, ProvisionError> {
         .python()
         .ok_or_else(|| ProvisionError::NotSetUp {
             what: format!(
-                "{PINNED_RELEASE} is not installed in {}, or not as this gymcheck pins it",
+                "{PINNED_RELEASE} is not installed in {}, or not as this gymcheck pins it, or for another Python",
                 environment.folder.display()
             ),
         })
+}
+
+/// The folder of the pinned release's environment.
+pub(super) fn pinned_folder(home: &Home) -> PathBuf {
+    environment_of(home, &PINNED_RELEASE).folder
 }
 
 /// Makes the environment of the pinned release anew with this Python.
@@ -85,19 +90,21 @@ pub(super) fn install(
         release.version
     );
     let python = environment.make(home, host_python, guard, |python| {
-        constrained(home, python, &environment.folder, guard, &[wanted.into()])
+        let folder = &environment.folder;
+        constrained(home, python, folder, folder, guard, &[wanted.into()])
             .map_err(|error| unpublished(release, error))
     })?;
     step.done();
     Ok(python)
 }
 
-/// Installs these with the versions that the pinned release is locked to. If they do not go
-/// together, without them.
+/// Installs these, called `within` a folder, with the versions that the pinned release is locked to. If they do
+/// not go together, without them.
 pub(super) fn constrained(
     home: &Home,
     python: &Path,
     folder: &Path,
+    within: &Path,
     guard: &HomeLock,
     wanted: &[std::ffi::OsString],
 ) -> Result<(), ProvisionError> {
@@ -108,6 +115,7 @@ pub(super) fn constrained(
         pip_install(python)
             .args(more)
             .args(wanted)
+            .within(within)
             .run(&log, Some(guard))
     };
     match install(&["--constraint".as_ref(), file.as_os_str()]) {

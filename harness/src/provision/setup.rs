@@ -42,7 +42,7 @@ impl Default for SetupOptions {
 /// for minutes the first time.
 ///
 /// # Errors
-/// Something is missing that it may not or cannot install; a command failed, took too long or was
+/// Something is missing that it may not or cannot install; a run needs what is to be made anew; a command failed, took too long or was
 /// interrupted; what a registry served is not what is pinned. Nothing half-made is left that a later
 /// call would take for whole.
 pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> {
@@ -57,9 +57,13 @@ pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> 
     }
     let python = match state.target {
         Some(python) => python,
-        None => release::install_pinned(home, &usable_python()?.program, &guard)?,
+        None => {
+            let _alone = home.alone_where_there_is(&release::pinned_folder(home))?;
+            release::install_pinned(home, &usable_python()?.program, &guard)?
+        }
     };
     if !state.assets_are_whole {
+        let _alone = home.alone_where_there_is(&assets::stamp(home))?;
         assets::get(home, &python, &guard)?;
     }
     if options.grid {

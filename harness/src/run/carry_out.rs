@@ -18,7 +18,7 @@ use crate::player::PlayerError;
 use crate::provision;
 use crate::spec::{BrowserKind, Mutant, Pair, PlayerName, Repair, Spec};
 use crate::stage::{AddressWatch, Stage, StageOptions, deadline, interrupted};
-use crate::target::{Edit, Target, settings_of};
+use crate::target::{Edit, Snapshot, Target, settings_of};
 
 /// What one run is to do, and with what.
 pub struct RunPlan<'a> {
@@ -32,6 +32,8 @@ pub struct RunPlan<'a> {
     pub mutant: Option<&'a Mutant>,
     /// The server under test.
     pub target: &'a Target,
+    /// Its code as the call found it, where that can change meanwhile.
+    pub prepared: Option<&'a Snapshot>,
     /// The browsers, and where they are.
     pub equipment: &'a Equipment,
     /// The third-party assets of the page.
@@ -109,6 +111,9 @@ async fn set_and_play(
         );
         return;
     }
+    if let Some(broken) = changed_code(plan.target.name(), plan.prepared) {
+        return break_run(recorder, broken);
+    }
     // Browsers of a grid are elsewhere, and players who are hosts of their own have a network that nothing else
     // changes. Without the kernel's word a run goes on: it only explains what failed.
     let _watch = match plan.equipment.grid().is_none() && !apart {
@@ -160,6 +165,9 @@ async fn set_and_play(
     on_step("ending server and browsers");
     scenario.into_stage().strike().await;
     missing_edits(plan, recorder);
+    if let Some(broken) = changed_code(plan.target.name(), plan.prepared) {
+        break_run(recorder, broken);
+    }
 }
 
 /// Plays the steps in order, until one cannot be done.
@@ -287,6 +295,21 @@ fn shaken_network(log: &Log) -> Option<BrokenFact> {
     })
 }
 
+/// Code that changed since the call has begun is not what reports name: runs would be of a mixture.
+fn changed_code(target: &str, prepared: Option<&Snapshot>) -> Option<BrokenFact> {
+    let changed = prepared?.changed()?;
+    Some(BrokenFact {
+        component: "environment".to_owned(),
+        reason: format!(
+            "{} has changed since this call began: what is tested is no longer {target} as it was then; call it \
+             again, and leave the checkout alone for as long, or test a copy of it",
+            changed.display()
+        ),
+        last_lines: Vec::new(),
+        worth_a_retry: false,
+    })
+}
+
 /// An edit of a file that no page asked for has changed nothing: that is no run of its mutant or
 /// repair.
 fn missing_edits(plan: &RunPlan<'_>, recorder: &Recorder) {
@@ -379,6 +402,23 @@ fn run_facts(plan: &RunPlan<'_>) -> RunFacts {
 mod tests {
     use super::*;
     use crate::evidence::AddressChange;
+    use crate::target::{Code, Package};
+
+    #[test]
+    fn code_that_changed_breaks_a_run_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = Code {
+            package: Package::Mug,
+            folder: folder.path().to_owned(),
+        };
+        let prepared = code.snapshot();
+        assert_eq!(changed_code("mug@1", Some(&prepared)), None);
+        std::fs::write(folder.path().join("new.py"), "").unwrap();
+        let broken = changed_code("mug@1", Some(&prepared)).unwrap();
+        assert!(broken.reason.contains("/new.py has changed"));
+        assert!(!broken.worth_a_retry);
+        assert_eq!(changed_code("mug@1", None), None);
+    }
 
     fn step(phase: StepPhase) -> Fact {
         Fact::Step(StepFact {

@@ -15,7 +15,8 @@ use crate::provision::{self, Cdn, Compiled, Home, HomeUse};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
 use crate::stage::{self, Grid};
 use crate::target::{
-    ExperimentName, PINNED_RELEASE, Target, TargetError, TargetFacts, TargetName, apply_edit,
+    Code, ExperimentName, PINNED_RELEASE, Snapshot, Target, TargetError, TargetFacts, TargetName,
+    apply_edit,
 };
 
 /// How often a broken run may be carried out again, at most.
@@ -24,6 +25,8 @@ pub const MOST_RETRIES: u32 = 2;
 /// What all runs of one call have in common.
 pub struct Invocation {
     target: Target,
+    /// Its code as it was found, where that is a user's own and can change meanwhile.
+    prepared: Option<Snapshot>,
     /// Whether the lock of assets was made for it: the pinned release with this project's experiment.
     is_known: bool,
     equipment: Equipment,
@@ -109,6 +112,7 @@ impl Invocation {
         Ok(Invocation {
             specs: wanted.catalogue.own.as_ref().map(|own| own.folder.clone()),
             expectations: expectations.cloned().unwrap_or_default(),
+            prepared: target.own_code().map(Code::snapshot),
             target,
             is_known: wanted.target == TargetName::Release(PINNED_RELEASE)
                 && wanted.experiment.is_none()
@@ -156,7 +160,12 @@ impl Invocation {
         if self.is_known {
             return Ok(());
         }
-        self.supplies.look(&mut self.target, experiments).await
+        self.supplies.look(&mut self.target, experiments).await?;
+        // Of a user's own command it is known only now.
+        if self.prepared.is_none() {
+            self.prepared = self.target.own_code().map(Code::snapshot);
+        }
+        Ok(())
     }
 
     /// Has browsers compile the page's libraries, where that is not done yet: each later browser of the same
@@ -297,6 +306,7 @@ impl Invocation {
             repairs: &item.repairs,
             mutant: item.mutant,
             target: &self.target,
+            prepared: self.prepared.as_ref(),
             equipment: &self.equipment,
             mirror: self.supplies.mirror(),
             compiled: &self.compiled,

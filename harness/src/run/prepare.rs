@@ -68,6 +68,19 @@ pub enum PrepareError {
         /// Public addresses, and Python packages in the browser, each with the reason.
         lacking: Vec<String>,
     },
+    /// The page asks for another version of the target's own package than it can be.
+    #[error(
+        "the page of the target {target} asks for {asked}, which the code that serves it cannot be: it says of \
+         itself that its version is {said}; ask for a version with `==`, or for any"
+    )]
+    NoVersion {
+        /// The target.
+        target: String,
+        /// What it asks for.
+        asked: String,
+        /// What its code says of itself.
+        said: String,
+    },
     /// A folder for what is made on the way cannot be written.
     #[error("cannot write into a folder of this call")]
     Folder(#[from] std::io::Error),
@@ -149,7 +162,8 @@ impl PrepareError {
             | PrepareError::Target(_)
             | PrepareError::Edit { .. }
             | PrepareError::NoSuchFile { .. }
-            | PrepareError::Lacking { .. } => true,
+            | PrepareError::Lacking { .. }
+            | PrepareError::NoVersion { .. } => true,
             PrepareError::Stage(error) => error.is_of_the_target(),
             PrepareError::Provision(_)
             | PrepareError::NotGot { .. }

@@ -26,18 +26,55 @@ pub(super) fn name_of(wanted: &str) -> Option<String> {
     Some(wanted.name.to_string())
 }
 
-/// The very version of a package that the page asks for, if it asks for one: `a==1.2`.
-pub(super) fn exact_version(preview: &Preview, name: &str) -> Option<String> {
-    preview.packages.iter().find_map(|wanted| {
-        let wanted: Requirement = Requirement::from_str(wanted).ok()?;
-        let Some(VersionOrUrl::VersionSpecifier(specifiers)) = wanted.version_or_url else {
-            return None;
-        };
-        let exact = specifiers
-            .iter()
-            .find(|one| *one.operator() == Operator::Equal)?;
-        (wanted.name.as_ref() == name).then(|| exact.version().to_string())
-    })
+/// What a page asks for of a package by its name: `None` if it does not ask for it.
+///
+/// The version is one that all that the page says of it allow: the very one, if it names one (`a==1.2`), else
+/// `said`, which the package says of itself, or one that is named as the least or the most.
+///
+/// # Errors
+/// No such version is known; with what the page asks for.
+pub(super) fn version_for(
+    preview: &Preview,
+    name: &str,
+    said: Option<&str>,
+) -> Result<Option<String>, String> {
+    let asked = preview.packages.iter().filter_map(|wanted| {
+        let wanted = Requirement::<url::Url>::from_str(wanted).ok()?;
+        (wanted.name.as_ref() == name).then_some(wanted)
+    });
+    let asked: Vec<Requirement<url::Url>> = asked.collect();
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let specifiers = asked.iter().filter_map(|one| match &one.version_or_url {
+        Some(VersionOrUrl::VersionSpecifier(specifiers)) => Some(specifiers.iter()),
+        Some(VersionOrUrl::Url(_)) | None => None,
+    });
+    let (exact, bounds): (Vec<_>, Vec<_>) = specifiers
+        .flatten()
+        .partition(|one| *one.operator() == Operator::Equal);
+    let exact = exact.into_iter().map(|one| one.version().clone());
+    let said = said.and_then(|said| Version::from_str(said).ok());
+    let bounds = bounds.into_iter().map(|one| one.version().clone());
+    let any = Version::new([0]);
+    exact
+        .chain(said)
+        .chain(bounds)
+        .chain([any])
+        .find(|version| asked.iter().all(|asked| allows(asked, version)))
+        .map(|version| Some(version.to_string()))
+        .ok_or_else(|| {
+            let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+            asked.join(", ")
+        })
+}
+
+fn allows(wanted: &Requirement<url::Url>, version: &Version) -> bool {
+    match &wanted.version_or_url {
+        None => true,
+        Some(VersionOrUrl::VersionSpecifier(specifiers)) => specifiers.contains(version),
+        Some(VersionOrUrl::Url(_)) => false,
+    }
 }
 
 fn is_at_hand(wanted: &str, packages: &[(String, String)]) -> bool {
@@ -45,12 +82,9 @@ fn is_at_hand(wanted: &str, packages: &[(String, String)]) -> bool {
         return false;
     };
     packages.iter().any(|(name, version)| {
-        let fits = || match &wanted.version_or_url {
-            None => true,
-            Some(VersionOrUrl::VersionSpecifier(specifiers)) => {
-                Version::from_str(version).is_ok_and(|version| specifiers.contains(&version))
-            }
-            Some(VersionOrUrl::Url(_)) => false,
+        let fits = || match Version::from_str(version) {
+            Ok(version) => allows(&wanted, &version),
+            Err(_) => wanted.version_or_url.is_none(),
         };
         wanted.name.as_ref() == name && fits()
     })
@@ -84,14 +118,33 @@ mod tests {
     }
 
     #[test]
-    fn the_exact_version_of_a_package_is_read() {
-        let preview = |wanted: &str| Preview {
-            addresses: Vec::new(),
-            packages: owned(&[wanted]),
+    fn a_package_gets_a_version_that_the_page_allows() {
+        let asked = |wanted: &[&str], said: Option<&str>| {
+            let preview = Preview {
+                addresses: Vec::new(),
+                packages: owned(wanted),
+            };
+            version_for(&preview, "multi-user-gymnasium", said)
         };
-        let asked = |wanted: &str| exact_version(&preview(wanted), "multi-user-gymnasium");
-        assert_eq!(asked("multi_user_gymnasium==0.1.2"), Some("0.1.2".into()));
-        assert_eq!(asked("multi-user-gymnasium>=0.1"), None);
-        assert_eq!(asked("numpy==1"), None);
+        let version = |text: &str| Ok(Some(text.to_owned()));
+        let exact = ["numpy", "multi_user_gymnasium==0.1.2"];
+        assert_eq!(asked(&exact, Some("0.9")), version("0.1.2"));
+        assert_eq!(asked(&["numpy==1"], Some("0.9")), Ok(None));
+        let any = ["numpy", "multi-user-gymnasium"];
+        assert_eq!(asked(&any, Some("0.9")), version("0.9"));
+        assert_eq!(asked(&any, Some("no version")), version("0"));
+        let least = ["multi-user-gymnasium>=0.1.2,<1"];
+        assert_eq!(asked(&least, Some("0.9")), version("0.9"));
+        assert_eq!(asked(&least, Some("1.3")), version("0.1.2"));
+        assert_eq!(asked(&least, None), version("0.1.2"));
+        let both = ["multi-user-gymnasium>=0.1", "multi-user-gymnasium==0.3"];
+        assert_eq!(asked(&both, None), version("0.3"));
+        let none = ["multi-user-gymnasium>2"];
+        assert_eq!(
+            asked(&none, Some("0.9")),
+            Err("multi-user-gymnasium>2".to_owned())
+        );
+        let elsewhere = ["multi-user-gymnasium @ https://host.example/a.whl"];
+        assert!(asked(&elsewhere, Some("0.9")).is_err());
     }
 }

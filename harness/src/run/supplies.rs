@@ -1,12 +1,12 @@
 //! What a target's page asks of public hosts, and what answers it here.
 
 use super::PrepareError;
-use super::preview::{exact_version, missing_addresses, missing_packages, name_of};
+use super::preview::{missing_addresses, missing_packages, name_of, version_for};
 use crate::gateway::{Mirror, MirrorEntry, Preview};
 use crate::provision::{self, Asset, Cdn, Home, Question, Supply};
 use crate::spec::{Catalogue, Experiment};
 use crate::stage::{self, FirstLook, TemporaryFolder, interrupted};
-use crate::target::{ExperimentName, Target, TargetName};
+use crate::target::{Code, ExperimentName, Target, TargetName};
 
 /// Gets beforehand what the pages of a target ask for, as a run of all specs would on its first look.
 ///
@@ -105,11 +105,7 @@ impl Supplies {
     /// Gets what a page asks for and is not at hand. A page installs the release that serves it; a checkout
     /// is no release, nor is what a user's own command starts: such a page gets the files that serve it.
     async fn provide(&mut self, target: &Target, preview: &Preview) -> Result<(), PrepareError> {
-        let own = target.own_code();
-        let own = own.and_then(|code| {
-            let version = exact_version(preview, code.package.distribution())?;
-            Some((code, version))
-        });
+        let own = own_package(target, preview)?;
         let own_name = own.as_ref().map(|(code, _)| code.package.distribution());
         self.take_note(preview, own_name);
         let mut supply = self.at_hand.clone();
@@ -199,6 +195,24 @@ impl Supplies {
         }
         Ok(())
     }
+}
+
+/// A target's own code that a page gets instead of a published package, and the version that it gets it as.
+fn own_package<'a>(
+    target: &'a Target,
+    preview: &Preview,
+) -> Result<Option<(&'a Code, String)>, PrepareError> {
+    let Some(code) = target.own_code() else {
+        return Ok(None);
+    };
+    let said = code.version();
+    let version = version_for(preview, code.package.distribution(), said.as_deref());
+    let version = version.map_err(|asked| PrepareError::NoVersion {
+        target: target.name().to_owned(),
+        asked,
+        said: said.unwrap_or_else(|| "none".to_owned()),
+    })?;
+    Ok(version.map(|version| (code, version)))
 }
 
 fn add_new<'a>(known: &mut Vec<String>, new: impl Iterator<Item = &'a String>) {

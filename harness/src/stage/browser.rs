@@ -69,7 +69,7 @@ impl BrowserSession {
     /// Starts a driver, and through it a browser, for a player.
     ///
     /// # Errors
-    /// One of the two cannot be started, or is not ready in time.
+    /// One of the two cannot be started, or is not ready in time, or the browser is another one than was found.
     pub async fn start(
         place: Place<'_>,
         browser: &Browser,
@@ -122,6 +122,16 @@ impl BrowserSession {
                 return Err(not_ready(format!("no session within {} s", deadline::BROWSER.as_secs())));
             }
         };
+        let capabilities = client.capabilities();
+        let given = capabilities.and_then(|given| given.get("browserVersion")?.as_str());
+        if let Some(given) = given.filter(|given| !is_same_version(&browser.version, given)) {
+            return Err(StageError::OtherBrowser {
+                browser: browser.program.display().to_string(),
+                player: player.to_owned(),
+                found: browser.version.clone(),
+                given: given.to_owned(),
+            });
+        }
         let root = tree::descendants(driver.pid())
             .into_iter()
             .next()
@@ -494,6 +504,19 @@ async fn start_driver(
     Err(cannot(why, std::io::Error::other(last_words)))
 }
 
+/// Whether two versions begin with the same numbers, as far as both have them: what a browser says of itself may
+/// end in letters of its maker's.
+fn is_same_version(one: &str, other: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        let parts = version.split('.').map(|part| {
+            let number = part.split(|c: char| !c.is_ascii_digit()).next();
+            number.and_then(|number| number.parse().ok())
+        });
+        parts.map_while(|number| number).collect()
+    };
+    std::iter::zip(numbers(one), numbers(other)).all(|(one, other)| one == other)
+}
+
 fn driver_command(browser: &Browser, home: &Path) -> Command {
     let mut command = Command::new(&browser.driver);
     command
@@ -525,7 +548,17 @@ fn port_in(line: &str) -> Option<u16> {
 mod tests {
     use std::task::Poll;
 
-    use super::{fill, port_in};
+    use super::{fill, is_same_version, port_in};
+
+    #[test]
+    fn a_browser_is_the_one_that_was_found_if_its_numbers_are() {
+        assert!(is_same_version("156.0.8078.108", "156.0.8078.108"));
+        assert!(is_same_version("153.8.0", "153.8.0esr"));
+        assert!(is_same_version("154.0", "154.0b3"));
+        assert!(is_same_version("154.0", "154.0.1"));
+        assert!(!is_same_version("156.0.8078.108", "156.0.8078.110"));
+        assert!(!is_same_version("153.8.0", "153.9.0esr"));
+    }
 
     #[test]
     fn a_copy_that_is_given_up_writes_nothing_more() {

@@ -34,6 +34,8 @@ pub(super) fn here(
             arguments.push(format!(
                 "--host-resolver-rules={page}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
             ));
+            // A proxy, of which the environment or the desktop tells, would resolve names for it.
+            arguments.push("--no-proxy-server".to_owned());
             arguments.push(format!("--user-data-dir={}", profile(home).display()));
             if !headed {
                 let agent = chrome_user_agent(&browser.version);
@@ -51,6 +53,8 @@ pub(super) fn here(
             let mut preferences = firefox_preferences();
             // All that it asks for is at an address: names lead nowhere.
             preferences["network.dns.disabled"] = true.into();
+            // And no proxy, of which the environment or the desktop tells, resolves them for it.
+            preferences["network.proxy.type"] = 0.into();
             firefox(json!({
                 "binary": browser.program,
                 "args": firefox_arguments(headed),
@@ -202,6 +206,26 @@ fn firefox_preferences() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn browsers_of_this_machine_ask_no_proxy_and_those_of_a_grid_as_their_node_does() {
+        let asked = |kind: BrowserKind| {
+            let browser = Browser {
+                kind,
+                program: "/browser".into(),
+                version: "156.0".to_owned(),
+                driver: "/driver".into(),
+                driver_version: "156.0".to_owned(),
+            };
+            let here = here(&browser, Path::new("/home"), false, None);
+            let told = |capabilities| Value::Object(capabilities).to_string();
+            (told(here), told(on_grid(kind, false)))
+        };
+        let (here, on_grid) = asked(BrowserKind::Chrome);
+        assert!(here.contains("\"--no-proxy-server\"") && !on_grid.contains("proxy"));
+        let (here, on_grid) = asked(BrowserKind::Firefox);
+        assert!(here.contains("\"network.proxy.type\":0") && !on_grid.contains("proxy"));
+    }
 
     #[test]
     fn the_sandbox_is_left_out_only_for_root_or_where_somebody_says_so() {

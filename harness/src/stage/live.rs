@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use super::left;
 use super::process::STAGE_VARIABLE;
 use super::tree::{self, Member};
 use super::watchdog;
+use crate::provision::{heeded, noted_elsewhere};
 
 /// The folders of the stages that stand now: each path is also the mark of its processes.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -182,13 +182,15 @@ fn channel() -> &'static watch::Sender<i32> {
     CHANNEL.get_or_init(|| watch::Sender::new(0))
 }
 
-/// Calls `then` on a thread of its own when SIGINT, SIGTERM or SIGHUP comes. A second signal ends
+/// Calls `then` on a thread of its own when SIGINT, SIGTERM or SIGHUP (unless it is ignored) comes. A second signal ends
 /// the program at once, with everything it started.
 ///
 /// # Errors
 /// The signals cannot be handled.
 pub fn on_signal(then: impl Fn(Interrupted) + Send + 'static) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut signals = Signals::new(heeded())?;
+    // What is installed meanwhile notes them as well, and does not give them their default effect.
+    noted_elsewhere();
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

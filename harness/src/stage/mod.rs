@@ -139,6 +139,21 @@ pub enum StageError {
         /// The driver's last lines.
         last_lines: Vec<String>,
     },
+    /// A browser is another one than was found when the call began.
+    #[error(
+        "{browser} of the {player} was updated while this call went on: it is {given} now, and was {found}; call it \
+         again"
+    )]
+    OtherBrowser {
+        /// The browser's program.
+        browser: String,
+        /// The player.
+        player: String,
+        /// The version that was found.
+        found: String,
+        /// The version that it now says it has.
+        given: String,
+    },
     /// The page's libraries were not compiled.
     #[error("{browser} has not compiled the page's libraries: {why}")]
     Compile {
@@ -175,6 +190,21 @@ pub enum StageError {
         /// Its last lines.
         last_lines: Vec<String>,
     },
+    /// It is not the target's code that serves.
+    #[error(
+        "not the target {target} serves: Python imports {package} from {} and not from {}; rename or move the \
+         former, which stands before the target where Python looks for packages", imported.display(), wanted.display()
+    )]
+    OtherCode {
+        /// The target.
+        target: String,
+        /// The package's name.
+        package: &'static str,
+        /// The folder of the target's own.
+        wanted: PathBuf,
+        /// The folder of the one that was imported.
+        imported: PathBuf,
+    },
     /// The target runs, but serves no page.
     #[error("the target {target} serves no page that could be looked at")]
     Preview {
@@ -198,10 +228,13 @@ impl StageError {
     #[must_use]
     pub fn is_of_the_target(&self) -> bool {
         match self {
-            StageError::Ended { .. } | StageError::Preview { .. } => true,
+            StageError::Ended { .. }
+            | StageError::OtherCode { .. }
+            | StageError::Preview { .. } => true,
             StageError::NotReady { component, .. } => component == "server",
             StageError::Start { .. }
             | StageError::Session { .. }
+            | StageError::OtherBrowser { .. }
             | StageError::Compile { .. }
             | StageError::Undead { .. }
             | StageError::Edited(_)
@@ -222,10 +255,13 @@ impl StageError {
             } => (component.as_str(), last_lines.clone()),
             StageError::Session { last_lines, .. } => ("driver", last_lines.clone()),
             StageError::Compile { .. } | StageError::Undead { .. } => ("browser", Vec::new()),
+            StageError::OtherCode { .. } => ("server", Vec::new()),
             StageError::Gateway(_) => ("gateway", Vec::new()),
             StageError::Grid(_) => ("grid", Vec::new()),
             StageError::Edited(_) => ("mutant", Vec::new()),
-            StageError::Start { .. } | StageError::Network(_) => ("environment", Vec::new()),
+            StageError::Start { .. } | StageError::OtherBrowser { .. } | StageError::Network(_) => {
+                ("environment", Vec::new())
+            }
             StageError::Ended { last_lines, .. } | StageError::Preview { last_lines, .. } => {
                 ("server", last_lines.clone())
             }
@@ -237,6 +273,7 @@ impl StageError {
             worth_a_retry: match self {
                 StageError::Network(error) => error.may_pass(),
                 StageError::Grid(error) => error.may_pass(),
+                StageError::OtherCode { .. } | StageError::OtherBrowser { .. } => false,
                 _ => true,
             },
         }

@@ -55,7 +55,7 @@ impl Server {
     /// there at once.
     ///
     /// # Errors
-    /// It cannot be started, or it ends or hangs before it listens.
+    /// It cannot be started, it ends or hangs before it listens, or it is not the target's code that serves.
     pub async fn start(
         target: &Target,
         experiment: &Experiment,
@@ -117,14 +117,18 @@ impl Server {
             lines,
         )
         .map_err(cannot)?;
-        let mut code = None;
+        let mut imported = Vec::new();
         let port = tokio::select! {
-            port = listening(&mut told, &mut code) => Some((port, true)),
+            port = listening(&mut told, &mut imported) => Some((port, true)),
             // One that Python does not run says nothing.
             () = answers(free), if serve.is_own => Some((free, false)),
             () = broken(recorder) => None,
             () = tokio::time::sleep(deadline::SERVER) => None,
         };
+        if let Some(other) = other_code(target, &imported) {
+            return Err(other);
+        }
+        let code = imported.pop();
         match port {
             Some((port, is_observed)) => Ok(Some(Server {
                 process,
@@ -143,13 +147,29 @@ impl Server {
     }
 }
 
-/// Ends when the target has told that it listens, with the port. Its output may close before anybody has
+/// What Python has imported in place of the target's code: a package of the same name that stands before it in
+/// its search path, as beside the script that it runs.
+fn other_code(target: &Target, imported: &[Code]) -> Option<StageError> {
+    let own = target.code.as_ref()?;
+    let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let other = imported
+        .iter()
+        .find(|code| code.package == own.package && real(&code.folder) != real(&own.folder))?;
+    Some(StageError::OtherCode {
+        target: target.name().to_owned(),
+        package: own.package.name(),
+        wanted: own.folder.clone(),
+        imported: other.folder.clone(),
+    })
+}
+
+/// Ends when the target has told that it listens, with the port; what was imported by then is in `imported`. Its output may close before anybody has
 /// noticed that it has ended: then it never ends.
-async fn listening(told: &mut UnboundedReceiver<Told>, code: &mut Option<Code>) -> u16 {
+async fn listening(told: &mut UnboundedReceiver<Told>, imported: &mut Vec<Code>) -> u16 {
     while let Some(told) = told.recv().await {
         match told {
             Told::Listening(port) => return port,
-            Told::Code(package, folder) => *code = Some(Code { package, folder }),
+            Told::Code(package, folder) => imported.push(Code { package, folder }),
         }
     }
     std::future::pending().await

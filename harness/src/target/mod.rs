@@ -10,6 +10,7 @@ mod facts;
 mod package;
 mod release;
 mod serving;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +33,7 @@ pub use facts::TargetFacts;
 pub use package::Package;
 pub use release::{PINNED_RELEASE, Release};
 pub use serving::{Experiments, OwnCommand, ServerCommand, Serving};
+pub use snapshot::Snapshot;
 
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
 pub const OBSERVER: &str = include_str!("sitecustomize.py");
@@ -99,6 +101,45 @@ pub struct Code {
     pub package: Package,
     /// The folder of that package.
     pub folder: PathBuf,
+}
+
+impl Code {
+    /// The version that is said where the package stands: by the project that it is of, by what has installed
+    /// it, or by itself.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let around = self.folder.parent()?;
+        version_of_project(around)
+            .or_else(|| self.installed_version(around))
+            .or_else(|| {
+                let text = std::fs::read_to_string(self.folder.join("__init__.py")).ok()?;
+                let line = text.lines().find_map(|line| {
+                    let (name, value) = line.split_once('=')?;
+                    (name.trim() == "__version__").then(|| value.trim())
+                })?;
+                let quote = line.chars().next().filter(|first| "\"'".contains(*first))?;
+                let (version, _) = line[1..].split_once(quote)?;
+                Some(version.to_owned())
+            })
+    }
+
+    /// As pip notes it beside what it installs.
+    fn installed_version(&self, folder: &Path) -> Option<String> {
+        let begin = format!("{}-", self.package.distribution().replace('-', "_"));
+        std::fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let version = name.strip_prefix(&begin)?.strip_suffix(".dist-info")?;
+            Some(version.to_owned())
+        })
+    }
+}
+
+/// The version of the Python project in a folder.
+fn version_of_project(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join("pyproject.toml")).ok()?;
+    let project: toml::Table = text.parse().ok()?;
+    let version = project.get("project")?.get("version")?.as_str()?;
+    Some(version.to_owned())
 }
 
 impl Target {
@@ -236,6 +277,28 @@ mod tests {
         let list = OBSERVER.split_once("_FREQUENT = (").expect("the list").1;
         let list = list.split_once(')').expect("its end").0;
         assert_eq!(list, UNTOLD.map(|name| format!("\"{name}\"")).join(", "));
+    }
+
+    #[test]
+    fn code_has_the_version_that_is_said_where_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = Code {
+            package: Package::Mug,
+            folder: folder.path().join("mug"),
+        };
+        std::fs::create_dir(&code.folder).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(code.version(), None);
+        write("mug/__init__.py", "__version__ = version(\"a\")\n");
+        assert_eq!(code.version(), None);
+        write("mug/__init__.py", "import a\n__version__ = '0.1'\n");
+        assert_eq!(code.version().unwrap(), "0.1");
+        let installed = "multi_user_gymnasium-0.2.dist-info";
+        std::fs::create_dir(folder.path().join(installed)).unwrap();
+        assert_eq!(code.version().unwrap(), "0.2");
+        write("pyproject.toml", "[project]\nversion = \"0.3\"\n");
+        assert_eq!(code.version().unwrap(), "0.3");
     }
 
     #[test]
