@@ -16,7 +16,7 @@ pub struct GameScene<'a> {
     pub game: Option<&'a Value>,
     /// The event that assigned the player to that game, and what it said.
     pub assigned: Option<(&'a Event, &'a Value)>,
-    /// The game started.
+    /// That game started.
     pub started: Option<&'a Event>,
     /// The target activated another scene.
     pub left: Option<&'a Event>,
@@ -50,7 +50,11 @@ impl Log {
                     games.extend(entered(event, said));
                 }
                 ("pyodide_player_assigned", Some(here)) => {
-                    here.game = said.get("game_id");
+                    let game = said.get("game_id");
+                    if here.game != game {
+                        here.started = None;
+                    }
+                    here.game = game;
                     here.assigned = Some((event, said));
                 }
                 ("start_game", Some(here)) => {
@@ -172,6 +176,21 @@ mod tests {
         let games = log.games("survivor");
         assert_eq!(games.len(), 1);
         assert_eq!(games[0].game, Some(&json!("played")));
+        assert_eq!(games[0].started.map(|event| event.seq), Some(4));
+    }
+
+    #[test]
+    fn the_start_of_a_match_that_came_to_nothing_is_not_that_of_the_game() {
+        let log = log(&[
+            game("game-1"),
+            assigned("abandoned"),
+            started(),
+            assigned("played"),
+            started(),
+            assigned("played"),
+        ]);
+        let games = log.games("survivor");
+        assert_eq!(games.len(), 1);
         assert_eq!(games[0].started.map(|event| event.seq), Some(4));
     }
 }
