@@ -239,6 +239,46 @@ mod tests {
     }
 
     #[test]
+    fn what_the_observer_tells_fits_into_a_line_that_is_kept() {
+        const LONGEST: usize = 4000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let module = folder.path().join("sitecustomize.py");
+        std::fs::write(module, OBSERVER).expect("written");
+        let tell = "import sitecustomize as own
+long = '\\U0001f600\\0' * 5000
+own._tell(handled=long, sid=long, error=long, reason=long)
+own._tell(held={'rooms': {str(game): 2 for game in range(5000)}})
+own._tell(handled='advance_scene', sid='s', error='short', reason=None)";
+        let python = std::process::Command::new("python3")
+            .env("PYTHONPATH", folder.path())
+            .args(["-c", tell])
+            .output()
+            .expect("Python runs");
+        let told = String::from_utf8(python.stderr).expect("text");
+        let told: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        for line in &told {
+            assert!(line.len() <= LONGEST, "{} characters", line.len());
+        }
+        let json = |line: &str| -> serde_json::Value {
+            serde_json::from_str(line.strip_prefix("@gymcheck ").expect("its mark")).expect("JSON")
+        };
+        let cut = json(told[0]);
+        for name in ["handled", "sid", "error", "reason"] {
+            let text = cut[name].as_str().expect("a text");
+            assert!(
+                text.starts_with("\u{1f600}\0") && text.ends_with('…'),
+                "{text}"
+            );
+        }
+        assert!(json(told[1])["unseen"].is_string(), "{}", told[1]);
+        let whole = json!({
+            "handled": "advance_scene", "sid": "s", "error": "short", "reason": null
+        });
+        assert_eq!(json(told[2]), whole);
+    }
+
+    #[test]
     fn a_target_is_a_release_or_a_path() {
         let read = |text: &str| text.parse::<TargetName>();
         assert_eq!(

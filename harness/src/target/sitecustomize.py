@@ -10,6 +10,7 @@ import collections
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
 import json
 import os
 import sys
@@ -21,9 +22,31 @@ import weakref
 _write = os.write
 
 
+# Of a longer line the end would be lost, and all of it with that: see stage/output.rs.
+_LONGEST_LINE = 3900
+
+# What others say may be of any length. So many characters of JSON hold of each text what matters.
+_LONGEST_TEXT = 900
+
+
+def _cut(said):
+    if not isinstance(said, str) or len(json.dumps(said)) <= _LONGEST_TEXT:
+        return said
+    end = "\u2026"
+    room = _LONGEST_TEXT - len(json.dumps(end))
+    lengths = itertools.accumulate(len(json.dumps(letter)) - 2 for letter in said)
+    kept = sum(1 for _ in itertools.takewhile(room.__ge__, lengths))
+    return said[:kept] + end
+
+
 def _tell(**what):
+    line = json.dumps(what)
+    if len(line) > _LONGEST_LINE:
+        many = {"unseen": "it holds more games than a line can tell of"}
+        short = {name: _cut(said) for name, said in what.items()}
+        line = json.dumps(many if "held" in what else short)
     # One write: lines of others must not come in between. Somebody's line may have no end yet.
-    _write(2, ("\n@gymcheck " + json.dumps(what) + "\n").encode())
+    _write(2, ("\n@gymcheck " + line + "\n").encode())
 
 
 def _watch_eventlet(module):
