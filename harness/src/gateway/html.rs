@@ -28,6 +28,11 @@ pub(super) fn probe_element(script: &str, token: &str, path: &str) -> Option<Str
 /// The page with its public addresses led to the mirror, and with the probe, if it gets one, as the
 /// first thing in its head (without a head: before its first element or text).
 pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, RewritingError> {
+    // What marks the order of the bytes is not of the page, and must stay in front of it.
+    const MARK: char = '\u{feff}';
+    if let Some(page) = page.strip_prefix(MARK) {
+        return Ok(format!("{MARK}{}", rewrite(page, probe)?));
+    }
     let probe = Cell::new(probe);
     let elements = element!("*", |element| {
         // Whatever comes after `<html>` is the head, or makes the parser open it.
@@ -203,6 +208,12 @@ mod tests {
                 "{}<script>a()</script><head></head>",
             ),
             ("nothing but text", "{}nothing but text"),
+            // A mark of the byte order in front is no text of the page.
+            (
+                "\u{feff}<!doctype html><p>a",
+                "\u{feff}<!doctype html>{}<p>a",
+            ),
+            ("\u{feff}", "\u{feff}{}"),
             (" <!doctype html>text<p>", " <!doctype html>{}text<p>"),
             // The end of it is no element, and must not become one.
             (
