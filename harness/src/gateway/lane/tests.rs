@@ -312,6 +312,15 @@ fn a_hold_that_has_nothing_to_wait_for_leaves_its_event_to_the_other_rules() {
     assert_eq!(bench.effects(), expected);
 }
 
+#[test]
+fn rules_are_of_the_events_of_the_games_own_namespace() {
+    let mut bench = Bench::new();
+    bench.set("lost", "a", Fault::Drop);
+    bench.text(r#"42/admin,["a"]"#);
+    bench.events(&["a", "b"]);
+    assert_eq!(bench.passed(), [r#"42/admin,["a"]"#.to_owned(), text("b")]);
+}
+
 #[tokio::test]
 async fn a_delayed_event_waits_once_with_all_behind_it() {
     let mut bench = Bench::new();
