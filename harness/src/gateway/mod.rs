@@ -44,6 +44,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::evidence::{Direction, Recorder};
 use crate::target::Edit;
+use crate::token::token;
 
 pub use connections::{InjectError, Passed, RoundTripError};
 pub use mirror::{Mirror, MirrorEntry};
@@ -320,10 +321,4 @@ fn open(
     let listening = Arc::clone(&listener).listen(door.listener);
     shared.spawn(listening);
     Ok(listener)
-}
-
-fn token() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(hex::encode(bytes))
 }

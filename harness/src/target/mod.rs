@@ -34,9 +34,18 @@ pub use release::{PINNED_RELEASE, Release};
 pub use serving::{Experiments, OwnCommand, ServerCommand, Serving};
 
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
-pub const OBSERVER: &str = include_str!("sitecustomize.py");
+const OBSERVER: &str = include_str!("sitecustomize.py");
 
-/// The Socket.IO events of which [`OBSERVER`] does not tell that they were handled: they come every
+/// What stands in [`OBSERVER`], once, in the place of its token.
+const TOKEN: &str = "GYMCHECK_TOKEN";
+
+/// The module that tells of the target from inside its process, each time with this token.
+#[must_use]
+pub fn observer(token: &str) -> String {
+    OBSERVER.replace(TOKEN, token)
+}
+
+/// The Socket.IO events of which [`observer`] does not tell that they were handled: they come every
 /// second or oftener, and store nothing.
 pub const UNTOLD: [&str; 4] = [
     "ping",
@@ -243,7 +252,7 @@ mod tests {
         const LONGEST: usize = 4000;
         let folder = tempfile::tempdir().expect("a folder");
         let module = folder.path().join("sitecustomize.py");
-        std::fs::write(module, OBSERVER).expect("written");
+        std::fs::write(module, observer("a-token")).expect("written");
         let tell = "import sitecustomize as own
 long = '\\U0001f600\\0' * 5000
 own._tell(handled=long, sid=long, error=long, reason=long)
@@ -261,7 +270,8 @@ own._tell(handled='advance_scene', sid='s', error='short', reason=None)";
             assert!(line.len() <= LONGEST, "{} characters", line.len());
         }
         let json = |line: &str| -> serde_json::Value {
-            serde_json::from_str(line.strip_prefix("@gymcheck ").expect("its mark")).expect("JSON")
+            serde_json::from_str(line.strip_prefix("@gymcheck a-token ").expect("its mark"))
+                .expect("JSON")
         };
         let cut = json(told[0]);
         for name in ["handled", "sid", "error", "reason"] {

@@ -1,6 +1,6 @@
 """What gymcheck sees from inside the target's process. Python imports it at start by its name.
 
-It changes nothing that the target does. It writes one line to standard error, `@gymcheck` and a
+It changes nothing that the target does. It writes one line to standard error, `@gymcheck`, a token and a
 JSON object, and an empty one before it, when the target listens, and whenever it has finished handling a Socket.IO event:
 the target's own log says at best that it has begun. After an event that ends somebody's scene, and
 after each one that has changed it, a second line says which games the target holds.
@@ -21,6 +21,10 @@ import weakref
 # two of them must not write at once.
 _write = os.write
 
+
+# Each stage has a copy with a token of its own. What begins alike without it is not the observer's: any page
+# can have the target log what it likes.
+_TOKEN = "GYMCHECK_TOKEN"
 
 # Of a longer line the end would be lost, and all of it with that: see stage/output.rs.
 _LONGEST_LINE = 3900
@@ -46,7 +50,7 @@ def _tell(**what):
         short = {name: _cut(said) for name, said in what.items()}
         line = json.dumps(many if "held" in what else short)
     # One write: lines of others must not come in between. Somebody's line may have no end yet.
-    _write(2, ("\n@gymcheck " + line + "\n").encode())
+    _write(2, f"\n@gymcheck {_TOKEN} {line}\n".encode())
 
 
 def _watch_eventlet(module):
