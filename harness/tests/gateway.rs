@@ -372,6 +372,24 @@ async fn other_hosts_are_refused() {
 }
 
 #[tokio::test]
+async fn a_page_that_speaks_by_long_polling_breaks_the_run_once() {
+    let bench = Bench::new().await;
+    bench.get("/page?transport=polling").await;
+    assert!(bench.recorder.broken().is_none());
+    for at in ["a", "b"] {
+        let path = format!("/socket.io/?EIO=4&transport=polling&t={at}");
+        bench.get(&path).await;
+    }
+    let broken = |fact: Fact| match fact {
+        Fact::Broken(broken) => Some((broken.component, broken.reason)),
+        _ => None,
+    };
+    let broken: Vec<_> = bench.facts().into_iter().filter_map(broken).collect();
+    let reason = "the survivor's page speaks Socket.IO by long-polling, which is not read";
+    assert_eq!(broken, [("gateway".to_owned(), reason.to_owned())]);
+}
+
+#[tokio::test]
 async fn a_target_that_is_not_there_is_a_bad_gateway() {
     let recorder = Recorder::in_memory();
     // Bound and never listening.

@@ -69,6 +69,8 @@ pub(super) struct Listener {
     pub(super) probe: ProbeLink,
     pub(super) connections: Connections,
     pub(super) requests: Requests,
+    /// Whether the page has spoken Socket.IO by long-polling.
+    pub(super) has_polled: AtomicBool,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -175,6 +177,12 @@ impl Listener {
         }
         if handshake::is_asked_for(&request) {
             return self.open_websocket(request).await;
+        }
+        if is_long_polling(&request) && !self.has_polled.swap(true, Ordering::SeqCst) {
+            self.record_broken(format!(
+                "the {}'s page speaks Socket.IO by long-polling, which is not read",
+                self.player
+            ));
         }
         let passed = self
             .shared
@@ -443,6 +451,16 @@ impl Listener {
             worth_a_retry: false,
         }));
     }
+}
+
+/// Whether a request carries Engine.IO without a WebSocket.
+fn is_long_polling(request: &Request<Incoming>) -> bool {
+    let query = request.uri().query().unwrap_or("");
+    let says = |wanted: &str, value: Option<&str>| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .any(|(name, said)| name == wanted && value.is_none_or(|value| said == value))
+    };
+    says("EIO", None) && says("transport", Some("polling"))
 }
 
 /// What this machine lacks for a connection, if that is what caused an error.

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -316,6 +316,7 @@ fn open(
         probe: ProbeLink::new(player, shared.recorder.clone()),
         connections: Connections::default(),
         requests: Requests::default(),
+        has_polled: AtomicBool::new(false),
         shared: Arc::clone(shared),
     });
     let listening = Arc::clone(&listener).listen(door.listener);
