@@ -372,6 +372,25 @@ async fn other_hosts_are_refused() {
 }
 
 #[tokio::test]
+async fn pages_of_other_sites_may_lead_here_and_load_nothing() {
+    let bench = Bench::new().await;
+    for (site, mode, status) in [
+        ("cross-site", "no-cors", 403),
+        ("same-site", "no-cors", 403),
+        ("cross-site", "cors", 403),
+        ("cross-site", "navigate", 200),
+        ("same-site", "navigate", 200),
+        ("same-origin", "no-cors", 200),
+        ("none", "navigate", 200),
+    ] {
+        let request = bench.http.get(bench.address("/page"));
+        let request = request.header("sec-fetch-site", site);
+        let answer = request.header("sec-fetch-mode", mode).send().await;
+        assert_eq!(answer.expect("an answer").status(), status, "{site} {mode}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_speaks_by_long_polling_breaks_the_run_once() {
     let bench = Bench::new().await;
     bench.get("/page?transport=polling").await;

@@ -223,13 +223,23 @@ impl Listener {
     }
 
     /// The origin of the page that makes a request, if it is another one than the gateway's own. A page
-    /// may keep its own origin from being told; then the browser says that it is the same.
+    /// may keep its own origin from being told; then the browser says that it is the same. Of what a page
+    /// only loads, as a picture, a browser tells no origin: it says then whether it is of another site. A
+    /// page of somewhere else may lead here, as a link does.
     fn stranger(&self, request: &Request<Incoming>) -> Option<String> {
         let site = request.headers().get("sec-fetch-site");
         let is_same = site.is_some_and(|site| site == "same-origin");
         let is_known = |origin: &&HeaderValue| {
             *origin == self.origin.as_str() || (*origin == "null" && is_same)
         };
+        let leads_here = request
+            .headers()
+            .get("sec-fetch-mode")
+            .is_some_and(|mode| mode == "navigate");
+        let is_other = site.is_some_and(|site| site == "cross-site" || site == "same-site");
+        if is_other && !leads_here {
+            return Some("another site".to_owned());
+        }
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let stranger = origins.find(|origin| !is_known(origin))?;
         Some(String::from_utf8_lossy(stranger.as_bytes()).into_owned())
