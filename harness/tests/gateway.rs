@@ -223,6 +223,7 @@ fn target(opened: mpsc::UnboundedSender<WebSocket>) -> Router {
     Router::new()
         .route("/", get(|| async { Redirect::to("/page") }))
         .route("/page", get(page))
+        .route("/guarded", get(guarded))
         .route("/static/js/index.js", get(script))
         .route("/echo", post(echo))
         .route("/socket.io/", get(socket))
@@ -231,6 +232,12 @@ fn target(opened: mpsc::UnboundedSender<WebSocket>) -> Router {
 
 async fn page() -> Html<&'static str> {
     Html(r#"<html><head><script src="https://cdn.example/a.js"></script></head></html>"#)
+}
+
+/// A page that lets nobody speak but its own files.
+async fn guarded() -> impl IntoResponse {
+    let policy = "default-src 'self'; script-src 'self'; connect-src 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], page().await)
 }
 
 async fn script() -> impl IntoResponse {
@@ -507,6 +514,34 @@ async fn pages_get_the_probe_and_no_public_address() {
     assert!(!part.contains("probe("), "{part}");
 }
 
+#[tokio::test]
+async fn a_page_that_forbids_inline_scripts_lets_the_probe_in() {
+    let bench = Bench::new().await;
+    let policy = |answer: &reqwest::Response| {
+        let policy = &answer.headers()["content-security-policy"];
+        policy.to_str().expect("a text").to_owned()
+    };
+    let answer = bench.get("/guarded").await;
+    let told = policy(&answer);
+    let page = answer.text().await.expect("a text");
+    let nonce = page.strip_prefix("<html><head><script nonce=\"");
+    let nonce = nonce.and_then(|rest| rest.split('"').next());
+    let nonce = nonce.expect("the probe's nonce");
+    let line = bench.gateway.origin(PLAYER).replace("http://", "ws://");
+    assert_eq!(
+        told,
+        format!("default-src 'self'; script-src 'self' 'nonce-{nonce}'; connect-src {line}")
+    );
+    // A part of a page gets no probe, and keeps its policy.
+    let request = bench.http.get(bench.address("/guarded"));
+    let part = request.header("sec-fetch-dest", "iframe").send().await;
+    let told = policy(&part.expect("an answer"));
+    assert!(
+        told.ends_with("script-src 'self'; connect-src 'none'"),
+        "{told}"
+    );
+}
+
 fn edit(file: &str, find: &str) -> Edit {
     Edit {
         name: "no-cleanup".into(),
@@ -607,8 +642,10 @@ async fn an_injection_goes_to_the_connection_that_registered() {
     let (mut participant, mut target) = bench.join().await;
     say(&mut participant, r#"42["register_subject",{}]"#).await;
     heard_by_target(&mut target).await;
-    // A page may open another one, later, that takes no part.
-    let (_other, _its_target) = bench.join().await;
+    // A page may open another one, later, that takes no part: what it registers is not of the game.
+    let (mut other, mut its_target) = bench.join().await;
+    say(&mut other, r#"42/admin,["register_subject",{}]"#).await;
+    heard_by_target(&mut its_target).await;
     bench
         .gateway
         .inject("rule", PLAYER, Direction::ToClient, "told", Vec::new())

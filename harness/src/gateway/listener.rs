@@ -25,6 +25,7 @@ use crate::provision::CdnError;
 use super::answer::{self, Answer};
 use super::connections::Connections;
 use super::handshake::{self, Handshake};
+use super::html::ProbeElement;
 use super::limits::{self, Excess, Requests, Sender};
 use super::mirror::{self, Mirror};
 use super::probe_link::{self, ProbeLink};
@@ -65,7 +66,7 @@ pub(super) struct Listener {
     /// Without it nobody but the player's own pages gets on the probe's line.
     pub(super) token: String,
     /// The probe as an element of a page.
-    pub(super) probe_element: String,
+    pub(super) probe_element: ProbeElement,
     pub(super) probe: ProbeLink,
     pub(super) connections: Connections,
     pub(super) requests: Requests,

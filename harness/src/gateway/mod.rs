@@ -8,6 +8,7 @@
 mod answer;
 mod attachment;
 mod connections;
+mod content_policy;
 mod handshake;
 mod headers;
 #[cfg(test)]
@@ -304,8 +305,9 @@ fn open(
     shared: &Arc<Shared>,
 ) -> Result<Arc<Listener>, GatewayError> {
     let authority = door.authority;
-    let token = token().map_err(GatewayError::Token)?;
-    let probe_element = html::probe_element(probe_script, &token, probe_link::PATH);
+    let token = || token().map_err(GatewayError::Token);
+    let (token, nonce) = (token()?, token()?);
+    let probe_element = html::probe_element(probe_script, &token, probe_link::PATH, nonce);
     let listener = Arc::new(Listener {
         player: player.to_owned(),
         origin: format!("http://{authority}"),
