@@ -21,6 +21,7 @@ scenarios! {
     a_refused_probe_keeps_what_it_knows
     a_page_without_its_gateway_works
     second_opinions
+    a_page_has_one_probe
 }
 
 /// Opens a page, and waits until its probe is there.
@@ -929,5 +930,40 @@ async fn second_opinions(kind: Kind) {
         .await;
     let state = page.snapshot().await;
     assert_eq!((state.listeners.len(), state.game), (0, Value::Null));
+    browser.close().await;
+}
+
+async fn a_page_has_one_probe(kind: Kind) {
+    let (page, browser) = open(kind, "").await;
+    // As where it was put into what a page gets and shows in itself, or in a frame.
+    const MORE: &str = r#"
+        const shown = fetch("/").then((answer) => answer.text());
+        shown.then((text) => {
+          const told = text.split("<script>")[1].split("</script>")[0];
+          const run = (document) => {
+            const script = document.createElement("script");
+            script.textContent = told;
+            document.documentElement.append(script);
+          };
+          run(document);
+          const frame = document.createElement("iframe");
+          frame.src = "/bare";
+          frame.addEventListener("load", () => {
+            run(frame.contentDocument);
+            window.isFramed = true;
+          });
+          document.documentElement.append(frame);
+        });
+        return Object.getOwnPropertyNames(window).join();"#;
+    let names = browser.client.execute(MORE, Vec::new()).await;
+    let names = names.expect("a script").to_string();
+    assert!(!names.contains("gymcheck"), "{names}");
+    until(&browser, "return window.isFramed === true").await;
+    // Another probe would have said hello, and taken the line, by then.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let hellos = page.events().into_iter();
+    let hellos = hellos.filter(|event| matches!(event.what, PageFact::Hello { .. }));
+    assert_eq!(hellos.count(), 1);
+    assert_eq!(page.snapshot().await.url, page.url());
     browser.close().await;
 }
