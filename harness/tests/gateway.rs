@@ -16,7 +16,7 @@ use gymcheck::evidence::{
 };
 use gymcheck::gateway::{
     Fault, Forged, Gateway, GatewayError, GatewayOptions, InjectError, Mirror, MirrorEntry,
-    Passage, Passed, ProbeError, RoundTripError, Rule, Side,
+    NEXT_PAGE, Passage, Passed, ProbeError, RoundTripError, Rule, Side,
 };
 use gymcheck::target::Edit;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::task::AbortOnDropHandle;
@@ -1208,6 +1209,44 @@ async fn the_probe_tells_its_page_on_the_runs_clock() {
     };
     bench.fact("an unknown event", unreadable("news")).await;
     bench.fact("no JSON", unreadable("what?")).await;
+}
+
+#[tokio::test]
+async fn a_page_that_goes_elsewhere_is_told_from_one_that_has_crashed() {
+    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    const CHROMIUM: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0";
+    let cases = [
+        (FIREFOX, Some(""), false),
+        // What Firefox says when the process of a page is gone.
+        (FIREFOX, Some("Child was killed"), true),
+        (FIREFOX, None, true),
+        // It says the same of either, and a page that is left there says farewell.
+        (CHROMIUM, Some(""), true),
+    ];
+    let cases = cases.map(async |(user_agent, reason, has_crashed)| {
+        let bench = Bench::new().await;
+        let mut page = bench.probe().await;
+        let hello = json!({
+            "page_t": 0.5, "event": "hello", "url": "http://a/", "user_agent": user_agent,
+            "secure": true,
+        });
+        say(&mut page, &hello.to_string()).await;
+        let is_hello = |fact: &Fact| matches!(fact, Fact::Page(_));
+        bench.fact("the hello", is_hello).await;
+        if let Some(reason) = reason {
+            let frame = CloseFrame {
+                code: CloseCode::Away,
+                reason: reason.into(),
+            };
+            page.close(Some(frame)).await.expect("written");
+        }
+        drop(page);
+        tokio::time::sleep(NEXT_PAGE + Duration::from_secs(1)).await;
+        let broken = bench.recorder.broken();
+        let said = broken.is_some_and(|broken| broken.reason.contains("tab crashed"));
+        assert_eq!(said, has_crashed, "{user_agent} {reason:?}");
+    });
+    futures_util::future::join_all(cases).await;
 }
 
 #[tokio::test]
