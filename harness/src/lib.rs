@@ -20,4 +20,5 @@ pub mod run;
 pub mod spec;
 pub mod stage;
 pub mod target;
+mod token;
 pub mod verdict;

@@ -1679,16 +1679,16 @@ mod told_or_carried_on {
         // What was on its way came after the word, and what the end itself brought.
         passes(
             ON_SURVEY,
-            &told_before_its_end(|_, after| after < 0.0 || after > 670.0),
+            &told_before_its_end(|_, after| !(0.0..=670.0).contains(&after)),
         );
         passes(
             ON_SURVEY,
-            &told_before_its_end(|_, after| after < 50.0 || after > 670.0),
+            &told_before_its_end(|_, after| !(50.0..=670.0).contains(&after)),
         );
         // It lived, it stood still at another time, or it says little at any time.
         moved_on(&told_before_its_end(|_, _| true));
         moved_on(&told_before_its_end(|_, after| {
-            after < 0.0 || after > 300.0
+            !(0.0..=300.0).contains(&after)
         }));
         moved_on(&told_before_its_end(|event, _| {
             matches!(&event.fact, Fact::Wire(wire)

@@ -16,7 +16,7 @@ use gymcheck::evidence::{
 };
 use gymcheck::gateway::{
     Fault, Forged, Gateway, GatewayError, GatewayOptions, InjectError, Mirror, MirrorEntry,
-    Passage, Passed, ProbeError, RoundTripError, Rule, Side,
+    NEXT_PAGE, Passage, Passed, ProbeError, RoundTripError, Rule, Side,
 };
 use gymcheck::target::Edit;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::task::AbortOnDropHandle;
@@ -223,6 +224,7 @@ fn target(opened: mpsc::UnboundedSender<WebSocket>) -> Router {
     Router::new()
         .route("/", get(|| async { Redirect::to("/page") }))
         .route("/page", get(page))
+        .route("/guarded", get(guarded))
         .route("/static/js/index.js", get(script))
         .route("/echo", post(echo))
         .route("/socket.io/", get(socket))
@@ -231,6 +233,12 @@ fn target(opened: mpsc::UnboundedSender<WebSocket>) -> Router {
 
 async fn page() -> Html<&'static str> {
     Html(r#"<html><head><script src="https://cdn.example/a.js"></script></head></html>"#)
+}
+
+/// A page that lets nobody speak but its own files.
+async fn guarded() -> impl IntoResponse {
+    let policy = "default-src 'self'; script-src 'self'; connect-src 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], page().await)
 }
 
 async fn script() -> impl IntoResponse {
@@ -372,6 +380,43 @@ async fn other_hosts_are_refused() {
 }
 
 #[tokio::test]
+async fn pages_of_other_sites_may_lead_here_and_load_nothing() {
+    let bench = Bench::new().await;
+    for (site, mode, status) in [
+        ("cross-site", "no-cors", 403),
+        ("same-site", "no-cors", 403),
+        ("cross-site", "cors", 403),
+        ("cross-site", "navigate", 200),
+        ("same-site", "navigate", 200),
+        ("same-origin", "no-cors", 200),
+        ("none", "navigate", 200),
+    ] {
+        let request = bench.http.get(bench.address("/page"));
+        let request = request.header("sec-fetch-site", site);
+        let answer = request.header("sec-fetch-mode", mode).send().await;
+        assert_eq!(answer.expect("an answer").status(), status, "{site} {mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_speaks_by_long_polling_breaks_the_run_once() {
+    let bench = Bench::new().await;
+    bench.get("/page?transport=polling").await;
+    assert!(bench.recorder.broken().is_none());
+    for at in ["a", "b"] {
+        let path = format!("/socket.io/?EIO=4&transport=polling&t={at}");
+        bench.get(&path).await;
+    }
+    let broken = |fact: Fact| match fact {
+        Fact::Broken(broken) => Some((broken.component, broken.reason)),
+        _ => None,
+    };
+    let broken: Vec<_> = bench.facts().into_iter().filter_map(broken).collect();
+    let reason = "the survivor's page speaks Socket.IO by long-polling, which is not read";
+    assert_eq!(broken, [("gateway".to_owned(), reason.to_owned())]);
+}
+
+#[tokio::test]
 async fn a_target_that_is_not_there_is_a_bad_gateway() {
     let recorder = Recorder::in_memory();
     // Bound and never listening.
@@ -468,6 +513,34 @@ async fn pages_get_the_probe_and_no_public_address() {
     let part = request.header("sec-fetch-dest", "empty").send().await;
     let part = part.expect("an answer").text().await.expect("a text");
     assert!(!part.contains("probe("), "{part}");
+}
+
+#[tokio::test]
+async fn a_page_that_forbids_inline_scripts_lets_the_probe_in() {
+    let bench = Bench::new().await;
+    let policy = |answer: &reqwest::Response| {
+        let policy = &answer.headers()["content-security-policy"];
+        policy.to_str().expect("a text").to_owned()
+    };
+    let answer = bench.get("/guarded").await;
+    let told = policy(&answer);
+    let page = answer.text().await.expect("a text");
+    let nonce = page.strip_prefix("<html><head><script nonce=\"");
+    let nonce = nonce.and_then(|rest| rest.split('"').next());
+    let nonce = nonce.expect("the probe's nonce");
+    let line = bench.gateway.origin(PLAYER).replace("http://", "ws://");
+    assert_eq!(
+        told,
+        format!("default-src 'self'; script-src 'self' 'nonce-{nonce}'; connect-src {line}")
+    );
+    // A part of a page gets no probe, and keeps its policy.
+    let request = bench.http.get(bench.address("/guarded"));
+    let part = request.header("sec-fetch-dest", "iframe").send().await;
+    let told = policy(&part.expect("an answer"));
+    assert!(
+        told.ends_with("script-src 'self'; connect-src 'none'"),
+        "{told}"
+    );
 }
 
 fn edit(file: &str, find: &str) -> Edit {
@@ -570,8 +643,10 @@ async fn an_injection_goes_to_the_connection_that_registered() {
     let (mut participant, mut target) = bench.join().await;
     say(&mut participant, r#"42["register_subject",{}]"#).await;
     heard_by_target(&mut target).await;
-    // A page may open another one, later, that takes no part.
-    let (_other, _its_target) = bench.join().await;
+    // A page may open another one, later, that takes no part: what it registers is not of the game.
+    let (mut other, mut its_target) = bench.join().await;
+    say(&mut other, r#"42/admin,["register_subject",{}]"#).await;
+    heard_by_target(&mut its_target).await;
     bench
         .gateway
         .inject("rule", PLAYER, Direction::ToClient, "told", Vec::new())
@@ -1134,6 +1209,44 @@ async fn the_probe_tells_its_page_on_the_runs_clock() {
     };
     bench.fact("an unknown event", unreadable("news")).await;
     bench.fact("no JSON", unreadable("what?")).await;
+}
+
+#[tokio::test]
+async fn a_page_that_goes_elsewhere_is_told_from_one_that_has_crashed() {
+    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    const CHROMIUM: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0";
+    let cases = [
+        (FIREFOX, Some(""), false),
+        // What Firefox says when the process of a page is gone.
+        (FIREFOX, Some("Child was killed"), true),
+        (FIREFOX, None, true),
+        // It says the same of either, and a page that is left there says farewell.
+        (CHROMIUM, Some(""), true),
+    ];
+    let cases = cases.map(async |(user_agent, reason, has_crashed)| {
+        let bench = Bench::new().await;
+        let mut page = bench.probe().await;
+        let hello = json!({
+            "page_t": 0.5, "event": "hello", "url": "http://a/", "user_agent": user_agent,
+            "secure": true,
+        });
+        say(&mut page, &hello.to_string()).await;
+        let is_hello = |fact: &Fact| matches!(fact, Fact::Page(_));
+        bench.fact("the hello", is_hello).await;
+        if let Some(reason) = reason {
+            let frame = CloseFrame {
+                code: CloseCode::Away,
+                reason: reason.into(),
+            };
+            page.close(Some(frame)).await.expect("written");
+        }
+        drop(page);
+        tokio::time::sleep(NEXT_PAGE + Duration::from_secs(1)).await;
+        let broken = bench.recorder.broken();
+        let said = broken.is_some_and(|broken| broken.reason.contains("tab crashed"));
+        assert_eq!(said, has_crashed, "{user_agent} {reason:?}");
+    });
+    futures_util::future::join_all(cases).await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub struct GameScene<'a> {
     pub game: Option<&'a Value>,
     /// The event that assigned the player to that game, and what it said.
     pub assigned: Option<(&'a Event, &'a Value)>,
-    /// The game started.
+    /// That game started.
     pub started: Option<&'a Event>,
     /// The target activated another scene.
     pub left: Option<&'a Event>,
@@ -31,26 +31,37 @@ impl GameScene<'_> {
 }
 
 impl Log {
-    /// The GymScenes for two that a player came to, in order. A game for one is none, and a scene
-    /// that is activated once more, as for a page that was loaded again, is still the same one.
+    /// The GymScenes for two that a player came to, in order. A game for one is none. A scene that is
+    /// activated once more without having been terminated, as for a page that was loaded again, is still
+    /// the same one; one that was, and comes again, is another.
     #[must_use]
     pub fn games<'a>(&'a self, player: &'a str) -> Vec<GameScene<'a>> {
         let mut games: Vec<GameScene<'a>> = Vec::new();
+        let mut is_terminated = false;
         for event in self.of(player) {
             let Some((name, said)) = from_target(event) else {
                 continue;
             };
             let here = games.last_mut().filter(|game| game.left.is_none());
             match (name, here) {
-                ("activate_scene", Some(here)) if said.get("scene_id") == Some(here.scene) => {}
+                ("activate_scene", Some(here))
+                    if said.get("scene_id") == Some(here.scene) && !is_terminated => {}
+                ("terminate_scene", Some(here)) if said.get("scene_id") == Some(here.scene) => {
+                    is_terminated = true;
+                }
                 ("activate_scene", here) => {
                     if let Some(here) = here {
                         here.left = Some(event);
                     }
+                    is_terminated = false;
                     games.extend(entered(event, said));
                 }
                 ("pyodide_player_assigned", Some(here)) => {
-                    here.game = said.get("game_id");
+                    let game = said.get("game_id");
+                    if here.game != game {
+                        here.started = None;
+                    }
+                    here.game = game;
                     here.assigned = Some((event, said));
                 }
                 ("start_game", Some(here)) => {
@@ -173,5 +184,43 @@ mod tests {
         assert_eq!(games.len(), 1);
         assert_eq!(games[0].game, Some(&json!("played")));
         assert_eq!(games[0].started.map(|event| event.seq), Some(4));
+    }
+
+    #[test]
+    fn the_start_of_a_match_that_came_to_nothing_is_not_that_of_the_game() {
+        let log = log(&[
+            game("game-1"),
+            assigned("abandoned"),
+            started(),
+            assigned("played"),
+            started(),
+            assigned("played"),
+        ]);
+        let games = log.games("survivor");
+        assert_eq!(games.len(), 1);
+        assert_eq!(games[0].started.map(|event| event.seq), Some(4));
+    }
+
+    #[test]
+    fn a_scene_that_was_ended_and_comes_again_is_another_game() {
+        let ended = ("terminate_scene", json!({"scene_id": "again"}));
+        let log = log(&[
+            game("again"),
+            assigned("a"),
+            started(),
+            ended,
+            game("again"),
+            assigned("b"),
+            started(),
+        ]);
+        let games = log.games("survivor");
+        let positions: Vec<_> = games
+            .iter()
+            .map(|game| {
+                let seq = |event: Option<&Event>| event.map(|event| event.seq);
+                (game.activated.seq, seq(game.started), seq(game.left))
+            })
+            .collect();
+        assert_eq!(positions, [(0, Some(2), Some(4)), (4, Some(6), None)]);
     }
 }

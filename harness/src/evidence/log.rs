@@ -235,8 +235,11 @@ impl Log {
         self.of(player).filter_map(move |event| match &event.fact {
             Fact::Wire(wire) if wire.direction == direction => match &wire.packet {
                 Packet::Event {
-                    name: found, args, ..
-                } if found == name => Some((event, wire, args.as_slice())),
+                    namespace,
+                    name: found,
+                    args,
+                    ..
+                } if namespace == "/" && found == name => Some((event, wire, args.as_slice())),
                 _ => None,
             },
             _ => None,
@@ -255,16 +258,21 @@ impl Log {
     /// the log, and the target's id of the session there.
     #[must_use]
     pub fn participant<'a>(&'a self, player: &'a str, before: u64) -> Option<(u64, &'a str)> {
-        let (_, registered, _) = self
+        let (registration, registered, _) = self
             .socket_events(player, Direction::ToServer, REGISTER)
             .rfind(|(event, _, _)| event.seq < before)?;
         let session = self.of(player).rev().find_map(|event| match &event.fact {
             Fact::Wire(WireFact {
                 connection,
                 direction: Direction::ToClient,
-                packet: Packet::Connect { data, .. },
+                packet: Packet::Connect { namespace, data },
                 ..
-            }) if *connection == registered.connection => data.get("sid")?.as_str(),
+            }) if *connection == registered.connection
+                && namespace == "/"
+                && event.seq < registration.seq =>
+            {
+                data.get("sid")?.as_str()
+            }
             _ => None,
         })?;
         Some((registered.connection, session))
@@ -425,5 +433,41 @@ mod tests {
         assert_eq!(deeper.events().len(), 1);
         let damage = deeper.damage().expect("it is none");
         assert!(damage.what.contains("recursion limit"), "{damage:?}");
+    }
+
+    #[test]
+    fn what_passes_in_another_namespace_is_not_the_games() {
+        let packet = |seq, direction, packet| Event {
+            seq,
+            t: 0.0,
+            player: Some("survivor".into()),
+            fact: Fact::Wire(WireFact {
+                connection: 1,
+                direction,
+                origin: Origin::Natural,
+                packet,
+            }),
+        };
+        let let_in = |namespace: &str, sid: &str| Packet::Connect {
+            namespace: namespace.into(),
+            data: serde_json::json!({ "sid": sid }),
+        };
+        let registers = |namespace: &str| Packet::Event {
+            namespace: namespace.into(),
+            name: REGISTER.into(),
+            args: Vec::new(),
+            ack: None,
+        };
+        let log = Log::new(vec![
+            packet(0, Direction::ToClient, let_in("/", "game")),
+            packet(1, Direction::ToClient, let_in("/admin", "other")),
+            packet(2, Direction::ToServer, registers("/")),
+            packet(3, Direction::ToServer, registers("/admin")),
+            packet(4, Direction::ToClient, let_in("/", "later")),
+        ]);
+        assert_eq!(log.session("survivor"), Some("game"));
+        let registered = log.socket_events("survivor", Direction::ToServer, REGISTER);
+        let places: Vec<u64> = registered.map(|(event, _, _)| event.seq).collect();
+        assert_eq!(places, [2]);
     }
 }

@@ -13,21 +13,45 @@ use super::mirror;
 /// What stands in the probe's script for its settings.
 pub(super) const CONFIG: &str = "/*GYMCHECK_CONFIG*/{}";
 
+/// The probe as an element of a page.
+pub(super) struct ProbeElement {
+    /// For a page that says nothing of scripts.
+    pub(super) plain: String,
+    /// For a page whose Content-Security-Policy says which scripts may be in it.
+    pub(super) named: String,
+    /// What names it there.
+    pub(super) nonce: String,
+}
+
 /// The probe as an element of a page, with the settings of one listener. `None` if the script has
 /// no place for them.
-pub(super) fn probe_element(script: &str, token: &str, path: &str) -> Option<String> {
+pub(super) fn probe_element(
+    script: &str,
+    token: &str,
+    path: &str,
+    nonce: String,
+) -> Option<ProbeElement> {
     // A page's parser ends the element at the first `</script`, wherever it stands.
     let config = json!({ "token": token, "path": path }).to_string();
     let config = config.replace("</", "<\\/");
     let script = script
         .contains(CONFIG)
         .then(|| script.replace(CONFIG, &config))?;
-    Some(format!("<script>{script}</script>"))
+    Some(ProbeElement {
+        plain: format!("<script>{script}</script>"),
+        named: format!("<script nonce=\"{nonce}\">{script}</script>"),
+        nonce,
+    })
 }
 
 /// The page with its public addresses led to the mirror, and with the probe, if it gets one, as the
 /// first thing in its head (without a head: before its first element or text).
 pub(super) fn rewrite(page: &str, probe: Option<&str>) -> Result<String, RewritingError> {
+    // What marks the order of the bytes is not of the page, and must stay in front of it.
+    const MARK: char = '\u{feff}';
+    if let Some(page) = page.strip_prefix(MARK) {
+        return Ok(format!("{MARK}{}", rewrite(page, probe)?));
+    }
     let probe = Cell::new(probe);
     let elements = element!("*", |element| {
         // Whatever comes after `<html>` is the head, or makes the parser open it.
@@ -203,6 +227,12 @@ mod tests {
                 "{}<script>a()</script><head></head>",
             ),
             ("nothing but text", "{}nothing but text"),
+            // A mark of the byte order in front is no text of the page.
+            (
+                "\u{feff}<!doctype html><p>a",
+                "\u{feff}<!doctype html>{}<p>a",
+            ),
+            ("\u{feff}", "\u{feff}{}"),
             (" <!doctype html>text<p>", " <!doctype html>{}text<p>"),
             // The end of it is no element, and must not become one.
             (
@@ -226,11 +256,11 @@ mod tests {
 
     #[test]
     fn the_probe_gets_its_settings() {
-        let element = probe_element("start(/*GYMCHECK_CONFIG*/{});", "t</script>", "/p");
-        assert_eq!(
-            element.as_deref(),
-            Some(r#"<script>start({"path":"/p","token":"t<\/script>"});</script>"#)
-        );
-        assert_eq!(probe_element("start({});", "t", "/p"), None);
+        let script = "start(/*GYMCHECK_CONFIG*/{});";
+        let element = probe_element(script, "t</script>", "/p", "n".into()).expect("a place");
+        let rest = r#">start({"path":"/p","token":"t<\/script>"});</script>"#;
+        assert_eq!(element.plain, format!("<script{rest}"));
+        assert_eq!(element.named, format!("<script nonce=\"n\"{rest}"));
+        assert!(probe_element("start({});", "t", "/p", "n".into()).is_none());
     }
 }

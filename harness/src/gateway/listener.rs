@@ -25,6 +25,7 @@ use crate::provision::CdnError;
 use super::answer::{self, Answer};
 use super::connections::Connections;
 use super::handshake::{self, Handshake};
+use super::html::ProbeElement;
 use super::limits::{self, Excess, Requests, Sender};
 use super::mirror::{self, Mirror};
 use super::probe_link::{self, ProbeLink};
@@ -65,10 +66,12 @@ pub(super) struct Listener {
     /// Without it nobody but the player's own pages gets on the probe's line.
     pub(super) token: String,
     /// The probe as an element of a page.
-    pub(super) probe_element: String,
+    pub(super) probe_element: ProbeElement,
     pub(super) probe: ProbeLink,
     pub(super) connections: Connections,
     pub(super) requests: Requests,
+    /// Whether the page has spoken Socket.IO by long-polling.
+    pub(super) has_polled: AtomicBool,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -176,6 +179,12 @@ impl Listener {
         if handshake::is_asked_for(&request) {
             return self.open_websocket(request).await;
         }
+        if is_long_polling(&request) && !self.has_polled.swap(true, Ordering::SeqCst) {
+            self.record_broken(format!(
+                "the {}'s page speaks Socket.IO by long-polling, which is not read",
+                self.player
+            ));
+        }
         let passed = self
             .shared
             .proxy
@@ -215,13 +224,23 @@ impl Listener {
     }
 
     /// The origin of the page that makes a request, if it is another one than the gateway's own. A page
-    /// may keep its own origin from being told; then the browser says that it is the same.
+    /// may keep its own origin from being told; then the browser says that it is the same. Of what a page
+    /// only loads, as a picture, a browser tells no origin: it says then whether it is of another site. A
+    /// page of somewhere else may lead here, as a link does.
     fn stranger(&self, request: &Request<Incoming>) -> Option<String> {
         let site = request.headers().get("sec-fetch-site");
         let is_same = site.is_some_and(|site| site == "same-origin");
         let is_known = |origin: &&HeaderValue| {
             *origin == self.origin.as_str() || (*origin == "null" && is_same)
         };
+        let leads_here = request
+            .headers()
+            .get("sec-fetch-mode")
+            .is_some_and(|mode| mode == "navigate");
+        let is_other = site.is_some_and(|site| site == "cross-site" || site == "same-site");
+        if is_other && !leads_here {
+            return Some("another site".to_owned());
+        }
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let stranger = origins.find(|origin| !is_known(origin))?;
         Some(String::from_utf8_lossy(stranger.as_bytes()).into_owned())
@@ -443,6 +462,16 @@ impl Listener {
             worth_a_retry: false,
         }));
     }
+}
+
+/// Whether a request carries Engine.IO without a WebSocket.
+fn is_long_polling(request: &Request<Incoming>) -> bool {
+    let query = request.uri().query().unwrap_or("");
+    let says = |wanted: &str, value: Option<&str>| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .any(|(name, said)| name == wanted && value.is_none_or(|value| said == value))
+    };
+    says("EIO", None) && says("transport", Some("polling"))
 }
 
 /// What this machine lacks for a connection, if that is what caused an error.

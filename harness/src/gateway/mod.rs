@@ -8,6 +8,7 @@
 mod answer;
 mod attachment;
 mod connections;
+mod content_policy;
 mod handshake;
 mod headers;
 #[cfg(test)]
@@ -33,7 +34,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -44,6 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::evidence::{Direction, Recorder};
 use crate::target::Edit;
+use crate::token::token;
 
 pub use connections::{InjectError, Passed, RoundTripError};
 pub use mirror::{Mirror, MirrorEntry};
@@ -303,8 +305,9 @@ fn open(
     shared: &Arc<Shared>,
 ) -> Result<Arc<Listener>, GatewayError> {
     let authority = door.authority;
-    let token = token().map_err(GatewayError::Token)?;
-    let probe_element = html::probe_element(probe_script, &token, probe_link::PATH);
+    let token = || token().map_err(GatewayError::Token);
+    let (token, nonce) = (token()?, token()?);
+    let probe_element = html::probe_element(probe_script, &token, probe_link::PATH, nonce);
     let listener = Arc::new(Listener {
         player: player.to_owned(),
         origin: format!("http://{authority}"),
@@ -315,15 +318,10 @@ fn open(
         probe: ProbeLink::new(player, shared.recorder.clone()),
         connections: Connections::default(),
         requests: Requests::default(),
+        has_polled: AtomicBool::new(false),
         shared: Arc::clone(shared),
     });
     let listening = Arc::clone(&listener).listen(door.listener);
     shared.spawn(listening);
     Ok(listener)
-}
-
-fn token() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(hex::encode(bytes))
 }

@@ -16,10 +16,12 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    /// The name of the event that it is, if it is one.
+    /// The name of the event that it is, if it is one of the game's own namespace.
     pub(super) fn event(&self) -> Option<&str> {
         match &self.packet {
-            Packet::Event { name, .. } => Some(name),
+            Packet::Event {
+                namespace, name, ..
+            } if namespace == "/" => Some(name),
             _ => None,
         }
     }

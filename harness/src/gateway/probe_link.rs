@@ -20,6 +20,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::limits::{self, Account, DEEPEST, Sender};
@@ -187,19 +189,40 @@ impl ProbeLink {
             waiting: HashMap::new(),
         };
         // A page that goes away breaks the line off: that is its end, not a fault.
-        if let Err(error) = talk.run(queue).await
-            && let Some(what) = limits::sent_too_much(&error)
-        {
-            self.record_too_much(&what);
-        }
+        let last_word = talk.run(queue).await.unwrap_or_else(|error| {
+            if let Some(what) = limits::sent_too_much(&error) {
+                self.record_too_much(&what);
+            }
+            None
+        });
         // A later page may be there by now.
         self.current().take_if(|page| page.number == number);
-        self.look_for_farewell(number).await;
+        if !last_word.is_some_and(|word| self.is_farewell(&word)) {
+            self.look_for_farewell(number).await;
+        }
     }
 
     /// From here on pages may go without a farewell.
     pub(super) fn pages_may_end(&self) {
         self.pages.may_end.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the last word on a page's line says that the page was left. Firefox ends the WebSockets of such a
+    /// page before it tells the page, and gives a reason where the page's process is gone. Chromium ends them
+    /// in the same way in both cases.
+    fn is_farewell(&self, word: &CloseFrame) -> bool {
+        let is_firefox = |event: &Event| {
+            let agent = match &event.fact {
+                Fact::Page(PageEvent {
+                    what: PageFact::Hello { user_agent, .. },
+                    ..
+                }) => user_agent,
+                _ => return false,
+            };
+            event.player.as_deref() == Some(&*self.player) && agent.contains("Firefox/")
+        };
+        let is_left = word.code == CloseCode::Away && word.reason.is_empty();
+        is_left && self.recorder.find_last(is_firefox).is_some()
     }
 
     /// Breaks the run if a page is gone without a farewell, no other one comes in its place, and nobody has
@@ -280,7 +303,11 @@ impl<S> Talk<'_, S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) -> Result<(), WsError> {
+    /// Talks until the line ends, and gives the page's last word, if it was still asked then.
+    async fn run(
+        mut self,
+        mut queue: mpsc::UnboundedReceiver<Request>,
+    ) -> Result<Option<CloseFrame>, WsError> {
         self.ask_clock().await?;
         let mut now_and_then = page_clock::now_and_then();
         loop {
@@ -292,13 +319,24 @@ where
                         self.record_unreadable(&format!("{} binary bytes", bytes.len()));
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                    Some(Ok(Message::Close(_))) | None => return self.socket.close(None).await,
+                    Some(Ok(Message::Close(word))) => {
+                        // It is gone already where it does not wait for an answer.
+                        let _ = self.socket.close(None).await;
+                        return Ok(word);
+                    }
+                    None => {
+                        self.socket.close(None).await?;
+                        return Ok(None);
+                    }
                     Some(Err(error)) => return Err(error),
                 },
                 request = queue.recv() => match request {
                     Some(request) => self.ask(request).await?,
                     // A newer page has taken the line over. This one may still have things to tell.
-                    None => return self.listen().await,
+                    None => {
+                        self.listen().await?;
+                        return Ok(None);
+                    }
                 },
             }
         }

@@ -18,9 +18,10 @@ use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 
 use super::answer::{self, Answer};
+use super::html::ProbeElement;
 use super::limits::{self, LARGEST_BODY};
 use super::mirror::Mirror;
-use super::{headers, html};
+use super::{content_policy, headers, html};
 use crate::target::{Edit, EditError, apply_edit};
 
 /// Passes requests on to the target.
@@ -150,7 +151,7 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         origin: &str,
-        probe: &str,
+        probe: &ProbeElement,
     ) -> Result<Passed, ProxyError> {
         let asked = Asked::of(&request);
         let request = self.for_target(request).map_err(ProxyError::Request)?;
@@ -168,10 +169,14 @@ impl Proxy {
             });
         }
         let body = whole(body, &asked.path).await?;
+        let probe = (asked.document && kind == Kind::Page).then(|| {
+            match content_policy::let_in(&mut parts.headers, &probe.nonce, origin) {
+                true => probe.named.as_str(),
+                false => &probe.plain,
+            }
+        });
         let rewritten = compressed(&parts.headers)
-            .and_then(|()| {
-                self.rewrite(body, kind, &edits, origin, asked.document.then_some(probe))
-            })
+            .and_then(|()| self.rewrite(body, kind, &edits, origin, probe))
             .map_err(|source| ProxyError::Rewrite {
                 path: asked.path,
                 source,

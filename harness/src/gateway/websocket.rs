@@ -328,7 +328,10 @@ impl Wire {
             self.connection.note(&fact);
             if let Fact::Wire(wire) = &fact
                 && wire.origin != Origin::Harness
-                && let Packet::Event { name, .. } = &wire.packet
+                && let Packet::Event {
+                    namespace, name, ..
+                } = &wire.packet
+                && namespace == "/"
             {
                 events.push(Passage {
                     player: self.player.clone(),
@@ -395,7 +398,9 @@ impl Connection {
             Packet::Disconnect { namespace } if namespace == "/" => {
                 self.joined.store(false, Ordering::SeqCst);
             }
-            Packet::Event { name, .. } if name == REGISTER => {
+            Packet::Event {
+                namespace, name, ..
+            } if namespace == "/" && name == REGISTER => {
                 self.registered.store(true, Ordering::SeqCst);
             }
             _ => {}

@@ -6,6 +6,14 @@
 (() => {
   "use strict";
 
+  // One page has one probe: neither what it gets and puts into itself has another, nor a frame of it.
+  const MARK = Symbol.for("gymcheck-probe");
+  if (window.top !== window || window[MARK]) {
+    document.currentScript?.remove();
+    return;
+  }
+  Object.defineProperty(window, MARK, { value: true });
+
   const config = /*GYMCHECK_CONFIG*/{};
 
   // The name that the last line of this file gives to it in stack traces.

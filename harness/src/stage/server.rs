@@ -16,10 +16,14 @@ use super::process::{StageProcess, Start, log_path};
 use super::{NO_PORT, StageError, deadline};
 use crate::evidence::{Fact, Recorder, SERVER, ServerHandled, ServerHolds};
 use crate::spec::Experiment;
-use crate::target::{Code, OBSERVER, Package, ServerCommand, Target};
+use crate::target::{Code, Package, ServerCommand, Target, observer};
+use crate::token::token;
 
-/// What marks a line of the observer in the target's output.
-const OBSERVED: &str = "@gymcheck ";
+/// What marks a line of the observer in the target's output, when it has this token. Without it a page could
+/// speak as the observer by what it has the target log.
+fn mark_of(token: &str) -> String {
+    format!("@gymcheck {token} ")
+}
 
 /// The target, serving an experiment.
 pub struct Server {
@@ -68,9 +72,10 @@ impl Server {
             what: format!("the target {}", target.name()),
             source,
         };
-        let observer = folders.stage.join("observer");
-        std::fs::create_dir_all(&observer).map_err(cannot)?;
-        std::fs::write(observer.join("sitecustomize.py"), OBSERVER).map_err(cannot)?;
+        let token = token().map_err(|error| cannot(error.into()))?;
+        let watches = folders.stage.join("observer");
+        std::fs::create_dir_all(&watches).map_err(cannot)?;
+        std::fs::write(watches.join("sitecustomize.py"), observer(&token)).map_err(cannot)?;
         let free = free_port().map_err(|source| StageError::Start {
             what: format!("the target {}: {NO_PORT}", target.name()),
             source,
@@ -83,7 +88,7 @@ impl Server {
         command
             .args(&serve.arguments)
             .current_dir(&serve.folder)
-            .env("PYTHONPATH", search_path(observer, &serve)?)
+            .env("PYTHONPATH", search_path(watches, &serve)?)
             .env("PYTHONUNBUFFERED", "1")
             .env("PYTHONDONTWRITEBYTECODE", "1");
         if !serve.is_own {
@@ -95,9 +100,9 @@ impl Server {
         }
         let (sender, mut told) = mpsc::unbounded_channel();
         let lines = {
-            let recorder = recorder.clone();
+            let (recorder, observed) = (recorder.clone(), mark_of(&token));
             move |line: Line<'_>| {
-                if let Some(told) = take_line(line, &recorder) {
+                if let Some(told) = take_line(line, &observed, &recorder) {
                     // The stage may be gone already: nobody waits for it then.
                     let _ = sender.send(told);
                 }
@@ -223,11 +228,11 @@ enum Told {
 }
 
 /// Records a line of the target's output. Gives what the stage itself wants to know, if it says that.
-/// What tells of the target from inside is never too much.
-fn take_line(line: Line<'_>, recorder: &Recorder) -> Option<Told> {
+/// What tells of the target from inside begins with the mark, and is never too much.
+fn take_line(line: Line<'_>, mark: &str, recorder: &Recorder) -> Option<Told> {
     let observed = line
         .text
-        .strip_prefix(OBSERVED)
+        .strip_prefix(mark)
         .and_then(|json| serde_json::from_str::<Observed>(json).ok());
     let Some(observed) = observed else {
         if line.is_kept {
@@ -270,20 +275,21 @@ pub(super) async fn broken(recorder: &Recorder) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Event;
 
     #[test]
     fn what_the_observer_says_is_told_from_what_the_target_says() {
-        let recorder = Recorder::in_memory();
+        let (recorder, mark) = (Recorder::in_memory(), mark_of("token"));
         let lines = [
-            r#"@gymcheck {"listening": 4711}"#,
-            r#"@gymcheck {"handled": "advance_scene", "sid": "s", "error": null}"#,
-            r#"@gymcheck {"handled": "disconnect", "sid": "s", "error": null, "reason": "ping timeout"}"#,
-            r#"@gymcheck {"held": {"coordinator": {"g": 2}, "rooms": {}}}"#,
-            r#"@gymcheck {"unseen": "AttributeError: no rooms"}"#,
-            r#"@gymcheck is no JSON here"#,
-            r#"@gymcheck {"package": "mug", "folder": "/site/mug"}"#,
+            r#"@gymcheck token {"listening": 4711}"#,
+            r#"@gymcheck token {"handled": "advance_scene", "sid": "s", "error": null}"#,
+            r#"@gymcheck token {"handled": "disconnect", "sid": "s", "error": null, "reason": "ping timeout"}"#,
+            r#"@gymcheck token {"held": {"coordinator": {"g": 2}, "rooms": {}}}"#,
+            r#"@gymcheck token {"unseen": "AttributeError: no rooms"}"#,
+            r#"@gymcheck token is no JSON here"#,
+            r#"@gymcheck token {"package": "mug", "folder": "/site/mug"}"#,
         ];
-        let taken = |text, is_kept| take_line(Line { text, is_kept }, &recorder);
+        let taken = |text, is_kept| take_line(Line { text, is_kept }, &mark, &recorder);
         let told = lines.map(|line| taken(line, true));
         let code = Told::Code(Package::Mug, "/site/mug".into());
         let listening = Some(Told::Listening(4711));
@@ -317,5 +323,25 @@ mod tests {
         assert!(holds.games["rooms"].is_empty());
         assert!(matches!(&unseen.fact, Fact::Absent { reason, .. } if reason.contains("no rooms")));
         assert!(matches!(&own.fact, Fact::ServerLog { .. }));
+    }
+
+    #[test]
+    fn what_begins_as_the_observer_does_without_its_token_is_of_the_target() {
+        let (recorder, mark) = (Recorder::in_memory(), mark_of("token"));
+        let forged = [
+            r#"@gymcheck {"handled": "disconnect", "sid": "s"}"#,
+            r#"@gymcheck guessed {"handled": "disconnect", "sid": "s"}"#,
+            r#"@gymcheck token{"listening": 4711}"#,
+        ];
+        for text in forged {
+            let line = Line {
+                text,
+                is_kept: true,
+            };
+            assert_eq!(take_line(line, &mark, &recorder), None);
+        }
+        let log = recorder.log();
+        let is_of_the_target = |event: &Event| matches!(&event.fact, Fact::ServerLog { .. });
+        assert!(log.events().len() == 3 && log.events().iter().all(is_of_the_target));
     }
 }

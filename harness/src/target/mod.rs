@@ -36,9 +36,18 @@ pub use serving::{Experiments, OwnCommand, ServerCommand, Serving};
 pub use snapshot::Snapshot;
 
 /// What gymcheck sees from inside the target's process: a module that Python imports at start.
-pub const OBSERVER: &str = include_str!("sitecustomize.py");
+const OBSERVER: &str = include_str!("sitecustomize.py");
 
-/// The Socket.IO events of which [`OBSERVER`] does not tell that they were handled: they come every
+/// What stands in [`OBSERVER`], once, in the place of its token.
+const TOKEN: &str = "GYMCHECK_TOKEN";
+
+/// The module that tells of the target from inside its process, each time with this token.
+#[must_use]
+pub fn observer(token: &str) -> String {
+    OBSERVER.replace(TOKEN, token)
+}
+
+/// The Socket.IO events of which [`observer`] does not tell that they were handled: they come every
 /// second or oftener, and store nothing.
 pub const UNTOLD: [&str; 4] = [
     "ping",
@@ -299,6 +308,47 @@ mod tests {
         assert_eq!(code.version().unwrap(), "0.2");
         write("pyproject.toml", "[project]\nversion = \"0.3\"\n");
         assert_eq!(code.version().unwrap(), "0.3");
+    }
+
+    #[test]
+    fn what_the_observer_tells_fits_into_a_line_that_is_kept() {
+        const LONGEST: usize = 4000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let module = folder.path().join("sitecustomize.py");
+        std::fs::write(module, observer("a-token")).expect("written");
+        let tell = "import sitecustomize as own
+long = '\\U0001f600\\0' * 5000
+own._tell(handled=long, sid=long, error=long, reason=long)
+own._tell(held={'rooms': {str(game): 2 for game in range(5000)}})
+own._tell(handled='advance_scene', sid='s', error='short', reason=None)";
+        let python = std::process::Command::new("python3")
+            .env("PYTHONPATH", folder.path())
+            .args(["-c", tell])
+            .output()
+            .expect("Python runs");
+        let told = String::from_utf8(python.stderr).expect("text");
+        let told: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        for line in &told {
+            assert!(line.len() <= LONGEST, "{} characters", line.len());
+        }
+        let json = |line: &str| -> serde_json::Value {
+            serde_json::from_str(line.strip_prefix("@gymcheck a-token ").expect("its mark"))
+                .expect("JSON")
+        };
+        let cut = json(told[0]);
+        for name in ["handled", "sid", "error", "reason"] {
+            let text = cut[name].as_str().expect("a text");
+            assert!(
+                text.starts_with("\u{1f600}\0") && text.ends_with('…'),
+                "{text}"
+            );
+        }
+        assert!(json(told[1])["unseen"].is_string(), "{}", told[1]);
+        let whole = json!({
+            "handled": "advance_scene", "sid": "s", "error": "short", "reason": null
+        });
+        assert_eq!(json(told[2]), whole);
     }
 
     #[test]

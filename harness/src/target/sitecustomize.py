@@ -1,6 +1,6 @@
 """What gymcheck sees from inside the target's process. Python imports it at start by its name.
 
-It changes nothing that the target does. It writes one line to standard error, `@gymcheck` and a
+It changes nothing that the target does. It writes one line to standard error, `@gymcheck`, a token and a
 JSON object, and an empty one before it, when the target listens, and whenever it has finished handling a Socket.IO event:
 the target's own log says at best that it has begun. After an event that ends somebody's scene, and
 after each one that has changed it, a second line says which games the target holds.
@@ -10,6 +10,7 @@ import collections
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
 import json
 import os
 import sys
@@ -21,9 +22,35 @@ import weakref
 _write = os.write
 
 
+# Each stage has a copy with a token of its own. What begins alike without it is not the observer's: any page
+# can have the target log what it likes.
+_TOKEN = "GYMCHECK_TOKEN"
+
+# Of a longer line the end would be lost, and all of it with that: see stage/output.rs.
+_LONGEST_LINE = 3900
+
+# What others say may be of any length. So many characters of JSON hold of each text what matters.
+_LONGEST_TEXT = 900
+
+
+def _cut(said):
+    if not isinstance(said, str) or len(json.dumps(said)) <= _LONGEST_TEXT:
+        return said
+    end = "\u2026"
+    room = _LONGEST_TEXT - len(json.dumps(end))
+    lengths = itertools.accumulate(len(json.dumps(letter)) - 2 for letter in said)
+    kept = sum(1 for _ in itertools.takewhile(room.__ge__, lengths))
+    return said[:kept] + end
+
+
 def _tell(**what):
+    line = json.dumps(what)
+    if len(line) > _LONGEST_LINE:
+        many = {"unseen": "it holds more games than a line can tell of"}
+        short = {name: _cut(said) for name, said in what.items()}
+        line = json.dumps(many if "held" in what else short)
     # One write: lines of others must not come in between. Somebody's line may have no end yet.
-    _write(2, ("\n@gymcheck " + json.dumps(what) + "\n").encode())
+    _write(2, f"\n@gymcheck {_TOKEN} {line}\n".encode())
 
 
 def _watch_eventlet(module):

@@ -1,6 +1,12 @@
 //! The probe in real browsers. Each scenario is written once and runs in Chromium and in Firefox.
 
-use gymcheck::evidence::{Control, Overlay, PageFact, PageState};
+use axum::Router;
+use axum::http::header;
+use axum::response::Html;
+use axum::routing::get;
+use gymcheck::evidence::{Control, Event, Fact, Overlay, PageFact, PageState, Recorder};
+use gymcheck::gateway::{Gateway, GatewayOptions, Mirror, NEXT_PAGE};
+use gymcheck::probe::SCRIPT;
 use serde_json::{Value, json};
 
 use crate::support::page::{Page, exactly};
@@ -21,6 +27,8 @@ scenarios! {
     a_refused_probe_keeps_what_it_knows
     a_page_without_its_gateway_works
     second_opinions
+    a_page_has_one_probe
+    a_page_that_guards_itself_has_the_probe_and_all_of_its_own
 }
 
 /// Opens a page, and waits until its probe is there.
@@ -959,5 +967,90 @@ async fn second_opinions(kind: Kind) {
         .await;
     let state = page.snapshot().await;
     assert_eq!((state.listeners.len(), state.game), (0, Value::Null));
+    browser.close().await;
+}
+
+async fn a_page_has_one_probe(kind: Kind) {
+    let (page, browser) = open(kind, "").await;
+    // As where it was put into what a page gets and shows in itself, or in a frame.
+    const MORE: &str = r#"
+        const shown = fetch("/").then((answer) => answer.text());
+        shown.then((text) => {
+          const told = text.split("<script>")[1].split("</script>")[0];
+          const run = (document) => {
+            const script = document.createElement("script");
+            script.textContent = told;
+            document.documentElement.append(script);
+          };
+          run(document);
+          const frame = document.createElement("iframe");
+          frame.src = "/bare";
+          frame.addEventListener("load", () => {
+            run(frame.contentDocument);
+            window.isFramed = true;
+          });
+          document.documentElement.append(frame);
+        });
+        return Object.getOwnPropertyNames(window).join();"#;
+    let names = browser.client.execute(MORE, Vec::new()).await;
+    let names = names.expect("a script").to_string();
+    assert!(!names.contains("gymcheck"), "{names}");
+    until(&browser, "return window.isFramed === true").await;
+    // Another probe would have said hello, and taken the line, by then.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let hellos = page.events().into_iter();
+    let hellos = hellos.filter(|event| matches!(event.what, PageFact::Hello { .. }));
+    assert_eq!(hellos.count(), 1);
+    assert_eq!(page.snapshot().await.url, page.url());
+    browser.close().await;
+}
+
+/// Through the gateway: the probe is there, the page's own files are, and what it forbids is not.
+async fn a_page_that_guards_itself_has_the_probe_and_all_of_its_own(kind: Kind) {
+    const PLAYER: &str = "survivor";
+    const POLICY: &str = "default-src 'self'; connect-src 'none'";
+    const BODY: &str =
+        "<!doctype html><script>window.forbidden = 1</script><script src='/own.js'></script>";
+    let script = (
+        [(header::CONTENT_TYPE, "text/javascript")],
+        "console.info(typeof forbidden)",
+    );
+    let guarded = ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(BODY));
+    let router = Router::new()
+        .route("/", get(async || guarded))
+        .route("/own.js", get(async || script));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let options = GatewayOptions {
+        upstream: listener.local_addr().expect("bound"),
+        players: vec![PLAYER.to_owned()],
+        mirror: Mirror::default(),
+        edits: Vec::new(),
+        probe_script: SCRIPT.to_owned(),
+    };
+    let target = tokio::spawn(async move { axum::serve(listener, router).await });
+    let recorder = Recorder::in_memory();
+    let gateway = Gateway::start(options, recorder.clone()).await;
+    let gateway = gateway.expect("a gateway");
+    let browser = Browser::start(kind).await;
+    let address = gateway.origin(PLAYER);
+    browser.client.goto(&address).await.expect("it loads");
+    // A policy keeps WebDriver's scripts out of a page in Firefox: its own says it.
+    let own = |event: &Event| match &event.fact {
+        Fact::Page(page) => match &page.what {
+            PageFact::Console { text, .. } => text == "undefined",
+            _ => false,
+        },
+        _ => false,
+    };
+    let waited = std::time::Duration::from_secs(30);
+    let told = recorder.wait(0, waited, "what the page's own script says", own);
+    told.await.expect("the probe and the script are there");
+    // It is left, and nothing comes in its place: that is no crash.
+    browser.client.goto("about:blank").await.expect("it loads");
+    tokio::time::sleep(NEXT_PAGE + std::time::Duration::from_secs(1)).await;
+    let broken = recorder.broken().map(|broken| broken.reason);
+    assert_eq!(broken, None);
+    target.abort();
     browser.close().await;
 }

@@ -170,7 +170,7 @@ impl Lane {
             && self.cut.is_none()
             && let Some(parcel) = self.packing.unfinished()
         {
-            self.pass_on(parcel, Origin::Natural, None);
+            self.pass_on(parcel, Origin::Natural, Vec::new());
         }
         if let Some(held) = self.held.take() {
             self.record_rule(&held.rule, RuleEffect::Discarded, &held.event);
@@ -194,7 +194,7 @@ impl Lane {
             return self.pass_own(parcel);
         }
         let Some(at) = self.passage(&parcel) else {
-            return self.pass_on(parcel, Origin::Natural, None);
+            return self.pass_on(parcel, Origin::Natural, Vec::new());
         };
         match self.rules.stopping(&at) {
             Some((rule, stop)) => self.stop(rule, stop, at, parcel),
@@ -215,7 +215,8 @@ impl Lane {
         self.record_rule(&rule, effect, &at.event);
         match stop {
             Stop::Hold => self.hold(rule, at.event, None, parcel),
-            Stop::InOrder => self.pass_event(&at, parcel),
+            // It has met its event, and keeps none any more.
+            Stop::InOrder => self.admit(parcel),
             Stop::Delay(by) => self.hold(rule, at.event, Some(by), parcel),
             Stop::Cut => self.cut = Some(rule),
             Stop::Drop => {}
@@ -247,16 +248,16 @@ impl Lane {
         });
         let copies: Vec<_> = copies.collect();
         let overtaken = self.take_aside(|aside| aside.until == at.event);
-        match overtaken.first() {
-            Some(aside) => {
-                let rule = rule_fact(&aside.rule, RuleEffect::Overtook, &at.event);
-                self.pass_on(parcel, Origin::Synthetic, Some(rule));
-            }
-            None => self.pass_on(parcel, Origin::Natural, None),
-        }
+        let overtook = |aside: &Aside| rule_fact(&aside.rule, RuleEffect::Overtook, &at.event);
+        let overtook: Vec<_> = overtaken.iter().map(overtook).collect();
+        let origin = match overtook.is_empty() {
+            true => Origin::Natural,
+            false => Origin::Synthetic,
+        };
+        self.pass_on(parcel, origin, overtook);
         for (rule, copy) in copies {
             let rule = rule_fact(&rule, RuleEffect::Duplicated, &at.event);
-            self.pass_on(copy, Origin::Synthetic, Some(rule));
+            self.pass_on(copy, Origin::Synthetic, vec![rule]);
         }
         self.forge(&company, Side::After);
         for aside in overtaken {
@@ -301,8 +302,8 @@ impl Lane {
         }
     }
 
-    fn pass_on(&self, parcel: Parcel, origin: Origin, rule: Option<RuleFact>) {
-        let mut facts: Vec<Fact> = rule.map(Fact::Rule).into_iter().collect();
+    fn pass_on(&self, parcel: Parcel, origin: Origin, rules: Vec<RuleFact>) {
+        let mut facts: Vec<Fact> = rules.into_iter().map(Fact::Rule).collect();
         facts.push(self.wire(origin, parcel.packet));
         self.write(Outgoing {
             messages: parcel.messages,

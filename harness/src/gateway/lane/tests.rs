@@ -297,6 +297,30 @@ fn a_hold_that_is_released_before_its_event_comes_says_that_the_order_is_as_want
     assert_eq!(bench.effects(), [("stays".into(), RuleEffect::InOrder)]);
 }
 
+#[test]
+fn a_hold_that_has_nothing_to_wait_for_leaves_its_event_to_the_other_rules() {
+    let mut bench = Bench::new();
+    bench.hold("order", "a");
+    bench.release("order");
+    bench.set("lost", "a", Fault::Drop);
+    bench.events(&["a", "b"]);
+    assert_eq!(names(&mut bench), ["b"]);
+    let expected = [
+        ("order".into(), RuleEffect::InOrder),
+        ("lost".into(), RuleEffect::Dropped),
+    ];
+    assert_eq!(bench.effects(), expected);
+}
+
+#[test]
+fn rules_are_of_the_events_of_the_games_own_namespace() {
+    let mut bench = Bench::new();
+    bench.set("lost", "a", Fault::Drop);
+    bench.text(r#"42/admin,["a"]"#);
+    bench.events(&["a", "b"]);
+    assert_eq!(bench.passed(), [r#"42/admin,["a"]"#.to_owned(), text("b")]);
+}
+
 #[tokio::test]
 async fn a_delayed_event_waits_once_with_all_behind_it() {
     let mut bench = Bench::new();
@@ -421,6 +445,27 @@ fn an_event_that_nothing_overtakes_can_be_let_go() {
     let effects = recorder.log();
     let last = effects.events().last().expect("an effect");
     assert!(matches!(&last.fact, Fact::Rule(rule) if rule.effect == RuleEffect::Discarded));
+}
+
+#[test]
+fn each_rule_whose_event_has_overtaken_another_says_so() {
+    let mut bench = Bench::new();
+    for (rule, before) in [("first", "early"), ("second", "earlier")] {
+        let before = before.into();
+        bench.set(rule, "late", Fault::Overtake { before });
+    }
+    bench.events(&["earlier", "early", "late"]);
+    let late = bench.written.try_recv().expect("the event that overtakes");
+    let overtook: Vec<&str> = late
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Rule(fact) if fact.effect == RuleEffect::Overtook => Some(fact.rule.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(overtook, ["second", "first"]);
+    assert_eq!(names(&mut bench), ["earlier", "early"]);
 }
 
 #[test]
