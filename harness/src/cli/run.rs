@@ -11,7 +11,8 @@ use gymcheck::report::{
 };
 use gymcheck::run::{
     IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, PrepareError, RunRecord, Selection, Shard,
-    ShardRecord, Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
+    ShardRecord, Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of,
+    measures_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{Grid, interrupted, on_signal};
@@ -410,9 +411,8 @@ fn put_together(
         if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, finished, index)) {
             results.mutants.push(fate_of(mutant, base, records));
         }
-        let before = index.checked_sub(1).and_then(|before| finished.get(before));
-        if let (Side::Against, Some(Some(first))) = (item.side, before) {
-            results.compare(first, records);
+        if item.side == Side::Against {
+            results.compare(measures_of(items, finished, index), records);
         }
         results.runs.extend(records.iter().cloned());
     }

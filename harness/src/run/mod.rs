@@ -32,7 +32,7 @@ pub mod sweep;
 mod walk;
 
 pub use batch::{
-    Item, Selection, Side, base_of, changes, pair_of_runs, scenario_of, select_repairs,
+    Item, Selection, Side, base_of, changes, measures_of, pair_of_runs, scenario_of, select_repairs,
 };
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
