@@ -729,7 +729,7 @@ fn middle_of(track: &Track, window: &Window) -> Option<Point> {
         .filter(|sample| sample.decided(&window.check) == Some(false));
     let within = failing.filter(|sample| {
         sample
-            .seen()
+            .seen(session)
             .map(|seen| session.time(&seen))
             .is_some_and(|time| (first..=last).contains(&time))
     });

@@ -242,15 +242,16 @@ impl Sample {
         self.accounts = accounts.collect();
     }
 
-    /// Where in the session the departure was.
+    /// Where in a session the departure was: after the last event before it that the session has, too.
     #[must_use]
-    pub fn seen(&self) -> Option<Point> {
-        let last = self.passed.last()?;
-        Some(Point {
-            game: last.game,
-            after: last.event,
-            offset_ms: last.before_ms,
-        })
+    pub fn seen(&self, session: &Session) -> Option<Point> {
+        let passed = self.passed.iter().rev();
+        let mut points = passed.map(|one| Point {
+            game: one.game,
+            after: one.event,
+            offset_ms: one.before_ms,
+        });
+        points.find(|point| session.has(point))
     }
 
     /// What a check decided, if it decided anything.
@@ -292,4 +293,38 @@ fn passed(log: &Log, experiment: &Experiment) -> Vec<Passed> {
             before_ms: went - one.event.t,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session::tests::session;
+    use super::*;
+
+    #[test]
+    fn a_departure_after_an_event_that_the_session_lacks_lies_after_the_one_before() {
+        let passed = |event, before_ms| Passed {
+            game: GameNumber::FIRST,
+            event,
+            before_ms,
+        };
+        let mut sample = Sample {
+            wanted: session().point(6000.0).expect("a point"),
+            passed: vec![
+                passed(GameEvent::LastEpisodeEnded, 700.0),
+                passed(GameEvent::AdvanceSent, 100.0),
+            ],
+            verdicts: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            spec: String::new(),
+            repetition: 1,
+        };
+        let seen = sample.seen(&session()).expect("a point");
+        assert_eq!(
+            (seen.after, seen.offset_ms),
+            (GameEvent::LastEpisodeEnded, 700.0)
+        );
+        assert_eq!(session().time(&seen), 6700.0);
+        sample.passed.remove(0);
+        assert_eq!(sample.seen(&session()), None);
+    }
 }
