@@ -14,7 +14,7 @@ use gymcheck::report::{
 };
 use gymcheck::run::sweep::{
     Plan, Point, Role, Sample, Scene, Session, SweepRecord, Track, Window, file_name, pinned_text,
-    spec_text, undisturbed_text, windows,
+    spec_text, undisturbed_name, undisturbed_text, windows,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Side, Wanted, browsers_of, default_jobs,
@@ -268,6 +268,7 @@ fn experiment_of(
     let scene = Scene {
         track,
         games: GAMES,
+        among_pairs: record.has_several_pairs(),
     };
     written(catalogue, specs, "undisturbed", &undisturbed_text(scene))
 }
@@ -512,10 +513,14 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Whether a run of this track ends within the budget.
+    /// Whether a run of this track ends within the budget, if it takes as long as the longest one so far.
     fn fits(&self, track: usize) -> bool {
-        let expected = Duration::from_secs_f64(self.record.tracks[track].run_seconds);
-        self.began.elapsed() + expected <= self.ground.budget
+        self.began.elapsed() + self.longest_run(track) <= self.ground.budget
+    }
+
+    fn longest_run(&self, track: usize) -> Duration {
+        let seconds = self.record.tracks[track].longest_run(&self.results.runs);
+        Duration::from_secs_f64(seconds)
     }
 
     fn say_plan(&self) {
@@ -560,12 +565,10 @@ impl<'a> Sweep<'a> {
         let scene = Scene {
             track: &self.record.tracks[track],
             games: GAMES,
+            among_pairs: self.record.has_several_pairs(),
         };
         let (name, text) = match purpose {
-            Purpose::Undisturbed => (
-                format!("undisturbed-{}", scene.track.role),
-                undisturbed_text(scene),
-            ),
+            Purpose::Undisturbed => (undisturbed_name(scene), undisturbed_text(scene)),
             Purpose::Instant(point) => (file_name(scene, &point), spec_text(scene, &point)),
         };
         self.run_of(SPECS, track, purpose, &name, &text)
@@ -634,7 +637,7 @@ impl<'a> Sweep<'a> {
         self.kept = Instant::now();
     }
 
-    /// Writes for each window the smallest spec that shows it, and sees it fail.
+    /// Writes for each window the smallest spec that shows it, and sees it fail, as long as there is time.
     async fn pin_all(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         let mut pins = Vec::new();
         for track in 0..self.record.tracks.len() {
@@ -642,9 +645,12 @@ impl<'a> Sweep<'a> {
                 pins.extend(self.pin(track, window)?);
             }
         }
-        let ground = self.ground;
-        let played = pins.into_iter().map(|(pin, run)| async move {
-            if was_interrupted().await {
+        let (ground, began) = (self.ground, self.began);
+        let takes = |(pin, run): (Pin, Run)| (self.longest_run(pin.track), pin, run);
+        let pins: Vec<(Duration, Pin, Run)> = pins.into_iter().map(takes).collect();
+        let played = pins.into_iter().map(|(takes, pin, run)| async move {
+            let fits = began.elapsed() + takes <= ground.budget;
+            if !fits || was_interrupted().await {
                 return (pin, None);
             }
             let (_, record) = ground.carry_out(run, pin.pair).await;
@@ -682,6 +688,7 @@ impl<'a> Sweep<'a> {
         let smallest = Scene {
             track,
             games: point.game.get(),
+            among_pairs: self.record.has_several_pairs(),
         };
         let as_seen = Scene {
             games: GAMES,
