@@ -18,11 +18,11 @@ use gymcheck::run::sweep::{
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Side, Wanted, browsers_of, default_jobs,
-    find_root, select_repairs,
+    find_root, flags_of, select_repairs,
 };
 use gymcheck::spec::{Catalogue, Pair, Repair, Spec, SpecError, WayToLeave, each_once};
 use gymcheck::stage::on_signal;
-use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
+use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetFacts, TargetName};
 use gymcheck::verdict::Verdict;
 
 use super::assets::PageAssets;
@@ -106,7 +106,8 @@ pub(super) struct SweepArguments {
     /// How long the sweep may take, as 90s, 30m or 2h: no run begins that would end later
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = parse_time)]
     budget: Duration,
-    /// Go on with the sweep in --out. What it was about stays; --budget and --jobs are those of this call
+    /// Go on with the sweep in --out. What it was about stays (give the same --target, --experiment, --without
+    /// and --assets); --budget and --jobs are those of this call
     #[arg(long = "continue")]
     goes_on: bool,
     /// Carry out this many runs at once, those of other calls included; by default two for each processor, if
@@ -164,16 +165,8 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
     })?;
     let repairs = select_repairs(&catalogue, &[], &record.repairs)?;
     invocation.check_edits(&repairs, None)?;
-    if let Some(other) = results.targets.first()
-        && other.name != invocation.target().name
-    {
-        return Err(format!(
-            "the sweep in {} is of {}, not of {}: give its target, or another --out",
-            arguments.out.display(),
-            other.name,
-            invocation.target().name
-        )
-        .into());
+    if let Some(earlier) = results.targets.first() {
+        is_about_the_same(earlier, invocation.target(), &arguments.out)?;
     }
     results.targets = vec![invocation.target().clone()];
     let runtime = tokio::runtime::Runtime::new()?;
@@ -239,6 +232,27 @@ fn earlier(out: &Path) -> Result<(Results, SweepRecord), Box<dyn std::error::Err
     let mut results = read_results(out)?;
     let record = results.sweep.take().ok_or_else(nothing)?;
     Ok((results, record))
+}
+
+/// A sweep goes on with what it was about: its runs are compared with each other.
+fn is_about_the_same(
+    earlier: &TargetFacts,
+    now: &TargetFacts,
+    out: &Path,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let out = out.display();
+    let (before, after) = (flags_of(earlier), flags_of(now));
+    if earlier.name != now.name {
+        let (earlier, now) = (&earlier.name, &now.name);
+        let what = format!("the sweep in {out} is of {earlier}, not of {now}");
+        return Err(format!("{what}: give its target, or another --out").into());
+    }
+    if before != after {
+        let (before, after) = (before.trim(), after.trim());
+        let what = format!("the sweep in {out} is one with `{before}`, not with `{after}`");
+        return Err(format!("{what}: give the same, or another --out").into());
+    }
+    Ok(())
 }
 
 fn new_record(arguments: &SweepArguments) -> SweepRecord {
@@ -748,4 +762,58 @@ fn middle_of(track: &Track, window: &Window) -> Option<Point> {
         point.offset_ms = (point.offset_ms / ROUND_MS).round() * ROUND_MS;
     }
     Some(point)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_continued_only_with_what_it_was_about() {
+        let of = |name: &str| TargetFacts {
+            name: name.to_owned(),
+            ..TargetFacts::of_command("python study.py")
+        };
+        let release = TargetFacts {
+            experiment: None,
+            ..of("mug@0.1.3")
+        };
+        let goes_on = |now: &TargetFacts| {
+            let same = is_about_the_same(&release, now, Path::new("out"));
+            same.map_err(|error| error.to_string())
+        };
+        assert_eq!(goes_on(&release), Ok(()));
+        let error = goes_on(&of("mug@0.1.2")).expect_err("another target");
+        assert!(
+            error.contains("is of mug@0.1.3, not of mug@0.1.2"),
+            "{error}"
+        );
+        let with = |facts: TargetFacts, flag: &str| {
+            let error = goes_on(&facts).expect_err(flag);
+            let said = format!("with `--target mug@0.1.3`, not with `--target mug@0.1.3 {flag}`");
+            assert!(error.contains(&said), "{error}");
+        };
+        let volley = Some("volley".to_owned());
+        with(
+            TargetFacts {
+                experiment: volley,
+                ..release.clone()
+            },
+            "--experiment volley",
+        );
+        with(
+            TargetFacts {
+                without: vec!["numpy".into()],
+                ..release.clone()
+            },
+            "--without numpy",
+        );
+        with(
+            TargetFacts {
+                from_public_hosts: true,
+                ..release.clone()
+            },
+            "--assets cdn",
+        );
+    }
 }

@@ -44,7 +44,7 @@ pub use mutation::{
     EquivalentRecord, Fate, MutantRecord, equivalents, fate_of, names_all, select_mutants,
 };
 pub use prepare::PrepareError;
-pub use record::{RunRecord, record};
+pub use record::{RunRecord, flags_of, record};
 pub use root::{checkout_around_here, find_root};
 pub use shard::{MissingShard, Shard, ShardRecord, name_in_plan};
 pub use slots::Turn;
