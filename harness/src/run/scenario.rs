@@ -11,8 +11,8 @@ use super::last_words::last_words;
 use super::pixels::Screens;
 use super::slots::Turn;
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
-    comes_after,
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source,
+    WaitError, begins, comes_after, is_called_off,
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
@@ -399,15 +399,13 @@ impl Scenario {
             .await;
         match moved_on {
             // It must not come. If it does, the evidence has it, and watching on is of no use.
-            Ok(_) | Err(crate::evidence::WaitError::Deadline { .. }) => Ok(()),
-            Err(broken @ crate::evidence::WaitError::Broken { .. }) => Err(broken.into()),
+            Ok(_) | Err(WaitError::Deadline { .. }) => Ok(()),
+            Err(broken @ WaitError::Broken { .. }) => Err(broken.into()),
         }
     }
 
-    /// Watches a player until its page has taken a path out of a game.
+    /// Watches a player until its page has taken a path out of the game where it stands, or stood last.
     async fn watch_for(&self, name: PlayerName, path: ExitPath) -> Result<(), PlayerError> {
-        let player = self.player(name);
-        let what = format!("the {name}: {path}");
         let waits = Duration::from_millis(comes_after(path, &self.experiment) as u64);
         if self.is_unknown() && waits > LONGEST_WAIT {
             return Err(PlayerError::NotOffered(format!(
@@ -415,16 +413,12 @@ impl Scenario {
                 waits.as_secs()
             )));
         }
+        let log = self.recorder.log();
+        let games = log.games(name.as_str());
+        let from = games.last().map_or(0, |game| game.activated.seq);
         let within = self.game_deadline();
-        let begun = self.recorder.wait(0, within, &what, |event| {
-            player.is_mine(event) && begins(path, event)
-        });
-        let begun = begun.await?;
-        // Its page tells of itself every second.
-        let due = begun.t + comes_after(path, &self.experiment);
-        let within = within + Duration::from_millis((due - begun.t) as u64);
-        let is_due = |event: &Event| player.is_mine(event) && event.t >= due;
-        self.recorder.wait(begun.seq, within, &what, is_due).await?;
+        let taken = wait_taken(&self.recorder, name, path, &self.experiment, from, within);
+        taken.await?;
         Ok(())
     }
 
@@ -521,5 +515,103 @@ impl Scenario {
             true => last_words(&self.recorder.log()),
             false => Vec::new(),
         }
+    }
+}
+
+/// Waits for the event by which a player's page has taken a path out of a game, at or after a position of the
+/// evidence. What begins a path and is called off takes none: another beginning is waited for.
+async fn wait_taken(
+    recorder: &Recorder,
+    name: PlayerName,
+    path: ExitPath,
+    experiment: &Experiment,
+    from: u64,
+    within: Duration,
+) -> Result<Awaited, WaitError> {
+    let what = format!("the {name}: {path}");
+    let is_mine = |event: &Event| event.player.as_deref() == Some(name.as_str());
+    let waits = comes_after(path, experiment);
+    let mut from = from;
+    loop {
+        let begun = recorder.wait(from, within, &what, |event| {
+            is_mine(event) && begins(path, event)
+        });
+        let begun = begun.await?;
+        let due = begun.t + waits;
+        // Its page tells of itself every second.
+        let within = within + Duration::from_millis(waits as u64);
+        let decided = recorder.wait(begun.seq, within, &what, |event| {
+            is_mine(event) && (event.t >= due || is_called_off(path, event))
+        });
+        let decided = decided.await?;
+        if !is_called_off(path, &decided) {
+            return Ok(decided);
+        }
+        from = decided.seq + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{PageEvent, PageFact};
+
+    fn page(recorder: &Recorder, what: PageFact) -> u64 {
+        let page = PageEvent {
+            page: 1,
+            page_t: 0.0,
+            what,
+        };
+        recorder.record_for("survivor", Fact::Page(page)).seq
+    }
+
+    fn shows(recorder: &Recorder, state: &str) -> u64 {
+        let state = state.to_owned();
+        page(recorder, PageFact::Visibility { state })
+    }
+
+    #[tokio::test]
+    async fn a_path_that_was_called_off_is_not_taken() {
+        const AWAY: Duration = Duration::from_millis(900);
+        let recorder = Recorder::in_memory();
+        let experiment = Experiment {
+            focus_loss_timeout_ms: AWAY.as_millis() as u32,
+            ..Experiment::default()
+        };
+        let taken = |from| {
+            let path = ExitPath::FocusLossDue;
+            let within = Duration::from_secs(10);
+            wait_taken(
+                &recorder,
+                PlayerName::Survivor,
+                path,
+                &experiment,
+                from,
+                within,
+            )
+        };
+        let tells = async || {
+            tokio::time::sleep(AWAY * 2 / 3).await;
+            let progress = PageFact::GameProgress {
+                episodes: 0,
+                frame: 1,
+            };
+            page(&recorder, progress)
+        };
+        shows(&recorder, "hidden");
+        shows(&recorder, "visible");
+        let goes_again = async {
+            tells().await;
+            shows(&recorder, "hidden");
+            // By the first time away it would be due.
+            tells().await;
+            tells().await
+        };
+        let (first, told) = tokio::join!(taken(0), goes_again);
+        assert_eq!(first.expect("it is due").seq, told);
+        // What was taken before a position counts no more after it.
+        let from = shows(&recorder, "visible");
+        let brief = Duration::from_millis(50);
+        assert!(tokio::time::timeout(brief, taken(from)).await.is_err());
     }
 }
