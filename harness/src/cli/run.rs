@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    AGAINST, ExitStatus, Loudness, OutFolder, Progress, RUNS, Results, defects, read_results,
-    repeated, repeated_with_partings, write_reports, write_results,
+    AGAINST, Loudness, OutFolder, Progress, RUNS, Results, defects, read_results, repeated,
+    repeated_with_partings, write_reports, write_results,
 };
 use gymcheck::run::{
     IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, PrepareError, RunRecord, Selection, Shard,
@@ -309,10 +309,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     // First all that is still to be said of the runs.
     drop(progress);
     tell_all(&results, reports, out, loudness)?;
-    Ok(match results.unfinished {
-        true => ExitStatus::Broken,
-        false => results.exit_status(),
-    })
+    Ok(results.exit_status())
 }
 
 /// What is said of a grid beforehand.

@@ -293,5 +293,10 @@ mod tests {
         assert_eq!(results.exit_status(), ExitStatus::Broken);
         results.runs.push(run("mug@1", Verdict::Fail));
         assert_eq!(results.exit_status(), ExitStatus::Unexpected);
+        // A call that was broken off has found what it has found.
+        results.unfinished = true;
+        assert_eq!(results.exit_status(), ExitStatus::Unexpected);
+        results.runs.truncate(1);
+        assert_eq!(results.exit_status(), ExitStatus::Broken);
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::scenario::Scenario;
+use super::scenario::{LONGEST_GAME, Scenario, lasts};
 use super::walk::endless;
 use crate::evidence::{Awaited, Event, InstantFact, PageFact, Source};
 use crate::player::PlayerError;
-use crate::spec::{GameEvent, GameNumber, Moment, PlayerName, WalkUntil};
+use crate::spec::{Experiment, GameEvent, GameNumber, Moment, PlayerName, WalkUntil};
 use crate::stage::deadline;
 
 impl Scenario {
@@ -258,11 +258,15 @@ impl Scenario {
         Ok(found)
     }
 
-    /// How long a game can take at most. Nobody can say how fast a busy machine plays; ten times as
-    /// long as it should take is certainly stuck.
+    /// How long a game can take at most.
     pub(super) fn game_deadline(&self) -> Duration {
-        let length = u64::from(self.experiment.episodes * self.experiment.steps)
-            / u64::from(self.experiment.frame_rate.max(1));
-        deadline::REACTION + Duration::from_secs(10 * length)
+        game_deadline_of(&self.experiment)
     }
+}
+
+/// How long a game can take at most. Nobody can say how fast a busy machine plays; ten times as long as it should
+/// take is certainly stuck.
+pub(super) fn game_deadline_of(experiment: &Experiment) -> Duration {
+    let length = lasts(experiment).as_secs();
+    deadline::REACTION + Duration::from_secs(10 * length).min(LONGEST_GAME)
 }

@@ -31,6 +31,10 @@ const LONGEST_WATCH: Duration = Duration::from_secs(60);
 /// For how long a run waits for a time-out of such an experiment.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
+/// How long a game may take at most that is waited for: many experiments say how many steps an episode has at
+/// most and end it earlier, and some say no limit by a number that is years. Whoever plays for an hour is stuck.
+pub(super) const LONGEST_GAME: Duration = Duration::from_secs(3600);
+
 /// The client's "Done!" countdown after the last episode, which no experiment can set.
 const DONE_COUNTDOWN: Duration = Duration::from_secs(3);
 
@@ -170,6 +174,14 @@ impl Scenario {
         Ok(())
     }
 
+    /// What the experiment is where a player stands: one that is not the spec's own may have games that differ from
+    /// its first one for two.
+    pub(super) fn experiment_at(&self, name: PlayerName) -> Experiment {
+        let log = self.recorder.log();
+        let here = log.experiment_at(name.as_str(), &self.spec.experiment);
+        here.unwrap_or_else(|| self.experiment.clone())
+    }
+
     /// Whether the experiment is not the spec's own.
     pub(super) fn is_unknown(&self) -> bool {
         let log = self.recorder.log();
@@ -196,7 +208,7 @@ impl Scenario {
             .map(|(_, scene)| scene.keys());
         Hands {
             keys: keys.into_iter().flatten().map(str::to_owned).collect(),
-            rest_from: self.experiment.steps * 2 / 3,
+            rest_from: self.experiment_at(name).two_thirds(),
         }
     }
 
@@ -372,8 +384,7 @@ impl Scenario {
     /// After so long a survivor would have been moved on that is moved on by mistake: all episodes, and the
     /// "Done!" countdown.
     pub(super) fn until_moved_on(&self) -> Duration {
-        let frames = f64::from(self.experiment.episodes * self.experiment.steps);
-        let game = Duration::from_secs_f64(frames / f64::from(self.experiment.frame_rate.max(1)));
+        let game = lasts(&self.experiment);
         let game = match self.experiment.may_end_early {
             true => game.min(LONGEST_WATCH),
             false => game,
@@ -518,6 +529,12 @@ impl Scenario {
     }
 }
 
+/// How long a game takes that is played to its end, [`LONGEST_GAME`] at most.
+pub(super) fn lasts(experiment: &Experiment) -> Duration {
+    let seconds = experiment.frames() as f64 / f64::from(experiment.frame_rate.max(1));
+    Duration::from_secs_f64(seconds.min(LONGEST_GAME.as_secs_f64()))
+}
+
 /// Waits for the event by which a player's page has taken a path out of a game, at or after a position of the
 /// evidence. What begins a path and is called off takes none: another beginning is waited for.
 async fn wait_taken(
@@ -553,6 +570,7 @@ async fn wait_taken(
 
 #[cfg(test)]
 mod tests {
+    use super::super::moments::game_deadline_of;
     use super::*;
     use crate::evidence::{PageEvent, PageFact};
 
@@ -568,6 +586,28 @@ mod tests {
     fn shows(recorder: &Recorder, state: &str) -> u64 {
         let state = state.to_owned();
         page(recorder, PageFact::Visibility { state })
+    }
+
+    #[test]
+    fn no_game_takes_longer_than_anybody_waits() {
+        let experiment = |episodes, steps| Experiment {
+            episodes,
+            steps,
+            frame_rate: 30,
+            ..Experiment::default()
+        };
+        assert_eq!(lasts(&experiment(2, 60)), Duration::from_secs(4));
+        assert_eq!(lasts(&experiment(u32::MAX, u32::MAX)), LONGEST_GAME);
+        let least = game_deadline_of(&experiment(1, 1));
+        assert_eq!(least, deadline::REACTION);
+        let short = game_deadline_of(&experiment(2, 60));
+        assert_eq!(short, deadline::REACTION + Duration::from_secs(40));
+        for experiment in [experiment(1, 1_000_000), experiment(u32::MAX, u32::MAX)] {
+            assert_eq!(
+                game_deadline_of(&experiment),
+                deadline::REACTION + LONGEST_GAME
+            );
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
 
+use super::moments::game_deadline_of;
 use super::scenario::Scenario;
 use crate::evidence::{BrokenFact, Direction, Event, Fact, Log, PageFact, Scene, SceneKind};
 use crate::player::{PlayerError, socket_event};
@@ -374,7 +375,7 @@ impl Scenario {
         let from = self.recorder.len();
         player.start().await?;
         let next = "the scene after the game for one";
-        let within = self.game_deadline();
+        let within = game_deadline_of(&self.experiment_at(name));
         let until = player.wait_to_client(from, within, "activate_scene", next);
         player.play(&self.hands(name), until).await?;
         Ok(())
@@ -445,7 +446,7 @@ impl Scenario {
             return Ok(());
         }
         // Episodes may be shorter than that.
-        let nearly_over = u64::from(self.experiment.steps * 2 / 3);
+        let nearly_over = u64::from(self.experiment.two_thirds());
         tokio::select! {
             lasted = self.lasted_a_second(survivor, &game) => lasted?,
             played = self.inputs_came(survivor, nearly_over) => played?,
