@@ -250,7 +250,9 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     };
     let mut sides = vec![prepare(&arguments.target(), RUNS)?];
     if let Some(against) = &arguments.against {
-        sides.push(prepare(against, AGAINST)?);
+        let mut against = prepare(against, AGAINST)?;
+        against.tell_apart_from(&sides[0]);
+        sides.push(against);
     }
     for item in items.iter().filter(|item| item.repetition == 1) {
         side_of(&sides, item).check_edits(&item.repairs, item.mutant)?;

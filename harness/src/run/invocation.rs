@@ -134,6 +134,11 @@ impl Invocation {
         &self.target.facts
     }
 
+    /// Gives its target a name of its own beside that of another call's, with which it is compared.
+    pub fn tell_apart_from(&mut self, first: &Invocation) {
+        self.target.facts.tell_apart_from(&first.target.facts);
+    }
+
     /// Lets so many runs be carried out at once, those of other calls included, and not as many as the
     /// machine can besides what else it has to do.
     pub fn carry_out_at_once(&mut self, jobs: u8) {
