@@ -18,7 +18,7 @@ impl Scenario {
     pub(super) async fn go_on_until(&self, moment: Moment) -> Result<Awaited, PlayerError> {
         let number = moment.game.unwrap_or_else(|| self.newest_game(moment.of));
         let walking = self.in_front().into_iter().map(|name| async move {
-            self.walk(&[name], WalkUntil::End).await?;
+            self.walk_on(name, WalkUntil::End).await?;
             std::future::pending::<Result<(), PlayerError>>().await
         });
         let walking = futures_util::future::try_join_all(walking);
@@ -41,7 +41,7 @@ impl Scenario {
 
     /// Takes down each of the survivor's games from where it stands, while it is played. Ends only if that
     /// cannot be done.
-    async fn look_into_the_games(&self) -> PlayerError {
+    pub(super) async fn look_into_the_games(&self) -> PlayerError {
         let survivor = PlayerName::Survivor;
         let mut number = self.newest_game(survivor);
         loop {

@@ -128,20 +128,49 @@ impl Scenario {
         Err(endless())
     }
 
-    /// Leads players on, each for itself, through all games and scenes, as far as they are to go.
+    /// Leads players on, each for itself, through all games and scenes, as far as they are to go. Of each game
+    /// that the survivor plays with its partner what is taken down of games is taken down.
     pub(super) async fn walk(
         &self,
         names: &[PlayerName],
         until: WalkUntil,
     ) -> Result<(), PlayerError> {
         let walking = names.iter().map(|name| self.walk_on(*name, until));
-        futures_util::future::try_join_all(walking).await?;
-        Ok(())
+        let walking = futures_util::future::try_join_all(walking);
+        let plays = until == WalkUntil::End && names.contains(&PlayerName::Survivor);
+        let looking = async {
+            match plays {
+                true => self.look_where_it_can_be_done().await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            walked = walking => walked.map(drop),
+            broken = looking => Err(broken),
+        }
     }
 
+    /// Takes down each of the survivor's games, where there is one, and it is not over before that. Ends only if
+    /// the run breaks.
+    async fn look_where_it_can_be_done(&self) -> PlayerError {
+        loop {
+            match self.look_into_the_games().await {
+                PlayerError::Missed(_) | PlayerError::NotOffered(_) => {}
+                broken @ PlayerError::Broken(_) => return broken,
+            }
+        }
+    }
+
+    /// Leads a player on through all games and scenes, as far as it is to go.
+    ///
     /// Each scene is left by whatever the player does there, or by itself; a walk that was broken off can be
     /// taken up wherever it was.
-    async fn walk_on(&self, name: PlayerName, until: WalkUntil) -> Result<(), PlayerError> {
+    pub(super) async fn walk_on(
+        &self,
+        name: PlayerName,
+        until: WalkUntil,
+    ) -> Result<(), PlayerError> {
         for _ in 0..MOST_SCENES {
             let onward = tokio::select! {
                 biased;
