@@ -162,6 +162,7 @@ fn the_specs_of_instants_can_be_read() {
             let scene = Scene {
                 track: &track,
                 games: 2,
+                among_pairs: false,
             };
             let session = record().tracks.remove(0).session.expect("a session");
             for (number, point) in session.evenly(8).iter().enumerate() {

@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod logs;
 
-use gymcheck::evidence::{Fact, Log, Source, StepFact, StepPhase};
+use gymcheck::evidence::{Fact, Log, Packet, SceneKind, Source, StepFact, StepPhase};
 use gymcheck::run::find_root;
 use gymcheck::spec::{Catalogue, CheckSpec, Spec};
 use gymcheck::verdict::{CheckResult, Judgement, Verdict, expect, judge};
@@ -338,4 +338,39 @@ fn an_episode_may_end_early_where_nobody_knows_the_game() {
     });
     let played = asked("{ played-peer-to-peer = {} }", &served(&one_short));
     assert_eq!(played.verdict, Verdict::Fail, "{played:#?}");
+}
+
+/// A game for one may be longer than those for two, by which an experiment is found out.
+#[test]
+fn an_experiment_is_what_the_target_tells_of_the_game_where_a_player_stands() {
+    let log = served(&recorded("good"));
+    let asked = headline().body.experiment;
+    let (entered, _) = log
+        .scenes("survivor")
+        .find(|(_, scene)| scene.kind() == SceneKind::GameForTwo)
+        .expect("a game");
+    let seq = entered.seq;
+    let here = changed(&log, |event| {
+        if event.seq == seq
+            && let Fact::Wire(wire) = &mut event.fact
+            && let Packet::Event { args, .. } = &mut wire.packet
+        {
+            args[0]["pyodide_multiplayer"] = false.into();
+            args[0]["max_steps"] = 900.into();
+        }
+        event.seq <= seq
+    });
+    let found = here
+        .experiment_at("survivor", &asked)
+        .expect("it stands in a game");
+    assert_eq!((found.steps, found.name.as_str()), (900, "mine"));
+    assert!(here.experiment_found(&asked).is_none());
+    assert!(log.experiment_at("survivor", &asked).is_none());
+    let own = changed(&here, |event| {
+        if let Fact::Run(run) = &mut event.fact {
+            run.served = None;
+        }
+        true
+    });
+    assert!(own.experiment_at("survivor", &asked).is_none());
 }

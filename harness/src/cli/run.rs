@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use gymcheck::report::{
-    AGAINST, ExitStatus, Loudness, OutFolder, Progress, RUNS, Results, defects, read_results,
-    repeated, repeated_with_partings, write_reports, write_results,
+    AGAINST, Loudness, OutFolder, Progress, RUNS, Results, defects, read_results, repeated,
+    repeated_with_partings, write_reports, write_results,
 };
 use gymcheck::run::{
     IN_LINE, Invocation, Item, MOST_RETRIES, Measuring, PrepareError, RunRecord, Selection, Shard,
-    ShardRecord, Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of, names_all,
+    ShardRecord, Side, Wanted, base_of, browsers_of, default_jobs, equivalents, fate_of,
+    measures_of, names_all,
 };
 use gymcheck::spec::{Catalogue, Pair};
 use gymcheck::stage::{Grid, interrupted, on_signal};
@@ -257,7 +258,9 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     };
     let mut sides = vec![prepare(&arguments.target(), RUNS)?];
     if let Some(against) = &arguments.against {
-        sides.push(prepare(against, AGAINST)?);
+        let mut against = prepare(against, AGAINST)?;
+        against.tell_apart_from(&sides[0]);
+        sides.push(against);
     }
     for item in items.iter().filter(|item| item.repetition == 1) {
         side_of(&sides, item).check_edits(&item.repairs, item.mutant)?;
@@ -316,10 +319,7 @@ pub(super) fn run(arguments: &RunArguments, loudness: Loudness) -> Outcome {
     // First all that is still to be said of the runs.
     drop(progress);
     tell_all(&results, reports, out, loudness)?;
-    Ok(match results.unfinished {
-        true => ExitStatus::Broken,
-        false => results.exit_status(),
-    })
+    Ok(results.exit_status())
 }
 
 /// What is said of a grid beforehand.
@@ -418,9 +418,8 @@ fn put_together(
         if let (Some(mutant), Some(base)) = (item.mutant, base_of(items, finished, index)) {
             results.mutants.push(fate_of(mutant, base, records));
         }
-        let before = index.checked_sub(1).and_then(|before| finished.get(before));
-        if let (Side::Against, Some(Some(first))) = (item.side, before) {
-            results.compare(first, records);
+        if item.side == Side::Against {
+            results.compare(measures_of(items, finished, index), records);
         }
         results.runs.extend(records.iter().cloned());
     }

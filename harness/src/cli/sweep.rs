@@ -14,15 +14,15 @@ use gymcheck::report::{
 };
 use gymcheck::run::sweep::{
     Plan, Point, Role, Sample, Scene, Session, SweepRecord, Track, Window, file_name, pinned_text,
-    spec_text, undisturbed_text, windows,
+    spec_text, undisturbed_name, undisturbed_text, windows,
 };
 use gymcheck::run::{
     Invocation, Item, MOST_RETRIES, Measuring, RunRecord, Side, Wanted, browsers_of, default_jobs,
-    find_root, select_repairs,
+    find_root, flags_of, select_repairs,
 };
 use gymcheck::spec::{Catalogue, Pair, Repair, Spec, SpecError, WayToLeave, each_once};
 use gymcheck::stage::on_signal;
-use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetName};
+use gymcheck::target::{ExperimentName, PINNED_RELEASE, TargetFacts, TargetName};
 use gymcheck::verdict::Verdict;
 
 use super::assets::PageAssets;
@@ -107,7 +107,8 @@ pub(super) struct SweepArguments {
     /// How long the sweep may take, as 90s, 30m or 2h: no run begins that would end later
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = parse_time)]
     budget: Duration,
-    /// Go on with the sweep in --out. What it was about stays; --budget and --jobs are those of this call
+    /// Go on with the sweep in --out. What it was about stays (give the same --target, --experiment, --without
+    /// and --assets); --budget and --jobs are those of this call
     #[arg(long = "continue")]
     goes_on: bool,
     /// Carry out this many runs at once, those of other calls included; by default two for each processor, if
@@ -166,16 +167,8 @@ pub(super) fn sweep(arguments: &SweepArguments, loudness: Loudness) -> Outcome {
     })?;
     let repairs = select_repairs(&catalogue, &[], &record.repairs)?;
     invocation.check_edits(&repairs, None)?;
-    if let Some(other) = results.targets.first()
-        && other.name != invocation.target().name
-    {
-        return Err(format!(
-            "the sweep in {} is of {}, not of {}: give its target, or another --out",
-            arguments.out.display(),
-            other.name,
-            invocation.target().name
-        )
-        .into());
+    if let Some(earlier) = results.targets.first() {
+        is_about_the_same(earlier, invocation.target(), &arguments.out)?;
     }
     results.targets = vec![invocation.target().clone()];
     let runtime = tokio::runtime::Runtime::new()?;
@@ -243,6 +236,27 @@ fn earlier(out: &Path) -> Result<(Results, SweepRecord), Box<dyn std::error::Err
     Ok((results, record))
 }
 
+/// A sweep goes on with what it was about: its runs are compared with each other.
+fn is_about_the_same(
+    earlier: &TargetFacts,
+    now: &TargetFacts,
+    out: &Path,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let out = out.display();
+    let (before, after) = (flags_of(earlier), flags_of(now));
+    if earlier.name != now.name {
+        let (earlier, now) = (&earlier.name, &now.name);
+        let what = format!("the sweep in {out} is of {earlier}, not of {now}");
+        return Err(format!("{what}: give its target, or another --out").into());
+    }
+    if before != after {
+        let (before, after) = (before.trim(), after.trim());
+        let what = format!("the sweep in {out} is one with `{before}`, not with `{after}`");
+        return Err(format!("{what}: give the same, or another --out").into());
+    }
+    Ok(())
+}
+
 fn new_record(arguments: &SweepArguments) -> SweepRecord {
     let mut tracks = Vec::new();
     for pair in each_once(&arguments.pairs) {
@@ -270,6 +284,7 @@ fn experiment_of(
     let scene = Scene {
         track,
         games: GAMES,
+        among_pairs: record.has_several_pairs(),
     };
     written(catalogue, specs, "undisturbed", &undisturbed_text(scene))
 }
@@ -514,10 +529,14 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Whether a run of this track ends within the budget.
+    /// Whether a run of this track ends within the budget, if it takes as long as the longest one so far.
     fn fits(&self, track: usize) -> bool {
-        let expected = Duration::from_secs_f64(self.record.tracks[track].run_seconds);
-        self.began.elapsed() + expected <= self.ground.budget
+        self.began.elapsed() + self.longest_run(track) <= self.ground.budget
+    }
+
+    fn longest_run(&self, track: usize) -> Duration {
+        let seconds = self.record.tracks[track].longest_run(&self.results.runs);
+        Duration::from_secs_f64(seconds)
     }
 
     fn say_plan(&self) {
@@ -562,12 +581,10 @@ impl<'a> Sweep<'a> {
         let scene = Scene {
             track: &self.record.tracks[track],
             games: GAMES,
+            among_pairs: self.record.has_several_pairs(),
         };
         let (name, text) = match purpose {
-            Purpose::Undisturbed => (
-                format!("undisturbed-{}", scene.track.role),
-                undisturbed_text(scene),
-            ),
+            Purpose::Undisturbed => (undisturbed_name(scene), undisturbed_text(scene)),
             Purpose::Instant(point) => (file_name(scene, &point), spec_text(scene, &point)),
         };
         self.run_of(SPECS, track, purpose, &name, &text)
@@ -636,7 +653,7 @@ impl<'a> Sweep<'a> {
         self.kept = Instant::now();
     }
 
-    /// Writes for each window the smallest spec that shows it, and sees it fail.
+    /// Writes for each window the smallest spec that shows it, and sees it fail, as long as there is time.
     async fn pin_all(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         let mut pins = Vec::new();
         for track in 0..self.record.tracks.len() {
@@ -644,9 +661,12 @@ impl<'a> Sweep<'a> {
                 pins.extend(self.pin(track, window)?);
             }
         }
-        let ground = self.ground;
-        let played = pins.into_iter().map(|(pin, run)| async move {
-            if was_interrupted().await {
+        let (ground, began) = (self.ground, self.began);
+        let takes = |(pin, run): (Pin, Run)| (self.longest_run(pin.track), pin, run);
+        let pins: Vec<(Duration, Pin, Run)> = pins.into_iter().map(takes).collect();
+        let played = pins.into_iter().map(|(takes, pin, run)| async move {
+            let fits = began.elapsed() + takes <= ground.budget;
+            if !fits || was_interrupted().await {
                 return (pin, None);
             }
             let (_, record) = ground.carry_out(run, pin.pair).await;
@@ -684,6 +704,7 @@ impl<'a> Sweep<'a> {
         let smallest = Scene {
             track,
             games: point.game.get(),
+            among_pairs: self.record.has_several_pairs(),
         };
         let as_seen = Scene {
             games: GAMES,
@@ -731,7 +752,7 @@ fn middle_of(track: &Track, window: &Window) -> Option<Point> {
         .filter(|sample| sample.decided(&window.check) == Some(false));
     let within = failing.filter(|sample| {
         sample
-            .seen()
+            .seen(session)
             .map(|seen| session.time(&seen))
             .is_some_and(|time| (first..=last).contains(&time))
     });
@@ -743,4 +764,58 @@ fn middle_of(track: &Track, window: &Window) -> Option<Point> {
         point.offset_ms = (point.offset_ms / ROUND_MS).round() * ROUND_MS;
     }
     Some(point)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_continued_only_with_what_it_was_about() {
+        let of = |name: &str| TargetFacts {
+            name: name.to_owned(),
+            ..TargetFacts::of_command("python study.py")
+        };
+        let release = TargetFacts {
+            experiment: None,
+            ..of("mug@0.1.3")
+        };
+        let goes_on = |now: &TargetFacts| {
+            let same = is_about_the_same(&release, now, Path::new("out"));
+            same.map_err(|error| error.to_string())
+        };
+        assert_eq!(goes_on(&release), Ok(()));
+        let error = goes_on(&of("mug@0.1.2")).expect_err("another target");
+        assert!(
+            error.contains("is of mug@0.1.3, not of mug@0.1.2"),
+            "{error}"
+        );
+        let with = |facts: TargetFacts, flag: &str| {
+            let error = goes_on(&facts).expect_err(flag);
+            let said = format!("with `--target mug@0.1.3`, not with `--target mug@0.1.3 {flag}`");
+            assert!(error.contains(&said), "{error}");
+        };
+        let volley = Some("volley".to_owned());
+        with(
+            TargetFacts {
+                experiment: volley,
+                ..release.clone()
+            },
+            "--experiment volley",
+        );
+        with(
+            TargetFacts {
+                without: vec!["numpy".into()],
+                ..release.clone()
+            },
+            "--without numpy",
+        );
+        with(
+            TargetFacts {
+                from_public_hosts: true,
+                ..release.clone()
+            },
+            "--assets cdn",
+        );
+    }
 }

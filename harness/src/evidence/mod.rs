@@ -18,7 +18,7 @@ pub use fact::*;
 pub use games::GameScene;
 pub use life::LifeEvent;
 pub use log::{Damage, EVIDENCE, Header, Log, LogError};
-pub use paths::{begins, comes_after};
+pub use paths::{begins, comes_after, is_called_off};
 pub use profile::{Profile, Span, Spent};
 pub use recorder::{Awaited, Recorder, WaitError};
 pub use scenes::{Scene, SceneKind};

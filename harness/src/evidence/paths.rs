@@ -80,7 +80,8 @@ pub fn comes_after(path: ExitPath, experiment: &Experiment) -> f64 {
 }
 
 /// Whether with an event a path that has begun comes to nothing.
-fn is_called_off(path: ExitPath, event: &Event) -> bool {
+#[must_use]
+pub fn is_called_off(path: ExitPath, event: &Event) -> bool {
     match path {
         ExitPath::FocusLossDue => is_visibility(event, "visible"),
         ExitPath::ReconnectionDue => told(event, "p2p_resume").is_some(),

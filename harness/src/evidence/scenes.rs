@@ -154,6 +154,16 @@ impl Log {
         let (_, game) = scenes.find(|(_, scene)| scene.kind() == SceneKind::GameForTwo)?;
         Some(game.experiment(served, asked))
     }
+
+    /// What such an experiment is in the game where a player stands, for one or for two. `None` where it stands
+    /// elsewhere, and for the spec's own.
+    #[must_use]
+    pub fn experiment_at(&self, player: &str, asked: &Experiment) -> Option<Experiment> {
+        let served = self.run()?.served.as_deref()?;
+        let (_, here) = self.scenes(player).next_back()?;
+        let is_game = matches!(here.kind(), SceneKind::GameForOne | SceneKind::GameForTwo);
+        is_game.then(|| here.experiment(served, asked))
+    }
 }
 
 #[cfg(test)]

@@ -86,10 +86,10 @@ pub enum RoundTripError {
 }
 
 /// What has passed on a browser's open WebSockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {
-    /// How many there are.
-    pub connections: usize,
+    /// Their numbers, in the order in which they were opened.
+    pub connections: Vec<u64>,
     /// WebSocket messages passed on to the browser, on all of them.
     pub delivered: u64,
     /// WebSocket messages that have come from the browser, on all of them, whether or not they were
@@ -129,7 +129,7 @@ impl Connections {
             counts.sum()
         };
         (!open.is_empty()).then(|| Passed {
-            connections: open.len(),
+            connections: open.iter().map(|one| one.number).collect(),
             delivered: sum(|one| &one.delivered),
             arrived: sum(|one| &one.arrived),
         })

@@ -132,9 +132,12 @@ impl Player {
         }
         for (index, (name, choices)) in groups.iter().enumerate() {
             let choice = &choices[index % choices.len()];
+            // Of an answer that was broken off it may be chosen: a click would take a box's tick away.
+            if self.is_chosen(choice).await? {
+                continue;
+            }
             self.click_on(name, choice).await?;
-            let chosen = self.command("read a choice", choice.is_selected()).await?;
-            if !chosen {
+            if !self.is_chosen(choice).await? {
                 return Err(self.not_taken(name, "nothing"));
             }
         }
@@ -150,6 +153,10 @@ impl Player {
             let Some(last) = entries.pop() else {
                 continue;
             };
+            // Where several may be chosen, a click would take back what was chosen before.
+            if self.is_chosen(&last).await? {
+                continue;
+            }
             self.act(&format!("choose in {id}"), Value::Null);
             self.command(&format!("choose in {id}"), last.click())
                 .await?;
@@ -181,6 +188,11 @@ impl Player {
             answers.insert(id, json!(value));
         }
         Ok(())
+    }
+
+    /// Whether a choice or an entry of a list is chosen.
+    async fn is_chosen(&self, choice: &Element) -> Result<bool, PlayerError> {
+        self.command("read a choice", choice.is_selected()).await
     }
 
     async fn click_on(&self, what: &str, element: &Element) -> Result<(), PlayerError> {
@@ -236,5 +248,106 @@ impl Player {
     async fn value_of(&self, element: &Element) -> Result<String, PlayerError> {
         let value = self.command("read a value", element.prop("value")).await?;
         Ok(value.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use axum::extract::{Path, State};
+    use axum::routing::{get, post};
+    use axum::{Json, Router};
+    use fantoccini::ClientBuilder;
+    use hyper_util::client::legacy::connect::HttpConnector;
+    use tokio::net::TcpListener;
+    use tokio_util::task::AbortOnDropHandle;
+
+    use super::*;
+    use crate::evidence::Recorder;
+    use crate::spec::PlayerName;
+
+    /// The choices of a page, by what each is called, and whether each is chosen.
+    type Choices = Arc<Mutex<BTreeMap<String, bool>>>;
+
+    const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+    fn is_chosen(choices: &Choices, name: &str) -> bool {
+        choices.lock().expect("no panic")[name]
+    }
+
+    /// What a driver says of the choices of the page.
+    async fn run(State(choices): State<Choices>, Json(said): Json<Value>) -> Json<Value> {
+        let choices = choices.lock().expect("no panic");
+        let asked = said["args"][0].as_str();
+        let found = choices.keys().filter(|_| asked == Some(CHOICES));
+        let found = found.map(|name| {
+            let group = name.split('-').next();
+            json!({"element": {ELEMENT: name}, "id": name, "name": group})
+        });
+        Json(json!({"value": found.collect::<Vec<_>>()}))
+    }
+
+    /// A box changes with each click; a button is chosen, and the others of its group are not.
+    async fn click(
+        State(choices): State<Choices>,
+        Path((_, name)): Path<(String, String)>,
+    ) -> Json<Value> {
+        let mut choices = choices.lock().expect("no panic");
+        if name.starts_with("box") {
+            let ticked = choices.get_mut(&name).expect("it is there");
+            *ticked = !*ticked;
+        } else {
+            let buttons = choices
+                .iter_mut()
+                .filter(|(one, _)| one.starts_with("button"));
+            buttons.for_each(|(one, chosen)| *chosen = *one == name);
+        }
+        Json(json!({"value": null}))
+    }
+
+    async fn selected(
+        State(choices): State<Choices>,
+        Path((_, name)): Path<(String, String)>,
+    ) -> Json<Value> {
+        Json(json!({"value": is_chosen(&choices, &name)}))
+    }
+
+    #[tokio::test]
+    async fn a_form_that_was_broken_off_is_answered_again() {
+        let names = ["box", "button-1", "button-2"];
+        let choices: Choices = Arc::new(Mutex::new(
+            names.map(|name| (name.to_owned(), false)).into(),
+        ));
+        let session = json!({"value": {"sessionId": "s", "capabilities": {}}});
+        let router = Router::new()
+            .route("/session", post(async || Json(session)))
+            .route("/session/{id}/execute/sync", post(run))
+            .route("/session/{id}/element/{name}/click", post(click))
+            .route("/session/{id}/element/{name}/selected", get(selected))
+            .with_state(Arc::clone(&choices));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let driver = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("it serves");
+        });
+        let _driver = AbortOnDropHandle::new(driver);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .connect(&format!("http://{address}"))
+            .await
+            .expect("a session");
+        let player = Player {
+            name: PlayerName::Survivor,
+            client,
+            origin: String::new(),
+            recorder: Recorder::in_memory(),
+        };
+        for time in 1..=2 {
+            player.answer_form(&[]).await.expect("it can be answered");
+            for (name, chosen) in [("box", true), ("button-1", false), ("button-2", true)] {
+                assert_eq!(is_chosen(&choices, name), chosen, "{name}, time {time}");
+            }
+        }
     }
 }

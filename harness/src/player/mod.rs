@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Origin, Packet, PageFact, Recorder,
-    WaitError,
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Log, Origin, Packet, PageFact,
+    Recorder, WaitError,
 };
 use crate::spec::PlayerName;
 use crate::stage::{BrowserSession, StageError, deadline};
@@ -158,7 +158,8 @@ impl Player {
         Ok(())
     }
 
-    /// Ends when the page's Python has raised an error that nobody caught, and says which.
+    /// Ends when the page's Python has raised an error that nobody caught while the environment of the game was
+    /// loaded, and says which.
     async fn environment_failed(&self) -> PlayerError {
         let what = "an error of the environment";
         let python = |event: &Event| match self.page_fact(event) {
@@ -167,9 +168,10 @@ impl Player {
             }
             _ => false,
         };
+        let from = loads_from(&self.recorder.log(), self.name);
         let raised = self
             .recorder
-            .wait(0, deadline::LOAD * 2, what, python)
+            .wait(from, deadline::LOAD * 2, what, python)
             .await;
         match raised {
             Ok(event) => {
@@ -488,6 +490,19 @@ fn is_crash(error: &CmdError) -> bool {
     matches!(error, CmdError::NotW3C(Value::String(code)) if code == "tab crashed")
 }
 
+/// The position of the evidence from which on an error of a player's page may keep the game from starting where it
+/// stands: from the beginning, or, where a game has started before, from where its newest scene was activated.
+fn loads_from(log: &Log, name: PlayerName) -> u64 {
+    let mut started = log.socket_events(name.as_str(), Direction::ToClient, "start_game");
+    match started.next() {
+        Some(_) => {
+            let newest = log.scenes(name.as_str()).next_back();
+            newest.map_or(0, |(activated, _)| activated.seq)
+        }
+        None => 0,
+    }
+}
+
 /// The arguments of a Socket.IO event, if this is one of that name and direction. The harness's own
 /// are none.
 #[must_use]
@@ -502,5 +517,47 @@ pub fn socket_event<'a>(event: &'a Event, direction: Direction, name: &str) -> O
             }
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::evidence::WireFact;
+
+    #[test]
+    fn an_error_of_an_earlier_game_is_none_of_the_next_ones() {
+        let told = |names: &[&str]| {
+            let event = |(seq, name): (usize, &&str)| Event {
+                seq: seq as u64,
+                t: seq as f64,
+                player: Some("survivor".to_owned()),
+                fact: Fact::Wire(WireFact {
+                    connection: 1,
+                    direction: Direction::ToClient,
+                    origin: Origin::Natural,
+                    packet: Packet::Event {
+                        namespace: "/".to_owned(),
+                        name: (*name).to_owned(),
+                        args: vec![json!({"scene_id": "a"})],
+                        ack: None,
+                    },
+                }),
+            };
+            loads_from(
+                &Log::new(names.iter().enumerate().map(event).collect()),
+                PlayerName::Survivor,
+            )
+        };
+        let (scene, start) = ("activate_scene", "start_game");
+        assert_eq!(told(&[]), 0);
+        // What the first game needs is loaded before its scene.
+        assert_eq!(told(&["other", scene, "other", scene]), 0);
+        assert_eq!(
+            told(&[scene, scene, start, "other", scene, scene, "other"]),
+            5
+        );
     }
 }

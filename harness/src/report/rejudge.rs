@@ -215,12 +215,9 @@ pub fn results_again(
     for (side, records) in &groups {
         let fates = fates(catalogue, &groups, *side, records, &before.mutants);
         results.mutants.extend(fates);
-        let first = groups
-            .iter()
-            .find(|(other, first)| *other < *side && same(first, records));
-        if let Some((_, first)) = first {
-            results.compare(first, records);
-        }
+        let first = groups.iter().filter(|(other, _)| *other < *side);
+        let first = first.flat_map(|(_, first)| first);
+        results.compare(first.filter(|first| is_same(first, records)), records);
     }
     results.runs = groups
         .into_iter()
@@ -398,15 +395,11 @@ fn placed(mut records: Vec<RunRecord>, path: &Path, out: &Path) -> Vec<RunRecord
     records
 }
 
-/// Whether two played runs are the same but for their target.
-fn same(one: &[RunRecord], other: &[RunRecord]) -> bool {
-    match (one.first(), other.first()) {
-        (Some(one), Some(other)) => {
-            (&one.spec, &one.pair, one.repetition, &one.mutant)
-                == (&other.spec, &other.pair, other.repetition, &other.mutant)
-        }
-        _ => false,
-    }
+/// Whether a run that was played is the same as another one, but for its target and its repairs.
+fn is_same(one: &RunRecord, other: &[RunRecord]) -> bool {
+    other.first().is_some_and(|other| {
+        (&one.pair, one.repetition, &one.mutant) == (&other.pair, other.repetition, &other.mutant)
+    })
 }
 
 /// What is decided about the mutant of a run, if it has one: nothing, where the run without it is lost, or

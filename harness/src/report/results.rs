@@ -129,10 +129,18 @@ impl Results {
         self.requirements = known.collect();
     }
 
-    /// Notes where the second of two runs differs from the first, the worst on top of all.
-    pub fn compare(&mut self, first: &[RunRecord], second: &[RunRecord]) {
-        for (first, second) in first.iter().zip(second) {
-            self.differences.extend(compare(first, second));
+    /// Notes where a run on the second target differs from those on the first, by the specs that have judged both;
+    /// the worst on top of all.
+    pub fn compare<'a>(
+        &mut self,
+        first: impl IntoIterator<Item = &'a RunRecord>,
+        second: &[RunRecord],
+    ) {
+        let first: Vec<&RunRecord> = first.into_iter().collect();
+        for second in second {
+            if let Some(first) = first.iter().find(|first| first.spec == second.spec) {
+                self.differences.extend(compare(first, second));
+            }
         }
         self.differences.sort_by_key(|one| one.change);
     }
@@ -285,5 +293,10 @@ mod tests {
         assert_eq!(results.exit_status(), ExitStatus::Broken);
         results.runs.push(run("mug@1", Verdict::Fail));
         assert_eq!(results.exit_status(), ExitStatus::Unexpected);
+        // A call that was broken off has found what it has found.
+        results.unfinished = true;
+        assert_eq!(results.exit_status(), ExitStatus::Unexpected);
+        results.runs.truncate(1);
+        assert_eq!(results.exit_status(), ExitStatus::Broken);
     }
 }

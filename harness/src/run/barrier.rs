@@ -1,6 +1,7 @@
 //! Waiting until nothing that was already caused is still on its way to a player's page.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use crate::evidence::{
     BarrierFact, BrokenFact, Direction, Event, Fact, Packet, Recorder, WebsocketState,
 };
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Passed, RoundTripError};
 use crate::player::PlayerError;
 use crate::spec::PlayerName;
 use crate::stage::deadline;
@@ -21,6 +22,9 @@ use crate::target::UNTOLD;
 /// sent because of that.
 const ROUND_TRIPS: usize = 4;
 const TURNS: u32 = 2;
+
+/// How long a page that has no socket is left alone before it is looked at again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 struct Turned {
@@ -100,9 +104,7 @@ impl Barrier<'_> {
     /// Makes the round trip of this number.
     async fn round_trip(&self, trip: usize) -> Result<(), PlayerError> {
         let what = format!("round trip {trip} of the barrier `{}`", self.label);
-        let made = self
-            .gateway
-            .round_trip(self.player.as_str(), deadline::REACTION);
+        let made = self.round_trip_on_any();
         let longer = deadline::REACTION + deadline::LAST_WORDS;
         tokio::select! {
             made = made => match made {
@@ -110,6 +112,24 @@ impl Barrier<'_> {
                 Err(error) => Err(self.missed(format!("{what}: {error}")).await),
             },
             Err(broken) = self.recorder.pass(longer, &what) => Err(broken.into()),
+        }
+    }
+
+    /// Makes a round trip; once more, where the page's connection ends meanwhile, or is not let in yet.
+    async fn round_trip_on_any(&self) -> Result<(), RoundTripError> {
+        let end = Instant::now() + deadline::REACTION;
+        loop {
+            let made = self
+                .gateway
+                .round_trip(self.player.as_str(), deadline::REACTION);
+            match made.await {
+                Err(RoundTripError::NotConnected { .. } | RoundTripError::Ended { .. })
+                    if Instant::now() < end =>
+                {
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                made => return made,
+            }
         }
     }
 
@@ -127,16 +147,18 @@ impl Barrier<'_> {
     /// messages received and sent.
     async fn all_arrived(&self) -> Result<(u64, u64), PlayerError> {
         let (name, label) = (self.player, self.label);
-        let Some(delivered) = self.gateway.passed(name.as_str()) else {
-            let reason = format!("the {name} has no socket to the target at the barrier `{label}`");
-            return Err(self.missed(reason).await);
-        };
         let end = Instant::now() + deadline::PROBE;
+        let mut delivered = self.passed(end).await?;
         loop {
             let command = json!({"cmd": "turns", "count": TURNS});
             let turned: Turned = ask_probe(self.gateway, name, command).await?;
-            let passed = self.gateway.passed(name.as_str());
-            let arrived = passed.map_or(0, |passed| passed.arrived);
+            let passed = self.passed(end).await?;
+            let is_anew = passed.connections != delivered.connections;
+            let arrived = passed.arrived;
+            if is_anew {
+                // What came on a socket that is closed now, the page does not count any more.
+                delivered = passed;
+            }
             let open = turned
                 .websockets
                 .iter()
@@ -146,7 +168,8 @@ impl Barrier<'_> {
             // was sent on it: with the same sums, each has all.
             let received: u64 = open.clone().map(|socket| socket.received).sum();
             let sent: u64 = open.map(|socket| socket.sent).sum();
-            if sockets == delivered.connections
+            if !is_anew
+                && sockets == delivered.connections.len()
                 && received >= delivered.delivered
                 && arrived >= sent
             {
@@ -159,10 +182,26 @@ impl Barrier<'_> {
                      arrive, {arrived} have",
                     deadline::PROBE.as_secs(),
                     delivered.delivered,
-                    delivered.connections,
+                    delivered.connections.len(),
                 );
                 return Err(self.missed(reason).await);
             }
+        }
+    }
+
+    /// What has passed on the page's sockets; where it has none, as between two of them, it is waited for.
+    async fn passed(&self, end: Instant) -> Result<Passed, PlayerError> {
+        let (name, label) = (self.player, self.label);
+        loop {
+            if let Some(passed) = self.gateway.passed(name.as_str()) {
+                return Ok(passed);
+            }
+            if Instant::now() > end {
+                let reason =
+                    format!("the {name} has no socket to the target at the barrier `{label}`");
+                return Err(self.missed(reason).await);
+            }
+            self.recorder.pass(BETWEEN_LOOKS, label).await?;
         }
     }
 

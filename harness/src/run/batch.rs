@@ -293,3 +293,74 @@ pub fn base_of<'a>(
     let base = items.iter().position(|item| item.is_base_of(wanted))?;
     runs.get(base)?.as_ref()
 }
+
+/// The records of the target's runs with which those of the run at `index`, on the second target, are compared. One of the two may be played on repairs that the other is not.
+#[must_use]
+pub fn measures_of<'a>(
+    items: &[Item<'_>],
+    runs: &'a [Option<Vec<RunRecord>>],
+    index: usize,
+) -> Vec<&'a RunRecord> {
+    let wanted = &items[index];
+    let is_measure = |item: &Item<'_>| {
+        item.side == Side::Target
+            && item.mutant.is_none()
+            && item.scenario.name == wanted.scenario.name
+            && item.pair == wanted.pair
+            && item.repetition == wanted.repetition
+    };
+    let measures = items.iter().zip(runs).filter(|(item, _)| is_measure(item));
+    measures
+        .filter_map(|(_, run)| run.as_ref())
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::find_root;
+
+    #[test]
+    fn a_run_on_a_second_target_is_compared_with_those_of_its_specs_on_the_first() {
+        let mut catalogue = Catalogue::read(&find_root()).expect("the checkout's specs");
+        // On the first target alone, a spec that judges another one's run has a run of its own.
+        let repair = catalogue.repairs.keys().next().expect("a repair").clone();
+        let mut specs = catalogue.specs.values_mut();
+        let judge = specs.find(|spec| spec.body.plays.is_some() && spec.body.repairs.is_empty());
+        judge.expect("a spec that plays another one").body.repairs = vec![repair];
+        let selection = Selection {
+            specs: &[],
+            pairs: None,
+            repairs: &[],
+            mutants: &[],
+            repeat: 2,
+            against: true,
+            pinned: [true, false],
+        };
+        let items = selection.items(&catalogue).expect("runs");
+        let records = |item: &Item<'_>| {
+            let specs = item.specs.iter();
+            let records = specs.map(|spec| RunRecord {
+                pair: item.pair.to_string(),
+                repetition: item.repetition,
+                ..RunRecord::unjudged(spec.name.clone(), None, PathBuf::new())
+            });
+            records.collect::<Vec<_>>()
+        };
+        let runs: Vec<_> = items.iter().map(|item| Some(records(item))).collect();
+        let seconds = items.iter().enumerate();
+        let seconds = seconds.filter(|(_, item)| item.side == Side::Against);
+        for (index, item) in seconds {
+            let measures = measures_of(&items, &runs, index);
+            for second in records(item) {
+                let is_it = |first: &&&RunRecord| {
+                    (&first.spec, &first.pair, first.repetition)
+                        == (&second.spec, &second.pair, second.repetition)
+                };
+                let found = measures.iter().filter(is_it).count();
+                assert_eq!(found, 1, "{} {}", second.spec, second.pair);
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::slots::{Turn, Turns};
 use super::supplies::Supplies;
 use super::{Item, PrepareError, RunRecord, record};
-use crate::evidence::Log;
+use crate::evidence::{BrokenFact, Log};
 use crate::provision::{self, Cdn, Compiled, Home, HomeUse};
 use crate::spec::{BrowserKind, Catalogue, Expectation, Experiment, Mutant, Pair, Repair, Spec};
 use crate::stage::{self, Grid};
@@ -18,6 +18,7 @@ use crate::target::{
     Code, ExperimentName, PINNED_RELEASE, Snapshot, Target, TargetError, TargetFacts, TargetName,
     apply_edit,
 };
+use crate::verdict::Verdict;
 
 /// How often a broken run may be carried out again, at most.
 pub const MOST_RETRIES: u32 = 2;
@@ -135,6 +136,11 @@ impl Invocation {
     #[must_use]
     pub fn target(&self) -> &TargetFacts {
         &self.target.facts
+    }
+
+    /// Gives its target a name of its own beside that of another call's, with which it is compared.
+    pub fn tell_apart_from(&mut self, first: &Invocation) {
+        self.target.facts.tell_apart_from(&first.target.facts);
     }
 
     /// Lets so many runs be carried out at once, those of other calls included, and not as many as the
@@ -273,11 +279,10 @@ impl Invocation {
             let mut records: Vec<RunRecord> = specs
                 .map(|spec| self.record(item, spec, &log, &folder))
                 .collect();
-            let broken = records.iter().find_map(|record| record.broken.clone());
-            match broken {
-                Some(broken) if broken.worth_a_retry && attempt <= self.retries => {
+            match worth_a_retry(&records) {
+                Some(broken) if attempt <= self.retries => {
                     on_step(&format!("broken, carried out again: {}", broken.reason));
-                    broken_attempts.push(broken);
+                    broken_attempts.push(broken.clone());
                 }
                 Some(_) | None => {
                     let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
@@ -326,6 +331,20 @@ impl Invocation {
     }
 }
 
+/// Why a run is broken, if it is to be carried out again. Its specs judge it each for itself, and a new attempt
+/// takes the place of what all of them say: so none may have found anything else than what it must find. What
+/// failed, or proved nothing, stays.
+fn worth_a_retry(records: &[RunRecord]) -> Option<&BrokenFact> {
+    let is_settled = |record: &&RunRecord| {
+        let is_sound = matches!(record.verdict, Verdict::Pass | Verdict::NotApplicable);
+        is_sound && !record.is_unexpected()
+    };
+    let others = records.iter().filter(|record| !is_settled(record));
+    let broken = others.map(|record| record.broken.as_ref().filter(|broken| broken.worth_a_retry));
+    let broken: Option<Vec<&BrokenFact>> = broken.collect();
+    broken?.first().copied()
+}
+
 /// The browsers that these pairs use, each once.
 #[must_use]
 pub fn browsers_of(pairs: impl IntoIterator<Item = Pair>) -> Vec<BrowserKind> {
@@ -336,4 +355,63 @@ pub fn browsers_of(pairs: impl IntoIterator<Item = Pair>) -> Vec<BrowserKind> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn decided(verdict: Verdict, expected: Verdict) -> RunRecord {
+        RunRecord {
+            verdict,
+            expected,
+            ..RunRecord::unjudged("a/b".into(), None, PathBuf::new())
+        }
+    }
+
+    fn broken(worth_a_retry: bool) -> RunRecord {
+        let broken = BrokenFact {
+            component: "environment".into(),
+            reason: "the machine is too busy".into(),
+            last_lines: Vec::new(),
+            worth_a_retry,
+        };
+        RunRecord {
+            broken: Some(broken),
+            ..decided(Verdict::Broken, Verdict::Pass)
+        }
+    }
+
+    #[test]
+    fn a_run_is_carried_out_again_only_where_no_spec_has_found_anything() {
+        use Verdict::{Fail, NotApplicable, Pass, Vacuous};
+        let again = |records: &[RunRecord]| worth_a_retry(records).is_some();
+        assert!(again(&[broken(true)]));
+        assert!(again(&[broken(true), broken(true)]));
+        assert!(again(&[decided(Pass, Pass), broken(true)]));
+        assert!(again(&[
+            broken(true),
+            decided(NotApplicable, NotApplicable)
+        ]));
+        assert!(!again(&[decided(Pass, Pass)]));
+        assert!(!again(&[broken(false)]));
+        assert!(!again(&[broken(true), broken(false)]));
+        for (verdict, expected) in [
+            (Fail, Pass),
+            (Fail, Fail),
+            (Vacuous, Pass),
+            (Vacuous, Vacuous),
+            (NotApplicable, Pass),
+            (Pass, Fail),
+        ] {
+            let found = decided(verdict, expected);
+            assert!(
+                !again(&[broken(true), found.clone()]),
+                "{verdict}, expected {expected}"
+            );
+            assert!(!again(&[found, broken(true)]));
+        }
+    }
 }

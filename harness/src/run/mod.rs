@@ -32,7 +32,7 @@ pub mod sweep;
 mod walk;
 
 pub use batch::{
-    Item, Selection, Side, base_of, changes, pair_of_runs, scenario_of, select_repairs,
+    Item, Selection, Side, base_of, changes, measures_of, pair_of_runs, scenario_of, select_repairs,
 };
 pub use carry_out::{RunPlan, carry_out, edits_of};
 pub use comparison::{Change, Difference, compare};
@@ -44,7 +44,7 @@ pub use mutation::{
     EquivalentRecord, Fate, MutantRecord, equivalents, fate_of, names_all, select_mutants,
 };
 pub use prepare::PrepareError;
-pub use record::{RunRecord, record};
+pub use record::{RunRecord, flags_of, record};
 pub use root::{checkout_around_here, find_root};
 pub use shard::{MissingShard, Shard, ShardRecord, name_in_plan};
 pub use slots::Turn;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::scenario::Scenario;
+use super::scenario::{LONGEST_GAME, Scenario, lasts};
 use super::walk::endless;
 use crate::evidence::{Awaited, Event, InstantFact, PageFact, Source};
 use crate::player::PlayerError;
-use crate::spec::{GameEvent, GameNumber, Moment, PlayerName, WalkUntil};
+use crate::spec::{Experiment, GameEvent, GameNumber, Moment, PlayerName, WalkUntil};
 use crate::stage::deadline;
 
 impl Scenario {
@@ -18,7 +18,7 @@ impl Scenario {
     pub(super) async fn go_on_until(&self, moment: Moment) -> Result<Awaited, PlayerError> {
         let number = moment.game.unwrap_or_else(|| self.newest_game(moment.of));
         let walking = self.in_front().into_iter().map(|name| async move {
-            self.walk(&[name], WalkUntil::End).await?;
+            self.walk_on(name, WalkUntil::End).await?;
             std::future::pending::<Result<(), PlayerError>>().await
         });
         let walking = futures_util::future::try_join_all(walking);
@@ -41,7 +41,7 @@ impl Scenario {
 
     /// Takes down each of the survivor's games from where it stands, while it is played. Ends only if that
     /// cannot be done.
-    async fn look_into_the_games(&self) -> PlayerError {
+    pub(super) async fn look_into_the_games(&self) -> PlayerError {
         let survivor = PlayerName::Survivor;
         let mut number = self.newest_game(survivor);
         loop {
@@ -258,11 +258,15 @@ impl Scenario {
         Ok(found)
     }
 
-    /// How long a game can take at most. Nobody can say how fast a busy machine plays; ten times as
-    /// long as it should take is certainly stuck.
+    /// How long a game can take at most.
     pub(super) fn game_deadline(&self) -> Duration {
-        let length = u64::from(self.experiment.episodes * self.experiment.steps)
-            / u64::from(self.experiment.frame_rate.max(1));
-        deadline::REACTION + Duration::from_secs(10 * length)
+        game_deadline_of(&self.experiment)
     }
+}
+
+/// How long a game can take at most. Nobody can say how fast a busy machine plays; ten times as long as it should
+/// take is certainly stuck.
+pub(super) fn game_deadline_of(experiment: &Experiment) -> Duration {
+    let length = lasts(experiment).as_secs();
+    deadline::REACTION + Duration::from_secs(10 * length).min(LONGEST_GAME)
 }

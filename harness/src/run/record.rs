@@ -170,24 +170,10 @@ impl RunRecord {
 
     /// The flags that name its target and its experiment.
     fn how_it_was_served(&self, targets: &[TargetFacts]) -> String {
-        let facts = targets.iter().find(|facts| facts.name == self.target);
-        let folder = facts.and_then(|facts| facts.path.as_ref());
-        let experiment = facts.and_then(|facts| facts.experiment.as_ref());
-        let target = match experiment {
-            // A user's own command starts a target that has no other name.
-            Some(command) if *command == self.target => String::new(),
-            Some(_) | None => format!(" --target {}", quoted(folder.unwrap_or(&self.target))),
-        };
-        let experiment = experiment.map(|name| format!(" --experiment {}", quoted(name)));
-        let without = facts.iter().flat_map(|facts| &facts.without);
-        let without: String = without
-            .map(|name| format!(" --without {}", quoted(name)))
-            .collect();
-        let assets = match facts {
-            Some(facts) if facts.from_public_hosts => " --assets cdn",
-            Some(_) | None => "",
-        };
-        target + &experiment.unwrap_or_default() + &without + assets
+        match targets.iter().find(|facts| facts.name == self.target) {
+            Some(facts) => flags_of(facts),
+            None => format!(" --target {}", quoted(&self.target)),
+        }
     }
 
     /// Whether anything about it is not as expected. A broken run decided nothing.
@@ -200,6 +186,30 @@ impl RunRecord {
         };
         self.verdict != Verdict::Broken && (self.verdict != self.expected || of_checks())
     }
+}
+
+/// The flags that name a target and what it serves; a checkout is named by its folder.
+#[must_use]
+pub fn flags_of(facts: &TargetFacts) -> String {
+    let target = match &facts.experiment {
+        // A user's own command starts a target that has no other name.
+        Some(command) if *command == facts.name => String::new(),
+        Some(_) | None => {
+            let name = facts.path.as_ref().unwrap_or(&facts.name);
+            format!(" --target {}", quoted(name))
+        }
+    };
+    let experiment = facts.experiment.iter();
+    let experiment = experiment.map(|name| format!(" --experiment {}", quoted(name)));
+    let without = facts.without.iter();
+    let without = without.map(|name| format!(" --without {}", quoted(name)));
+    let assets = facts.from_public_hosts.then(|| " --assets cdn".to_owned());
+    let flags = [target]
+        .into_iter()
+        .chain(experiment)
+        .chain(without)
+        .chain(assets);
+    flags.collect()
 }
 
 #[cfg(test)]

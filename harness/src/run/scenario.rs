@@ -11,8 +11,8 @@ use super::last_words::last_words;
 use super::pixels::Screens;
 use super::slots::Turn;
 use crate::evidence::{
-    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source, begins,
-    comes_after,
+    ActionFact, Awaited, BrokenFact, Direction, Event, Fact, Recorder, SceneKind, Source,
+    WaitError, begins, comes_after, is_called_off,
 };
 use crate::player::{Hands, Hidden, Player, PlayerError, socket_event};
 use crate::spec::{
@@ -30,6 +30,10 @@ const LONGEST_WATCH: Duration = Duration::from_secs(60);
 
 /// For how long a run waits for a time-out of such an experiment.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// How long a game may take at most that is waited for: many experiments say how many steps an episode has at
+/// most and end it earlier, and some say no limit by a number that is years. Whoever plays for an hour is stuck.
+pub(super) const LONGEST_GAME: Duration = Duration::from_secs(3600);
 
 /// The client's "Done!" countdown after the last episode, which no experiment can set.
 const DONE_COUNTDOWN: Duration = Duration::from_secs(3);
@@ -170,6 +174,14 @@ impl Scenario {
         Ok(())
     }
 
+    /// What the experiment is where a player stands: one that is not the spec's own may have games that differ from
+    /// its first one for two.
+    pub(super) fn experiment_at(&self, name: PlayerName) -> Experiment {
+        let log = self.recorder.log();
+        let here = log.experiment_at(name.as_str(), &self.spec.experiment);
+        here.unwrap_or_else(|| self.experiment.clone())
+    }
+
     /// Whether the experiment is not the spec's own.
     pub(super) fn is_unknown(&self) -> bool {
         let log = self.recorder.log();
@@ -196,7 +208,7 @@ impl Scenario {
             .map(|(_, scene)| scene.keys());
         Hands {
             keys: keys.into_iter().flatten().map(str::to_owned).collect(),
-            rest_from: self.experiment.steps * 2 / 3,
+            rest_from: self.experiment_at(name).two_thirds(),
         }
     }
 
@@ -372,8 +384,7 @@ impl Scenario {
     /// After so long a survivor would have been moved on that is moved on by mistake: all episodes, and the
     /// "Done!" countdown.
     pub(super) fn until_moved_on(&self) -> Duration {
-        let frames = f64::from(self.experiment.episodes * self.experiment.steps);
-        let game = Duration::from_secs_f64(frames / f64::from(self.experiment.frame_rate.max(1)));
+        let game = lasts(&self.experiment);
         let game = match self.experiment.may_end_early {
             true => game.min(LONGEST_WATCH),
             false => game,
@@ -399,15 +410,13 @@ impl Scenario {
             .await;
         match moved_on {
             // It must not come. If it does, the evidence has it, and watching on is of no use.
-            Ok(_) | Err(crate::evidence::WaitError::Deadline { .. }) => Ok(()),
-            Err(broken @ crate::evidence::WaitError::Broken { .. }) => Err(broken.into()),
+            Ok(_) | Err(WaitError::Deadline { .. }) => Ok(()),
+            Err(broken @ WaitError::Broken { .. }) => Err(broken.into()),
         }
     }
 
-    /// Watches a player until its page has taken a path out of a game.
+    /// Watches a player until its page has taken a path out of the game where it stands, or stood last.
     async fn watch_for(&self, name: PlayerName, path: ExitPath) -> Result<(), PlayerError> {
-        let player = self.player(name);
-        let what = format!("the {name}: {path}");
         let waits = Duration::from_millis(comes_after(path, &self.experiment) as u64);
         if self.is_unknown() && waits > LONGEST_WAIT {
             return Err(PlayerError::NotOffered(format!(
@@ -415,16 +424,12 @@ impl Scenario {
                 waits.as_secs()
             )));
         }
+        let log = self.recorder.log();
+        let games = log.games(name.as_str());
+        let from = games.last().map_or(0, |game| game.activated.seq);
         let within = self.game_deadline();
-        let begun = self.recorder.wait(0, within, &what, |event| {
-            player.is_mine(event) && begins(path, event)
-        });
-        let begun = begun.await?;
-        // Its page tells of itself every second.
-        let due = begun.t + comes_after(path, &self.experiment);
-        let within = within + Duration::from_millis((due - begun.t) as u64);
-        let is_due = |event: &Event| player.is_mine(event) && event.t >= due;
-        self.recorder.wait(begun.seq, within, &what, is_due).await?;
+        let taken = wait_taken(&self.recorder, name, path, &self.experiment, from, within);
+        taken.await?;
         Ok(())
     }
 
@@ -521,5 +526,132 @@ impl Scenario {
             true => last_words(&self.recorder.log()),
             false => Vec::new(),
         }
+    }
+}
+
+/// How long a game takes that is played to its end, [`LONGEST_GAME`] at most.
+pub(super) fn lasts(experiment: &Experiment) -> Duration {
+    let seconds = experiment.frames() as f64 / f64::from(experiment.frame_rate.max(1));
+    Duration::from_secs_f64(seconds.min(LONGEST_GAME.as_secs_f64()))
+}
+
+/// Waits for the event by which a player's page has taken a path out of a game, at or after a position of the
+/// evidence. What begins a path and is called off takes none: another beginning is waited for.
+async fn wait_taken(
+    recorder: &Recorder,
+    name: PlayerName,
+    path: ExitPath,
+    experiment: &Experiment,
+    from: u64,
+    within: Duration,
+) -> Result<Awaited, WaitError> {
+    let what = format!("the {name}: {path}");
+    let is_mine = |event: &Event| event.player.as_deref() == Some(name.as_str());
+    let waits = comes_after(path, experiment);
+    let mut from = from;
+    loop {
+        let begun = recorder.wait(from, within, &what, |event| {
+            is_mine(event) && begins(path, event)
+        });
+        let begun = begun.await?;
+        let due = begun.t + waits;
+        // Its page tells of itself every second.
+        let within = within + Duration::from_millis(waits as u64);
+        let decided = recorder.wait(begun.seq, within, &what, |event| {
+            is_mine(event) && (event.t >= due || is_called_off(path, event))
+        });
+        let decided = decided.await?;
+        if !is_called_off(path, &decided) {
+            return Ok(decided);
+        }
+        from = decided.seq + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::moments::game_deadline_of;
+    use super::*;
+    use crate::evidence::{PageEvent, PageFact};
+
+    fn page(recorder: &Recorder, what: PageFact) -> u64 {
+        let page = PageEvent {
+            page: 1,
+            page_t: 0.0,
+            what,
+        };
+        recorder.record_for("survivor", Fact::Page(page)).seq
+    }
+
+    fn shows(recorder: &Recorder, state: &str) -> u64 {
+        let state = state.to_owned();
+        page(recorder, PageFact::Visibility { state })
+    }
+
+    #[test]
+    fn no_game_takes_longer_than_anybody_waits() {
+        let experiment = |episodes, steps| Experiment {
+            episodes,
+            steps,
+            frame_rate: 30,
+            ..Experiment::default()
+        };
+        assert_eq!(lasts(&experiment(2, 60)), Duration::from_secs(4));
+        assert_eq!(lasts(&experiment(u32::MAX, u32::MAX)), LONGEST_GAME);
+        let least = game_deadline_of(&experiment(1, 1));
+        assert_eq!(least, deadline::REACTION);
+        let short = game_deadline_of(&experiment(2, 60));
+        assert_eq!(short, deadline::REACTION + Duration::from_secs(40));
+        for experiment in [experiment(1, 1_000_000), experiment(u32::MAX, u32::MAX)] {
+            assert_eq!(
+                game_deadline_of(&experiment),
+                deadline::REACTION + LONGEST_GAME
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_that_was_called_off_is_not_taken() {
+        const AWAY: Duration = Duration::from_millis(900);
+        let recorder = Recorder::in_memory();
+        let experiment = Experiment {
+            focus_loss_timeout_ms: AWAY.as_millis() as u32,
+            ..Experiment::default()
+        };
+        let taken = |from| {
+            let path = ExitPath::FocusLossDue;
+            let within = Duration::from_secs(10);
+            wait_taken(
+                &recorder,
+                PlayerName::Survivor,
+                path,
+                &experiment,
+                from,
+                within,
+            )
+        };
+        let tells = async || {
+            tokio::time::sleep(AWAY * 2 / 3).await;
+            let progress = PageFact::GameProgress {
+                episodes: 0,
+                frame: 1,
+            };
+            page(&recorder, progress)
+        };
+        shows(&recorder, "hidden");
+        shows(&recorder, "visible");
+        let goes_again = async {
+            tells().await;
+            shows(&recorder, "hidden");
+            // By the first time away it would be due.
+            tells().await;
+            tells().await
+        };
+        let (first, told) = tokio::join!(taken(0), goes_again);
+        assert_eq!(first.expect("it is due").seq, told);
+        // What was taken before a position counts no more after it.
+        let from = shows(&recorder, "visible");
+        let brief = Duration::from_millis(50);
+        assert!(tokio::time::timeout(brief, taken(from)).await.is_err());
     }
 }

@@ -111,9 +111,10 @@ fn shares(items: &[Item<'_>], earlier: &[RunRecord], of: usize) -> Result<Vec<Ve
     let mean = known.iter().flatten().sum::<f64>() / counted as f64;
     let otherwise = if mean > 0.0 { mean } else { 1.0 };
 
+    let is_compared = items.iter().any(|item| item.side == Side::Against);
     let mut groups: BTreeMap<_, (f64, Vec<usize>)> = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
-        let (takes, places) = groups.entry(group(item)).or_default();
+        let (takes, places) = groups.entry(group(item, is_compared)).or_default();
         *takes += known[index].unwrap_or(otherwise);
         places.push(index);
     }
@@ -143,9 +144,10 @@ fn shares(items: &[Item<'_>], earlier: &[RunRecord], of: usize) -> Result<Vec<Ve
         .collect())
 }
 
-/// What stays together.
-fn group(item: &Item<'_>) -> (String, Pair, Vec<String>, u32) {
-    let repairs = item.repair_names().map(str::to_owned).collect();
+/// What stays together. Where two targets are compared, one run may be played on repairs that the other is not.
+fn group(item: &Item<'_>, is_compared: bool) -> (String, Pair, Vec<String>, u32) {
+    let repairs = item.repair_names().filter(|_| !is_compared);
+    let repairs = repairs.map(str::to_owned).collect();
     (
         item.scenario.name.clone(),
         item.pair,
@@ -201,6 +203,7 @@ fn named(title: &str, repetition: u32, side: Side) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
@@ -334,23 +337,30 @@ mod tests {
     #[test]
     fn a_run_on_two_targets_stays_together() {
         let catalogue = catalogue();
-        let selection = Selection {
-            specs: &[],
-            pairs: None,
-            repairs: &[],
-            mutants: &[],
-            repeat: 1,
-            against: true,
-            pinned: [true, true],
-        };
-        let all = selection.items(&catalogue).expect("runs");
-        for number in 1..=3 {
-            let shard = Shard { number, of: 3 };
-            let (own, _) = shard.part(all.clone(), &[]).expect("a share");
-            assert!(!own.is_empty());
-            for pair in own.chunks(2) {
-                assert_eq!([pair[0].side, pair[1].side], [Side::Target, Side::Against]);
-                assert_eq!(pair[0].title(), pair[1].title());
+        for pinned in [[true, true], [true, false], [false, true]] {
+            let selection = Selection {
+                specs: &[],
+                pairs: None,
+                repairs: &[],
+                mutants: &[],
+                repeat: 2,
+                against: true,
+                pinned,
+            };
+            let all = selection.items(&catalogue).expect("runs");
+            for number in 1..=7 {
+                let shard = Shard { number, of: 7 };
+                let (own, _) = shard.part(all.clone(), &[]).expect("a share");
+                assert!(!own.is_empty());
+                let judged = |side: Side| {
+                    let items = own.iter().filter(move |item| item.side == side);
+                    let judged = items.flat_map(|item| {
+                        let specs = item.specs.iter();
+                        specs.map(|spec| (&spec.name, item.pair, item.repetition))
+                    });
+                    judged.collect::<BTreeSet<_>>()
+                };
+                assert_eq!(judged(Side::Target), judged(Side::Against), "{pinned:?}");
             }
         }
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
 
+use super::moments::game_deadline_of;
 use super::scenario::Scenario;
 use crate::evidence::{BrokenFact, Direction, Event, Fact, Log, PageFact, Scene, SceneKind};
 use crate::player::{PlayerError, socket_event};
@@ -127,20 +128,49 @@ impl Scenario {
         Err(endless())
     }
 
-    /// Leads players on, each for itself, through all games and scenes, as far as they are to go.
+    /// Leads players on, each for itself, through all games and scenes, as far as they are to go. Of each game
+    /// that the survivor plays with its partner what is taken down of games is taken down.
     pub(super) async fn walk(
         &self,
         names: &[PlayerName],
         until: WalkUntil,
     ) -> Result<(), PlayerError> {
         let walking = names.iter().map(|name| self.walk_on(*name, until));
-        futures_util::future::try_join_all(walking).await?;
-        Ok(())
+        let walking = futures_util::future::try_join_all(walking);
+        let plays = until == WalkUntil::End && names.contains(&PlayerName::Survivor);
+        let looking = async {
+            match plays {
+                true => self.look_where_it_can_be_done().await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            walked = walking => walked.map(drop),
+            broken = looking => Err(broken),
+        }
     }
 
+    /// Takes down each of the survivor's games, where there is one, and it is not over before that. Ends only if
+    /// the run breaks.
+    async fn look_where_it_can_be_done(&self) -> PlayerError {
+        loop {
+            match self.look_into_the_games().await {
+                PlayerError::Missed(_) | PlayerError::NotOffered(_) => {}
+                broken @ PlayerError::Broken(_) => return broken,
+            }
+        }
+    }
+
+    /// Leads a player on through all games and scenes, as far as it is to go.
+    ///
     /// Each scene is left by whatever the player does there, or by itself; a walk that was broken off can be
     /// taken up wherever it was.
-    async fn walk_on(&self, name: PlayerName, until: WalkUntil) -> Result<(), PlayerError> {
+    pub(super) async fn walk_on(
+        &self,
+        name: PlayerName,
+        until: WalkUntil,
+    ) -> Result<(), PlayerError> {
         for _ in 0..MOST_SCENES {
             let onward = tokio::select! {
                 biased;
@@ -374,7 +404,7 @@ impl Scenario {
         let from = self.recorder.len();
         player.start().await?;
         let next = "the scene after the game for one";
-        let within = self.game_deadline();
+        let within = game_deadline_of(&self.experiment_at(name));
         let until = player.wait_to_client(from, within, "activate_scene", next);
         player.play(&self.hands(name), until).await?;
         Ok(())
@@ -445,7 +475,7 @@ impl Scenario {
             return Ok(());
         }
         // Episodes may be shorter than that.
-        let nearly_over = u64::from(self.experiment.steps * 2 / 3);
+        let nearly_over = u64::from(self.experiment.two_thirds());
         tokio::select! {
             lasted = self.lasted_a_second(survivor, &game) => lasted?,
             played = self.inputs_came(survivor, nearly_over) => played?,

@@ -328,6 +328,19 @@ impl Experiment {
         self.steps - LAST_FRAMES.min(self.steps / 2)
     }
 
+    /// How many frames a game has that is played to its end. An experiment without a limit may give the greatest
+    /// number of steps that there is.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        u64::from(self.episodes) * u64::from(self.steps)
+    }
+
+    /// The frame of an episode with which two thirds of it have been played.
+    #[must_use]
+    pub fn two_thirds(&self) -> u32 {
+        self.steps - self.steps.div_ceil(3)
+    }
+
     /// How many frames an episode has at least that was played to its end.
     #[must_use]
     pub fn least_frames(&self) -> usize {

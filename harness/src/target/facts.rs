@@ -63,6 +63,15 @@ impl TargetFacts {
         }
     }
 
+    /// Gives it a name of its own beside another target that it is compared with: two folders with changes to one
+    /// commit have the same.
+    pub fn tell_apart_from(&mut self, first: &TargetFacts) {
+        let is_changed = self.dirty == Some(true);
+        if is_changed && self.name == first.name && self.path != first.path {
+            self.name.push_str("-2");
+        }
+    }
+
     /// The target that a user's own command starts.
     #[must_use]
     pub fn of_command(line: &str) -> TargetFacts {
@@ -102,5 +111,29 @@ impl From<&Checkout> for TargetFacts {
             dirty: revision.map(|revision| revision.dirty),
             ..TargetFacts::named(checkout.name())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_folders_with_changes_to_one_commit_are_told_apart() {
+        let at = |path: &str, dirty| TargetFacts {
+            path: Some(path.to_owned()),
+            dirty: Some(dirty),
+            ..TargetFacts::named("mug@07480b2e5".to_owned())
+        };
+        let named = |mut second: TargetFacts, first: &TargetFacts| {
+            second.tell_apart_from(first);
+            second.name
+        };
+        assert_eq!(named(at("b", true), &at("a", true)), "mug@07480b2e5-2");
+        // The same code is the same target.
+        assert_eq!(named(at("a", true), &at("a", true)), "mug@07480b2e5");
+        assert_eq!(named(at("b", false), &at("a", false)), "mug@07480b2e5");
+        let other = TargetFacts::named("mug@0.1.3".to_owned());
+        assert_eq!(named(at("b", true), &other), "mug@07480b2e5");
     }
 }

@@ -125,7 +125,7 @@ fn chart(results: &Results, track: &Track, session: &Session) -> Markup {
                             height=(ROW - 6.0) { title { (wide(window)) ": " (window.account) } }
                     }
                     @for (number, sample) in track.samples.iter().enumerate() {
-                        @if let Some(seen) = sample.seen() {
+                        @if let Some(seen) = sample.seen(session) {
                             @let line = (number % LINES) as f64;
                             @let cy = y + 9.0 + line * (ROW - 18.0) / (LINES - 1) as f64;
                             @let verdict = sample.verdicts.get(*check).copied().unwrap_or(Verdict::Broken);

@@ -30,11 +30,13 @@ const PONG: &str = r#"42["pong",{}]"#;
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 struct Bench {
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     recorder: Recorder,
     /// The page's socket, and the target's end of it.
     page: Socket,
     target: WebSocket,
+    /// Where the target's ends of further sockets come.
+    sockets: mpsc::UnboundedReceiver<WebSocket>,
     /// What the probe says that the page has sent and received.
     sent: Arc<AtomicU64>,
     received: Arc<AtomicU64>,
@@ -65,7 +67,7 @@ impl Bench {
             probe_script: "probe(/*GYMCHECK_CONFIG*/{})".into(),
         };
         let gateway = Gateway::start(options, recorder.clone()).await;
-        let gateway = gateway.expect("a gateway");
+        let gateway = Arc::new(gateway.expect("a gateway"));
         let (sent, received) = <(Arc<AtomicU64>, Arc<AtomicU64>)>::default();
         let (asking, asked) = mpsc::unbounded_channel();
         let line = probe_line(&gateway).await;
@@ -78,6 +80,7 @@ impl Bench {
             recorder,
             page,
             target: target_end,
+            sockets,
             sent,
             received,
             asked,
@@ -86,12 +89,35 @@ impl Bench {
                 AbortOnDropHandle::new(tokio::spawn(probe)),
             ],
         };
-        bench.say("40").await;
-        bench.tell(r#"40{"sid":"a"}"#).await;
-        bench.say(&format!(r#"42["{REGISTER}"]"#)).await;
-        bench.sent.store(2, Ordering::SeqCst);
-        bench.received.store(1, Ordering::SeqCst);
+        bench.register().await;
         bench
+    }
+
+    /// The page is let in on its socket, and registers its participant.
+    async fn register(&mut self) {
+        self.say("40").await;
+        self.tell(r#"40{"sid":"a"}"#).await;
+        self.say(&format!(r#"42["{REGISTER}"]"#)).await;
+        self.sent.store(2, Ordering::SeqCst);
+        self.received.store(1, Ordering::SeqCst);
+    }
+
+    /// The network breaks, and nothing is left of the page's socket.
+    async fn breaks(&mut self) {
+        self.gateway.cut("network-breaks", SURVIVOR.as_str());
+        while self.gateway.passed(SURVIVOR.as_str()).is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The page opens a new socket, on which it counts anew.
+    async fn reconnect(&mut self) {
+        self.sent.store(2, Ordering::SeqCst);
+        self.received.store(1, Ordering::SeqCst);
+        let address = format!("{}/socket.io/", self.gateway.origin(SURVIVOR.as_str()));
+        self.page = connect(&address).await;
+        self.target = self.sockets.recv().await.expect("the target lives");
+        self.register().await;
     }
 
     /// The page says something, and the target hears it.
@@ -340,4 +366,54 @@ async fn a_barrier_of_a_run_that_broke_is_broken() {
         matches!(&reached, Err(PlayerError::Broken(broken)) if broken.reason == "it died"),
         "{reached:?}"
     );
+}
+
+#[tokio::test]
+async fn a_barrier_beside_a_new_socket_goes_by_what_passes_on_that() {
+    let mut bench = Bench::new().await;
+    for _ in 0..3 {
+        bench.tell(r#"42["news",{}]"#).await;
+    }
+    let gateway = Arc::clone(&bench.gateway);
+    let recorder = bench.recorder.clone();
+    let barrier = Barrier {
+        gateway: &gateway,
+        recorder: &recorder,
+        player: SURVIVOR,
+        label: "here",
+    };
+    let reconnects = async {
+        // What came on the old one, the page does not count any more.
+        for _ in 0..5 {
+            bench.asked.recv().await.expect("it is asked");
+        }
+        bench.breaks().await;
+        bench.reconnect().await;
+        answer(&mut bench.target, ROUND_TRIPS).await
+    };
+    let all = async { tokio::join!(barrier.reach(Watched::Nothing), reconnects) };
+    let (reached, _) = timeout(PATIENCE, all).await.expect("in time");
+    reached.expect("it is reached");
+}
+
+#[tokio::test]
+async fn a_barrier_waits_for_a_page_that_connects_again() {
+    let mut bench = Bench::new().await;
+    let gateway = Arc::clone(&bench.gateway);
+    let recorder = bench.recorder.clone();
+    let barrier = Barrier {
+        gateway: &gateway,
+        recorder: &recorder,
+        player: SURVIVOR,
+        label: "here",
+    };
+    bench.breaks().await;
+    let reconnects = async {
+        tokio::time::sleep(deadline::LAST_WORDS + Duration::from_secs(1)).await;
+        bench.reconnect().await;
+        answer(&mut bench.target, ROUND_TRIPS).await
+    };
+    let all = async { tokio::join!(barrier.reach(Watched::Nothing), reconnects).0 };
+    let reached = timeout(PATIENCE, all).await.expect("in time");
+    reached.expect("it is reached");
 }

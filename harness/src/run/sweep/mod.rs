@@ -22,7 +22,7 @@ use crate::evidence::{Fact, Log};
 use crate::spec::{Experiment, GameEvent, GameNumber, Pair, WayToLeave, one_of};
 use crate::verdict::{CheckResult, Verdict};
 
-pub use pinned::{Scene, file_name, pinned_text, spec_text, undisturbed_text};
+pub use pinned::{Scene, file_name, pinned_text, spec_text, undisturbed_name, undisturbed_text};
 pub use plan::Plan;
 pub use session::{Phase, Point, Session};
 pub use windows::{Edge, Side, Window, windows};
@@ -140,6 +140,17 @@ impl Track {
             && run.pair == self.pair.to_string()
     }
 
+    /// How long a run takes at most, in seconds, as far as those show that were carried out.
+    #[must_use]
+    pub fn longest_run(&self, runs: &[RunRecord]) -> f64 {
+        let is_own = |run: &&RunRecord| {
+            let mut samples = self.samples.iter();
+            samples.any(|sample| self.is_run_of(sample, run))
+        };
+        let own = runs.iter().filter(is_own);
+        own.map(|run| run.seconds).fold(self.run_seconds, f64::max)
+    }
+
     /// Takes the verdicts of runs that were judged once more.
     fn judge_again(&mut self, runs: &[RunRecord]) {
         let mut samples = std::mem::take(&mut self.samples);
@@ -164,6 +175,14 @@ impl Track {
 }
 
 impl SweepRecord {
+    /// Whether it is about several pairs of browsers.
+    #[must_use]
+    pub fn has_several_pairs(&self) -> bool {
+        let mut pairs = self.tracks.iter().map(|track| track.pair);
+        let first = pairs.next();
+        pairs.any(|pair| Some(pair) != first)
+    }
+
     /// Takes the verdicts of runs that were judged once more.
     pub fn judge_again(&mut self, runs: &[RunRecord]) {
         for track in &mut self.tracks {
@@ -242,15 +261,16 @@ impl Sample {
         self.accounts = accounts.collect();
     }
 
-    /// Where in the session the departure was.
+    /// Where in a session the departure was: after the last event before it that the session has, too.
     #[must_use]
-    pub fn seen(&self) -> Option<Point> {
-        let last = self.passed.last()?;
-        Some(Point {
-            game: last.game,
-            after: last.event,
-            offset_ms: last.before_ms,
-        })
+    pub fn seen(&self, session: &Session) -> Option<Point> {
+        let passed = self.passed.iter().rev();
+        let mut points = passed.map(|one| Point {
+            game: one.game,
+            after: one.event,
+            offset_ms: one.before_ms,
+        });
+        points.find(|point| session.has(point))
     }
 
     /// What a check decided, if it decided anything.
@@ -292,4 +312,64 @@ fn passed(log: &Log, experiment: &Experiment) -> Vec<Passed> {
             before_ms: went - one.event.t,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::session::tests::session;
+    use super::*;
+
+    #[test]
+    fn a_departure_after_an_event_that_the_session_lacks_lies_after_the_one_before() {
+        let passed = |event, before_ms| Passed {
+            game: GameNumber::FIRST,
+            event,
+            before_ms,
+        };
+        let mut sample = Sample {
+            wanted: session().point(6000.0).expect("a point"),
+            passed: vec![
+                passed(GameEvent::LastEpisodeEnded, 700.0),
+                passed(GameEvent::AdvanceSent, 100.0),
+            ],
+            verdicts: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            spec: String::new(),
+            repetition: 1,
+        };
+        let seen = sample.seen(&session()).expect("a point");
+        assert_eq!(
+            (seen.after, seen.offset_ms),
+            (GameEvent::LastEpisodeEnded, 700.0)
+        );
+        assert_eq!(session().time(&seen), 6700.0);
+        sample.passed.remove(0);
+        assert_eq!(sample.seen(&session()), None);
+    }
+
+    #[test]
+    fn the_longest_run_of_a_track_counts_and_none_of_another_one() {
+        let pair = "chrome+chrome".parse().expect("a pair");
+        let mut track = Track::new(WayToLeave::Freeze, Role::Behind, pair);
+        track.run_seconds = 40.0;
+        let run = |spec: &str, seconds| RunRecord {
+            pair: pair.to_string(),
+            seconds,
+            ..RunRecord::unjudged(spec.to_owned(), None, PathBuf::new())
+        };
+        let runs = [run("a", 160.0), run("b", 90.0), run("c", 500.0)];
+        assert_eq!(track.longest_run(&runs), 40.0);
+        let sample = |spec: &str| Sample {
+            wanted: session().point(0.0).expect("a point"),
+            passed: Vec::new(),
+            verdicts: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            spec: spec.to_owned(),
+            repetition: 1,
+        };
+        track.samples = ["a", "b"].map(sample).into();
+        assert_eq!(track.longest_run(&runs), 160.0);
+    }
 }

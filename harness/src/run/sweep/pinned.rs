@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Point, Role, Track, Window};
-use crate::spec::{GameEvent, WayToLeave};
+use crate::spec::{GameEvent, Pair, WayToLeave};
 
 /// What a spec of a sweep is made for.
 #[derive(Debug, Clone, Copy)]
@@ -12,16 +12,39 @@ pub struct Scene<'a> {
     pub track: &'a Track,
     /// How many games the experiment has.
     pub games: u32,
+    /// Whether the sweep has other pairs of browsers, whose specs lie in the same folder.
+    pub among_pairs: bool,
 }
 
-/// The name of an instant's spec, without its folder: `kill-behind-1-last-episode-ended-250`.
+impl Scene<'_> {
+    /// What is said of the browsers in the names of its specs: nothing, where the sweep has no others.
+    fn browsers(&self) -> String {
+        let Pair { survivor, partner } = self.track.pair;
+        match self.among_pairs {
+            true => format!("-{survivor}-{partner}"),
+            false => String::new(),
+        }
+    }
+}
+
+/// The name of an instant's spec, without its folder: `kill-behind-1-last-episode-ended-250`, or
+/// `kill-behind-chrome-firefox-1-last-episode-ended-250` where the sweep has several pairs.
 #[must_use]
 pub fn file_name(scene: Scene<'_>, point: &Point) -> String {
     let Track { how, role, .. } = scene.track;
     format!(
-        "{how}-{role}-{}-{}-{:.0}",
-        point.game, point.after, point.offset_ms
+        "{how}-{role}{}-{}-{}-{:.0}",
+        scene.browsers(),
+        point.game,
+        point.after,
+        point.offset_ms
     )
+}
+
+/// The name of the spec of the session in which nobody leaves, without its folder: `undisturbed-behind`.
+#[must_use]
+pub fn undisturbed_name(scene: Scene<'_>) -> String {
+    format!("undisturbed-{}{}", scene.track.role, scene.browsers())
 }
 
 /// The spec of the session in which nobody leaves.
@@ -163,5 +186,38 @@ fn words(event: GameEvent) -> &'static str {
         GameEvent::AdvanceHandled => "advance that the target has handled",
         GameEvent::SceneTerminated => "end of the GymScene",
         GameEvent::SceneActivated => "arrival on the scene after the game",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::sweep::session::tests::session;
+
+    #[test]
+    fn specs_of_several_pairs_do_not_overwrite_each_other() {
+        let point = session().point(6250.0).expect("a point");
+        let names = |pair: &str, among_pairs| {
+            let pair = pair.parse().expect("a pair");
+            let scene = Scene {
+                track: &Track::new(WayToLeave::Kill, Role::Behind, pair),
+                games: 2,
+                among_pairs,
+            };
+            [file_name(scene, &point), undisturbed_name(scene)]
+        };
+        assert_eq!(
+            names("chrome+firefox", false),
+            ["kill-behind-1-last-episode-ended-250", "undisturbed-behind"]
+        );
+        let both = names("chrome+firefox", true);
+        assert_eq!(
+            both,
+            [
+                "kill-behind-chrome-firefox-1-last-episode-ended-250",
+                "undisturbed-behind-chrome-firefox"
+            ]
+        );
+        assert_ne!(both, names("firefox+chrome", true));
     }
 }

@@ -132,7 +132,7 @@ fn lag(track: &Track, session: &Session) -> f64 {
     let mut lags: Vec<f64> = track
         .samples
         .iter()
-        .filter_map(|one| Some(session.time(&one.seen()?) - session.time(&one.wanted)))
+        .filter_map(|one| Some(session.time(&one.seen(session)?) - session.time(&one.wanted)))
         .collect();
     lags.sort_by(f64::total_cmp);
     lags.get(lags.len() / 2).copied().unwrap_or(0.0).max(0.0)

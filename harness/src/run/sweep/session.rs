@@ -116,12 +116,23 @@ impl Session {
         next - self.phases[index].at_ms
     }
 
+    /// Whether the event of a point came in this session.
+    #[must_use]
+    pub fn has(&self, point: &Point) -> bool {
+        self.place(point).is_some()
+    }
+
+    /// The place of the phase that begins with the event of a point.
+    fn place(&self, point: &Point) -> Option<usize> {
+        let same = |phase: &Phase| (phase.game, phase.event) == (point.game, point.after);
+        self.phases.iter().position(same)
+    }
+
     /// When a point lies in this session, in milliseconds from its beginning. A phase that lasted longer in
     /// another run ends where it ended in this one.
     #[must_use]
     pub fn time(&self, point: &Point) -> f64 {
-        let same = |phase: &Phase| (phase.game, phase.event) == (point.game, point.after);
-        match self.phases.iter().position(same) {
+        match self.place(point) {
             Some(index) => self.phases[index].at_ms + point.offset_ms.min(self.length(index)),
             None => point.offset_ms,
         }

@@ -147,7 +147,7 @@ pub(super) fn stretches<'a>(track: &'a Track, session: &Session, check: &str) ->
         .iter()
         .filter_map(|sample| {
             Some(Decided {
-                time: session.time(&sample.seen()?),
+                time: session.time(&sample.seen(session)?),
                 passes: sample.decided(check)?,
                 sample,
             })
