@@ -151,14 +151,12 @@ impl Scenario {
         }
     }
 
-    /// Takes down each of the survivor's games, where there is one, and it is not over before that. Ends only if
-    /// the run breaks.
+    /// Takes down each of the survivor's games, until one cannot be: what the walk comes to is not missed for that.
+    /// Ends only if the run breaks.
     async fn look_where_it_can_be_done(&self) -> PlayerError {
-        loop {
-            match self.look_into_the_games().await {
-                PlayerError::Missed(_) | PlayerError::NotOffered(_) => {}
-                broken @ PlayerError::Broken(_) => return broken,
-            }
+        match self.look_into_the_games().await {
+            PlayerError::Missed(_) | PlayerError::NotOffered(_) => std::future::pending().await,
+            broken @ PlayerError::Broken(_) => broken,
         }
     }
 
