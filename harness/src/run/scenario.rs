@@ -574,16 +574,16 @@ mod tests {
     use super::*;
     use crate::evidence::{PageEvent, PageFact};
 
-    fn page(recorder: &Recorder, what: PageFact) -> u64 {
+    fn page(recorder: &Recorder, what: PageFact) -> Awaited {
         let page = PageEvent {
             page: 1,
             page_t: 0.0,
             what,
         };
-        recorder.record_for("survivor", Fact::Page(page)).seq
+        recorder.record_for("survivor", Fact::Page(page))
     }
 
-    fn shows(recorder: &Recorder, state: &str) -> u64 {
+    fn shows(recorder: &Recorder, state: &str) -> Awaited {
         let state = state.to_owned();
         page(recorder, PageFact::Visibility { state })
     }
@@ -642,15 +642,16 @@ mod tests {
         shows(&recorder, "visible");
         let goes_again = async {
             tells().await;
-            shows(&recorder, "hidden");
+            let again = shows(&recorder, "hidden");
             // By the first time away it would be due.
             tells().await;
-            tells().await
+            tells().await;
+            again
         };
-        let (first, told) = tokio::join!(taken(0), goes_again);
-        assert_eq!(first.expect("it is due").seq, told);
+        let (due, again) = tokio::join!(taken(0), goes_again);
+        assert!(due.expect("it is due").t >= again.t + AWAY.as_millis() as f64);
         // What was taken before a position counts no more after it.
-        let from = shows(&recorder, "visible");
+        let from = shows(&recorder, "visible").seq;
         let brief = Duration::from_millis(50);
         assert!(tokio::time::timeout(brief, taken(from)).await.is_err());
     }
