@@ -396,6 +396,23 @@ pub enum Packet {
     },
 }
 
+impl Packet {
+    /// The name and the arguments of the Socket.IO event that it is, if it is one of the namespace `/`, which is
+    /// the game's. What passes in others is of other parts of a page.
+    #[must_use]
+    pub fn game_event(&self) -> Option<(&str, &[Value])> {
+        match self {
+            Packet::Event {
+                namespace,
+                name,
+                args,
+                ..
+            } if namespace == "/" => Some((name, args)),
+            _ => None,
+        }
+    }
+}
+
 /// An HTTP exchange through the gateway.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HttpFact {

@@ -233,15 +233,10 @@ impl Log {
         name: &'a str,
     ) -> impl DoubleEndedIterator<Item = (&'a Event, &'a WireFact, &'a [serde_json::Value])> {
         self.of(player).filter_map(move |event| match &event.fact {
-            Fact::Wire(wire) if wire.direction == direction => match &wire.packet {
-                Packet::Event {
-                    namespace,
-                    name: found,
-                    args,
-                    ..
-                } if namespace == "/" && found == name => Some((event, wire, args.as_slice())),
-                _ => None,
-            },
+            Fact::Wire(wire) if wire.direction == direction => {
+                let (found, args) = wire.packet.game_event()?;
+                (found == name).then_some((event, wire, args))
+            }
             _ => None,
         })
     }

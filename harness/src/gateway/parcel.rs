@@ -18,12 +18,8 @@ pub(super) struct Parcel {
 impl Parcel {
     /// The name of the event that it is, if it is one of the game's own namespace.
     pub(super) fn event(&self) -> Option<&str> {
-        match &self.packet {
-            Packet::Event {
-                namespace, name, ..
-            } if namespace == "/" => Some(name),
-            _ => None,
-        }
+        let (name, _) = self.packet.game_event()?;
+        Some(name)
     }
 
     /// Whether it is what Engine.IO finds out with that the other end still lives.

@@ -79,5 +79,5 @@ impl RoundTrips {
 }
 
 fn is_event(packet: &Packet, wanted: &str) -> bool {
-    matches!(packet, Packet::Event { namespace, name, .. } if namespace == "/" && name == wanted)
+    packet.game_event().is_some_and(|(name, _)| name == wanted)
 }

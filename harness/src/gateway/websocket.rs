@@ -328,15 +328,12 @@ impl Wire {
             self.connection.note(&fact);
             if let Fact::Wire(wire) = &fact
                 && wire.origin != Origin::Harness
-                && let Packet::Event {
-                    namespace, name, ..
-                } = &wire.packet
-                && namespace == "/"
+                && let Some((name, _)) = wire.packet.game_event()
             {
                 events.push(Passage {
                     player: self.player.clone(),
                     direction: wire.direction,
-                    event: name.clone(),
+                    event: name.to_owned(),
                 });
             }
             self.recorder.record_for(&self.player, fact);
@@ -398,12 +395,14 @@ impl Connection {
             Packet::Disconnect { namespace } if namespace == "/" => {
                 self.joined.store(false, Ordering::SeqCst);
             }
-            Packet::Event {
-                namespace, name, ..
-            } if namespace == "/" && name == REGISTER => {
-                self.registered.store(true, Ordering::SeqCst);
+            packet => {
+                if packet
+                    .game_event()
+                    .is_some_and(|(name, _)| name == REGISTER)
+                {
+                    self.registered.store(true, Ordering::SeqCst);
+                }
             }
-            _ => {}
         }
     }
 }

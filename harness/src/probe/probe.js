@@ -697,11 +697,11 @@
   let turn = null;
 
   // A handler whose record goes as its turn comes; what is asked for in its turn goes on with its chain.
-  function firing(handler, records, idOf) {
+  function firing(handler, records, handle) {
     return function (...given) {
       const before = turn;
-      turn = records.get(idOf()) ?? null;
-      records.delete(idOf());
+      turn = records.get(handle()) ?? null;
+      records.delete(handle());
       try {
         return apply(handler, this, given);
       } finally {
@@ -1453,22 +1453,18 @@
   const timerStates = (kind) =>
     [...timers.values()]
       .filter((timer) => timer.kind === kind)
-      .map(({ id, created, since, period, place }) => ({
-        id,
-        created: runClock(created),
-        since: runClock(since),
-        period,
-        stack: stackText(place),
-      }));
+      .map((timer) => ({ ...askedFor(timer), period: timer.period }));
 
   // A page that nobody sees gets no frames: what waits for one may be of any time.
   const frameStates = () =>
-    [...(document.hidden ? [] : frames.values())].map(({ id, created, since, place }) => ({
-      id,
-      created: runClock(created),
-      since: runClock(since),
-      stack: stackText(place),
-    }));
+    document.hidden ? [] : [...frames.values()].map(askedFor);
+
+  const askedFor = ({ id, created, since, place }) => ({
+    id,
+    created: runClock(created),
+    since: runClock(since),
+    stack: stackText(place),
+  });
 
   // What the page shows of some sentences to who looks at it, wherever they stand. A sentence may have markup,
   // as the page puts it in.

@@ -42,9 +42,9 @@ impl Default for SetupOptions {
 /// for minutes the first time.
 ///
 /// # Errors
-/// Something is missing that it may not or cannot install; a run needs what is to be made anew; a command failed, took too long or was
-/// interrupted; what a registry served is not what is pinned. Nothing half-made is left that a later
-/// call would take for whole.
+/// Something is missing that it may not or cannot install; a run needs what is to be made anew; a command
+/// failed, took too long or was interrupted; what a registry served is not what is pinned. Nothing
+/// half-made is left that a later call would take for whole.
 pub fn setup(home: &Home, options: &SetupOptions) -> Result<(), ProvisionError> {
     let guard = home.lock()?;
     let state = State::of(home, options)?;

@@ -7,9 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::evidence::{
-    BarrierFact, BrokenFact, Direction, Event, Fact, Packet, Recorder, WebsocketState,
-};
+use crate::evidence::{BarrierFact, BrokenFact, Direction, Event, Fact, Recorder, WebsocketState};
 use crate::gateway::{Gateway, Passed, RoundTripError};
 use crate::player::PlayerError;
 use crate::spec::PlayerName;
@@ -276,12 +274,8 @@ fn told_when_handled(event: &Event, connection: u64) -> Option<&str> {
         Fact::Wire(wire)
             if wire.connection == connection && wire.direction == Direction::ToServer =>
         {
-            match &wire.packet {
-                Packet::Event {
-                    namespace, name, ..
-                } if namespace == "/" && !UNTOLD.contains(&name.as_str()) => Some(name),
-                _ => None,
-            }
+            let (name, _) = wire.packet.game_event()?;
+            (!UNTOLD.contains(&name)).then_some(name)
         }
         _ => None,
     }

@@ -294,7 +294,8 @@ pub fn base_of<'a>(
     runs.get(base)?.as_ref()
 }
 
-/// The records of the target's runs with which those of the run at `index`, on the second target, are compared. One of the two may be played on repairs that the other is not.
+/// The records of the target's runs with which those of the run at `index`, on the second target, are compared. One
+/// of the two may be played on repairs that the other is not.
 #[must_use]
 pub fn measures_of<'a>(
     items: &[Item<'_>],

@@ -42,7 +42,8 @@ pub(super) fn kept_listener(event: &str, had: u32) -> Option<&'static str> {
         .map(|_| KEPT)
 }
 
-/// The scripts whose time-outs and callbacks draw the scene where a survivor rests: they go on for as long as it is shown.
+/// The scripts whose time-outs and callbacks draw the scene where a survivor rests: they go on for as long as it is
+/// shown.
 const DRAWING: [&str; 1] = ["phaser.min.js"];
 
 /// Whether a script draws the scene, and does nothing else.

@@ -103,18 +103,19 @@ pub(super) fn describe(overlay: &Overlay) -> String {
 /// What a page says of what a player is told whose partner has gone, if it says it outside of every overlay, and did
 /// not do so at an earlier look.
 pub(super) fn says(page: &Snapshot, earlier: Option<&Snapshot>) -> Option<String> {
-    let said = |page: &Snapshot, saying: &String| {
-        let says = page.state.says.iter().flatten();
-        says.into_iter().any(|one| one == saying)
-    };
     let in_overlay = |saying: &str| {
         let mut visible = page.state.overlays.iter().filter(|one| one.visible);
         visible.any(|overlay| tells(overlay, page, saying))
     };
     let mut sayings = page.state.says.iter().flatten();
     let saying = sayings
-        .find(|one| !in_overlay(one) && !earlier.is_some_and(|earlier| said(earlier, one)))?;
+        .find(|one| !in_overlay(one) && !earlier.is_some_and(|earlier| shows(earlier, one)))?;
     Some(format!("the page says \"{saying}\""))
+}
+
+/// Whether a page shows a sentence, wherever it stands.
+fn shows(page: &Snapshot, sentence: &str) -> bool {
+    page.state.says.iter().flatten().any(|one| one == sentence)
 }
 
 /// Whether an overlay says a sentence, however its white space falls. Of one with markup the page has to say, as a
@@ -122,14 +123,8 @@ pub(super) fn says(page: &Snapshot, earlier: Option<&Snapshot>) -> Option<String
 pub(super) fn tells(overlay: &Overlay, page: &Snapshot, sentence: &str) -> bool {
     let squashed = |text: &str| text.split_whitespace().collect::<String>();
     let has_markup = sentence.contains(['<', '&']);
-    let shown = || {
-        page.state
-            .says
-            .iter()
-            .flatten()
-            .any(|one| one == sentence.trim())
-    };
-    squashed(&overlay.text).contains(&squashed(sentence)) || (has_markup && shown())
+    squashed(&overlay.text).contains(&squashed(sentence))
+        || (has_markup && shows(page, sentence.trim()))
 }
 
 /// The files of a kind (`episode` or `answers`) that the target stored of a player, by path: each as it was

@@ -7,7 +7,7 @@ use super::excuses::draws;
 use super::facts::{PARTNER, SURVIVOR, new_sockets, seq, still_held};
 use super::games::lag;
 use super::{Findings, OracleFinding, Says, Stimulus};
-use crate::evidence::{Direction, Event, Log, SceneKind, Snapshot, Source};
+use crate::evidence::{Direction, Event, Log, Scene, SceneKind, Snapshot, Source};
 use crate::spec::{AtRest, GameNumber};
 
 /// Asks about the survivor's page where it has come to rest.
@@ -47,8 +47,8 @@ pub(super) fn ask(asked: &AtRest, log: &Log) -> Findings {
 }
 
 /// Whether nothing is left of a game at a moment that could act by itself: no connection, worker, interval,
-/// time-out or callback for the next frame, as the survivor's page knows them, and no socket, as the kernel does. False also where one of the
-/// two could not be asked.
+/// time-out or callback for the next frame, as the survivor's page knows them, and no socket, as the kernel does.
+/// False also where one of the two could not be asked.
 #[must_use]
 pub fn nothing_could_act(log: &Log, moment: &str) -> bool {
     let (Some(before), Some(now)) = (first_look(log), log.snapshot(SURVIVOR, moment)) else {
@@ -115,8 +115,9 @@ fn ledger((event, rest): (&Event, &Snapshot)) -> OracleFinding {
     )
 }
 
-/// The probe's ledger: no worker, interval, time-out or callback for the next frame is alive that was made since the page's first game,
-/// but what draws the scene where the survivor rests, and what it waits with for another partner there.
+/// The probe's ledger: no worker, interval, time-out or callback for the next frame is alive that was made since the
+/// page's first game, but what draws the scene where the survivor rests, and what it waits with for another partner
+/// there.
 fn equipment(
     log: &Log,
     (first, before): (&Event, &Snapshot),
@@ -151,12 +152,16 @@ fn equipment(
     )
 }
 
+/// The scene where the survivor rests, and the event by which it came there.
+fn scene_of_rest<'a>(log: &'a Log, rests: &Event) -> Option<(&'a Event, Scene<'a>)> {
+    log.scenes(SURVIVOR)
+        .take_while(|(event, _)| event.seq < rests.seq)
+        .last()
+}
+
 /// When the survivor came to the scene where it rests, on its page's clock, if that is no GymScene.
 fn came_to_rest(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
-    let scenes = log.scenes(SURVIVOR);
-    let (came, scene) = scenes
-        .take_while(|(event, _)| event.seq < rests.seq)
-        .last()?;
+    let (came, scene) = scene_of_rest(log, rests)?;
     let is_gym = matches!(scene.kind(), SceneKind::GameForTwo | SceneKind::GameForOne);
     (!is_gym).then(|| came.t - lag(log, page))
 }
@@ -164,10 +169,7 @@ fn came_to_rest(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
 /// From when on the survivor waits in a GymScene for a partner, on its page's clock, if that is where it
 /// rests.
 fn waits_since(log: &Log, rests: &Event, page: &Snapshot) -> Option<f64> {
-    let (came, scene) = log
-        .scenes(SURVIVOR)
-        .take_while(|(event, _)| event.seq < rests.seq)
-        .last()?;
+    let (came, scene) = scene_of_rest(log, rests)?;
     let matched = log
         .socket_events(SURVIVOR, Direction::ToClient, "match_found_countdown")
         .any(|(event, _, _)| event.seq > came.seq);

@@ -222,15 +222,19 @@ async fn answer(target: &mut WebSocket, pings: usize) -> Vec<String> {
     all
 }
 
+fn barrier<'a>(gateway: &'a Gateway, recorder: &'a Recorder) -> Barrier<'a> {
+    Barrier {
+        gateway,
+        recorder,
+        player: SURVIVOR,
+        label: "here",
+    }
+}
+
 #[tokio::test]
 async fn a_barrier_waits_for_what_the_page_has_sent() {
     let mut bench = Bench::new().await;
-    let barrier = Barrier {
-        gateway: &bench.gateway,
-        recorder: &bench.recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&bench.gateway, &bench.recorder);
     // It has sent more than has come, and so it is asked again and again.
     bench.sent.store(3, Ordering::SeqCst);
     let sends = async {
@@ -255,12 +259,7 @@ async fn a_barrier_waits_for_what_the_page_has_sent() {
 #[tokio::test]
 async fn a_barrier_waits_until_the_page_has_received_all() {
     let mut bench = Bench::new().await;
-    let barrier = Barrier {
-        gateway: &bench.gateway,
-        recorder: &bench.recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&bench.gateway, &bench.recorder);
     bench.received.store(0, Ordering::SeqCst);
     let receives = async {
         for _ in 0..5 {
@@ -281,12 +280,7 @@ async fn a_barrier_waits_until_the_target_has_finished() {
     handled(&bench.recorder, REGISTER);
     bench.say(SLOW).await;
     bench.sent.store(3, Ordering::SeqCst);
-    let barrier = Barrier {
-        gateway: &bench.gateway,
-        recorder: &bench.recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&bench.gateway, &bench.recorder);
     let target = &mut bench.target;
     let finishes = async {
         answer(target, 1).await;
@@ -317,12 +311,7 @@ async fn a_barrier_waits_until_the_target_has_finished() {
 #[tokio::test]
 async fn a_barrier_is_no_part_of_what_the_page_does() {
     let mut bench = Bench::new().await;
-    let barrier = Barrier {
-        gateway: &bench.gateway,
-        recorder: &bench.recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&bench.gateway, &bench.recorder);
     let answers = answer(&mut bench.target, ROUND_TRIPS);
     let all = async { tokio::join!(barrier.reach(Watched::Page("a watch".into())), answers) };
     timeout(PATIENCE, all)
@@ -345,12 +334,7 @@ async fn a_barrier_is_no_part_of_what_the_page_does() {
 #[tokio::test]
 async fn a_barrier_of_a_run_that_broke_is_broken() {
     let mut bench = Bench::new().await;
-    let barrier = Barrier {
-        gateway: &bench.gateway,
-        recorder: &bench.recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&bench.gateway, &bench.recorder);
     let breaks = async {
         assert_eq!(heard(&mut bench.target).await, OWN_PING);
         bench.recorder.record(Fact::Broken(BrokenFact {
@@ -376,12 +360,7 @@ async fn a_barrier_beside_a_new_socket_goes_by_what_passes_on_that() {
     }
     let gateway = Arc::clone(&bench.gateway);
     let recorder = bench.recorder.clone();
-    let barrier = Barrier {
-        gateway: &gateway,
-        recorder: &recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&gateway, &recorder);
     let reconnects = async {
         // What came on the old one, the page does not count any more.
         for _ in 0..5 {
@@ -401,12 +380,7 @@ async fn a_barrier_waits_for_a_page_that_connects_again() {
     let mut bench = Bench::new().await;
     let gateway = Arc::clone(&bench.gateway);
     let recorder = bench.recorder.clone();
-    let barrier = Barrier {
-        gateway: &gateway,
-        recorder: &recorder,
-        player: SURVIVOR,
-        label: "here",
-    };
+    let barrier = barrier(&gateway, &recorder);
     bench.breaks().await;
     let reconnects = async {
         tokio::time::sleep(deadline::LAST_WORDS + Duration::from_secs(1)).await;
