@@ -552,7 +552,7 @@ pub struct ClockFact {
     /// Milliseconds which, added to the page's `performance.now()`, give the run's clock.
     pub offset: f64,
     /// By how many milliseconds it can be off at most: half of the round trip of question and
-    /// answer.
+    /// answer, and one for how coarsely browsers let a page read its clock.
     pub bound: f64,
 }
 

@@ -18,12 +18,17 @@ pub(super) fn now_and_then() -> Interval {
     interval
 }
 
+/// By how many milliseconds a page's reading of its own clock can be off, either way. Browsers
+/// coarsen it ("Clock resolution" in W3C's High Resolution Time), and move the edges of the steps
+/// at random: Firefox in steps of 1 ms, Chromium in steps of 0.1 ms.
+const COARSENED: f64 = 1.0;
+
 /// A sample of a page's clock, all in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample {
     /// What to add to the page's clock to get the run's.
     pub(super) offset: f64,
-    /// By how much it can be off: half of the round trip.
+    /// By how much it can be off: half of the round trip, and what the page's reading can be off.
     pub(super) bound: f64,
 }
 
@@ -54,7 +59,7 @@ impl PageClock {
         let sample = Sample {
             // The page read its clock somewhere between the question and the answer.
             offset: (asked + now) / 2.0 - page_now,
-            bound: (now - asked) / 2.0,
+            bound: (now - asked) / 2.0 + COARSENED,
         };
         let better = self.best.is_none_or(|best| sample.bound < best.bound);
         better.then(|| *self.best.insert(sample))
@@ -77,13 +82,26 @@ mod tests {
         assert!(!clock.ask(101.0), "it has yet to answer");
         // Its clock is 90 ms behind; it was busy, and read its clock at the end.
         let slow = clock.hear(110.0, 200.0).expect("the first one counts");
-        assert_eq!((slow.offset, slow.bound), (40.0, 50.0));
+        assert_eq!((slow.offset, slow.bound), (40.0, 51.0));
         assert!(clock.ask(300.0));
         let fast = clock.hear(211.0, 302.0).expect("it is better");
-        assert_eq!((fast.offset, fast.bound), (90.0, 1.0));
+        assert_eq!((fast.offset, fast.bound), (90.0, 2.0));
         assert!(clock.ask(400.0));
         assert_eq!(clock.hear(312.0, 404.0), None, "it is worse");
         assert_eq!(clock.hear(313.0, 405.0), None, "nobody asked");
+    }
+
+    /// Firefox reads 10 or 11 for all that lies between, whatever the round trip.
+    #[test]
+    fn a_coarse_reading_is_off_by_no_more_than_is_said() {
+        for (reading, coarse) in [(10.01, 11.0), (10.99, 10.0)] {
+            let mut clock = PageClock::default();
+            // Its clock is 90 ms behind. The answer takes next to no time.
+            let now = reading + 90.0;
+            assert!(clock.ask(now - 0.1));
+            let sample = clock.hear(coarse, now + 0.1).expect("the first one counts");
+            assert!((sample.offset - 90.0).abs() <= sample.bound, "{sample:?}");
+        }
     }
 
     #[test]
