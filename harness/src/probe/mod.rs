@@ -26,9 +26,10 @@
 //!
 //! The gateway asks for the clock a few times when the page is new, and every other second from then
 //! on. The answer with the shortest round trip is the best: the page read its clock somewhere between
-//! question and answer, so that its middle is off by half the round trip at most. A page that loads is
-//! busy, and its first answer may be off by a fifth of a second. The evidence has each offset that was
-//! said, with its bound ([`ClockFact`](crate::evidence::ClockFact)).
+//! question and answer, so that its middle is off by half the round trip at most, and by what the page
+//! misreads: Firefox lets it read whole milliseconds only. A page that loads is busy, and its first
+//! answer may be off by a fifth of a second. The evidence has each offset that was said, with its
+//! bound ([`ClockFact`](crate::evidence::ClockFact)).
 //!
 //! What happened before the clock was known is told first, in order, with the time at which it
 //! happened. The first event of a page is always `hello`; a probe that had to connect again does
