@@ -542,6 +542,27 @@ fn names_on_the_command_line_are_told_with_the_nearest_one() {
 }
 
 #[test]
+fn mistakes_on_the_command_line_are_told_before_anything_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (arguments, told) in [
+        (["--pairs", "chrome+opera"], "chrome+opera"),
+        (["--mutant", "nobody"], "no mutant `nobody`"),
+        (
+            ["--mutant", "worker-not-stopped-first"],
+            "is proven equivalent, and is not tried",
+        ),
+        (["--repeat", "0"], "--repeat"),
+    ] {
+        let arguments = [&["run"], &arguments[..]].concat();
+        let (status, _, err) = said(&gymcheck(folder.path(), &arguments));
+        assert_eq!(status, Some(2), "{arguments:?}: {err}");
+        assert!(err.contains(told), "{arguments:?}: {err}");
+        let mut written = std::fs::read_dir(folder.path()).expect("a folder");
+        assert!(written.next().is_none(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn away_from_a_checkout_it_is_said_where_one_is_looked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_gymcheck"))

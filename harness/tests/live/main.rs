@@ -12,7 +12,6 @@ mod real_grid;
 mod support;
 
 mod compiled;
-mod faults;
 mod grid;
 mod leave;
 mod own_ground;

@@ -644,6 +644,11 @@ fn a_signal_while_the_stage_is_being_set_leaves_nothing() {
 }
 
 #[test]
+fn a_signal_in_the_game_leaves_results_and_nothing_else() {
+    end_by(Signal::SIGINT, &PHASES[4]);
+}
+
+#[test]
 #[ignore = "24 runs, many of them whole: cargo test --test live signal -- --ignored"]
 fn a_signal_in_any_phase_leaves_results_and_nothing_else() {
     for phase in &PHASES {

@@ -489,7 +489,6 @@ fn a_driver_that_dies_in_the_last_step_breaks_the_run() {
 }
 
 #[test]
-#[ignore = "real browsers, 40 s: cargo test --test live own_world -- --ignored"]
 fn a_browser_that_somebody_kills_in_the_game_breaks_the_run() {
     let mut call = Call::begin("chrome+chrome");
     call.wait_for_game("survivor");
@@ -572,6 +571,22 @@ fn obedient(more: &str, pair: &str) -> Call {
     let experiment = folder.path().join("duet");
     let experiment = experiment.to_string_lossy().into_owned();
     Call::begin_with(folder, pair, &["--experiment", &experiment], &[])
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_game_is_told_with_its_last_words() {
+    let mut call = Call::begin("chrome+chrome");
+    call.wait_for_game("survivor");
+    call.signal("server", "", Signal::SIGKILL);
+    let left = call.end(AT_ONCE);
+    left.assert_broken("server", &["the server ended by itself", "SIGKILL"]);
+    // Its log's lines begin with the date, and name the module.
+    let mut lines = left.said.lines().map(str::trim_start);
+    assert!(
+        lines.any(|line| line.starts_with("| 20") && line.contains("mug.server")),
+        "{}",
+        left.said
+    );
 }
 
 #[test]
