@@ -99,18 +99,12 @@ impl Study {
         serde_json::from_str(&text.expect("results")).expect("JSON")
     }
 
-    /// The verdicts of a run's checks, by name.
-    fn verdicts(&self) -> Vec<(String, String)> {
+    /// The checks of a spec's only run.
+    fn checks(&self, spec: &str) -> Vec<Value> {
         let results = self.results();
-        let checks = results["runs"][0]["checks"]
-            .as_array()
-            .expect("checks")
-            .clone();
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        checks
-            .iter()
-            .map(|check| (text(&check["check"]), text(&check["verdict"])))
-            .collect()
+        let mut runs = results["runs"].as_array().expect("runs").iter();
+        let run = runs.find(|run| run["spec"] == spec).expect("it was run");
+        run["checks"].as_array().expect("checks").clone()
     }
 }
 
@@ -266,12 +260,12 @@ fn a_game_that_nobody_can_start_is_told_with_what_the_page_says() {
 fn an_own_experiment_is_walked_to_its_end_and_judged() {
     let study = Study::new();
     let output = study.gymcheck(&["walk", "--experiment", &study.command("{port}")]);
-    let verdicts = study.verdicts();
+    let checks = study.checks("walk/to-the-end");
     assert!(
-        verdicts.iter().all(|(_, verdict)| verdict == "pass"),
-        "{verdicts:?}"
+        checks.iter().all(|check| check["verdict"] == "pass"),
+        "{checks:?}"
     );
-    assert_eq!(verdicts.len(), 6);
+    assert_eq!(checks.len(), 6);
     assert_eq!(output.status.code(), Some(0));
     // What the server stores goes where it always does.
     assert!(study.path().join("data/duet/game-2").is_dir());
@@ -287,22 +281,18 @@ fn a_running_server_is_tested_and_runs_on() {
     let study = Study::new();
     let server = OwnServer::start(&study);
     let spec = "scene-exit/partner-dies-on-survey";
-    let output = study.gymcheck(&[spec, "walk", "--yes", "--target", &server.address()]);
+    // The second is asked of the same run.
+    let data = "data/one-game";
+    let output = study.gymcheck(&[spec, data, "--yes", "--target", &server.address()]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let headline = study.verdicts();
+    let headline = study.checks(spec);
     assert!(
-        headline.iter().all(|(_, verdict)| verdict == "pass"),
+        headline.iter().all(|check| check["verdict"] == "pass"),
         "{headline:?}"
     );
-    let results = study.results();
-    let walk = results["runs"][1]["checks"]
-        .as_array()
-        .expect("checks")
-        .clone();
-    let whole = walk
-        .iter()
-        .find(|check| check["check"] == "data-whole")
-        .expect("asked");
+    let [whole] = &study.checks(data)[..] else {
+        panic!("one check");
+    };
     assert_eq!(whole["verdict"], "not-applicable");
     let account = whole["account"].as_str().expect("a text");
     assert!(account.contains("was running already"), "{account}");
