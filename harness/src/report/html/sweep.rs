@@ -57,7 +57,7 @@ fn windows(track: &Track) -> Markup {
         @if track.windows.is_empty() {
             p { "No window of failure in " (track.samples.len()) " runs." }
         } @else {
-            div.scroll { table {
+            div.scroll { table.windows {
                 thead { tr {
                     th { "check" } th { "window" } th { "begins" } th { "ends" } th { "was seen" }
                     th { "pinned by" }
