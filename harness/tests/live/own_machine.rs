@@ -646,6 +646,7 @@ fn a_signal_while_the_stage_is_being_set_leaves_nothing() {
 #[test]
 fn a_signal_in_the_game_leaves_results_and_nothing_else() {
     end_by(Signal::SIGINT, &PHASES[4]);
+    end_by(Signal::SIGTERM, &PHASES[4]);
 }
 
 #[test]

@@ -574,19 +574,28 @@ fn obedient(more: &str, pair: &str) -> Call {
 }
 
 #[test]
-fn a_server_that_exits_in_the_game_breaks_the_run_also_if_it_says_that_all_is_well() {
-    let mut call = obedient("", "chrome+chrome");
+fn a_server_that_is_killed_in_the_game_is_told_with_its_last_words() {
+    let mut call = Call::begin("chrome+chrome");
     call.wait_for_game("survivor");
-    call.signal("server", "", Signal::SIGUSR1);
+    call.signal("server", "", Signal::SIGKILL);
     let left = call.end(AT_ONCE);
-    left.assert_broken("server", &["the server ended by itself (exit status: 0)"]);
-    // Its last words are told: its log's lines begin with the date, and name the module.
+    left.assert_broken("server", &["the server ended by itself", "SIGKILL"]);
+    // Its log's lines begin with the date, and name the module.
     let mut lines = left.said.lines().map(str::trim_start);
     assert!(
         lines.any(|line| line.starts_with("| 20") && line.contains("mug.server")),
         "{}",
         left.said
     );
+}
+
+#[test]
+fn a_server_that_exits_in_the_game_breaks_the_run_also_if_it_says_that_all_is_well() {
+    let mut call = obedient("", "chrome+chrome");
+    call.wait_for_game("survivor");
+    call.signal("server", "", Signal::SIGUSR1);
+    let left = call.end(AT_ONCE);
+    left.assert_broken("server", &["the server ended by itself (exit status: 0)"]);
 }
 
 /// For the end of a run in which something hangs: a step that waits in vain, and then for a sign of life.
